@@ -1,0 +1,1 @@
+"""The vocabulary of Kubernetes: kinds, schemas, defaults, validation, selectors, patches. Pure: no I/O, no clock."""

@@ -1,0 +1,207 @@
+"""The one tree of errors, mirroring metav1.Status: raise anywhere, rendered in one place.
+
+Follows k8s.io/apimachinery/pkg/api/errors: the HTTP code, the reason and the wording that clients match on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """metav1.StatusCause: `reason` is a field error type such as FieldValueRequired, `field` a path such as spec.replicas."""
+
+    reason: str
+    message: str
+    field: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        pairs = {"reason": self.reason, "message": self.message, "field": self.field}
+        return {k: v for k, v in pairs.items() if v}
+
+
+class ApiError(Exception):
+    """A failed API request. `code` is the HTTP status, `reason` a metav1.StatusReason; both come from the class unless given."""
+
+    code: ClassVar[int] = 500
+    reason: ClassVar[str] = "InternalError"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        name: str = "",
+        group: str = "",
+        kind: str = "",
+        uid: str = "",
+        causes: Sequence[Cause] = (),
+        retry_after: int = 0,
+        status_code: int | None = None,
+        status_reason: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.name, self.group, self.kind, self.uid = name, group, kind, uid
+        self.causes = tuple(causes)
+        self.retry_after = retry_after
+        self.status_code = self.code if status_code is None else status_code
+        self.status_reason = self.reason if status_reason is None else status_reason
+
+    def to_status(self) -> dict[str, Any]:
+        """The metav1.Status object that the API server answers with."""
+        details: dict[str, Any] = {"name": self.name, "group": self.group, "kind": self.kind, "uid": self.uid}
+        details = {k: v for k, v in details.items() if v}
+        if self.causes:
+            details["causes"] = [c.to_dict() for c in self.causes]
+        if self.retry_after:
+            details["retryAfterSeconds"] = self.retry_after
+        status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message}
+        if self.status_reason:
+            status["reason"] = self.status_reason
+        if details:
+            status["details"] = details
+        status["code"] = self.status_code
+        return status
+
+
+class BadRequest(ApiError):
+    code, reason = 400, "BadRequest"
+
+
+class Unauthorized(ApiError):
+    code, reason = 401, "Unauthorized"
+
+    def __init__(self, message: str = "Unauthorized", **kw: Any) -> None:
+        super().__init__(message, **kw)
+
+
+class Forbidden(ApiError):
+    code, reason = 403, "Forbidden"
+
+
+class NotFound(ApiError):
+    code, reason = 404, "NotFound"
+
+
+class MethodNotSupported(ApiError):
+    code, reason = 405, "MethodNotAllowed"
+
+
+class NotAcceptable(ApiError):
+    code, reason = 406, "NotAcceptable"
+
+
+class AlreadyExists(ApiError):
+    code, reason = 409, "AlreadyExists"
+
+
+class Conflict(ApiError):
+    code, reason = 409, "Conflict"
+
+
+class Expired(ApiError):
+    """The resourceVersion or continue token is older than the last compaction."""
+
+    code, reason = 410, "Expired"
+
+
+class Gone(ApiError):
+    code, reason = 410, "Gone"
+
+
+class RequestEntityTooLarge(ApiError):
+    code, reason = 413, "RequestEntityTooLarge"
+
+
+class UnsupportedMediaType(ApiError):
+    code, reason = 415, "UnsupportedMediaType"
+
+
+class Invalid(ApiError):
+    """A well-formed object that breaks a rule; `causes` name every field."""
+
+    code, reason = 422, "Invalid"
+
+
+class TooManyRequests(ApiError):
+    code, reason = 429, "TooManyRequests"
+
+
+class InternalError(ApiError):
+    code, reason = 500, "InternalError"
+
+
+class ServiceUnavailable(ApiError):
+    code, reason = 503, "ServiceUnavailable"
+
+
+class ServerTimeout(ApiError):
+    """The operation may be tried again; upstream answers it with 500 and retryAfterSeconds."""
+
+    code, reason = 500, "ServerTimeout"
+
+
+class Timeout(ApiError):
+    code, reason = 504, "Timeout"
+
+
+def qualified(plural: str, group: str) -> str:
+    """`pods` or `deployments.apps`: how upstream's messages name a resource."""
+    return f"{plural}.{group}" if group else plural
+
+
+def not_found(plural: str, group: str, name: str) -> NotFound:
+    return NotFound(f'{qualified(plural, group)} "{name}" not found', name=name, group=group, kind=plural)
+
+
+def already_exists(plural: str, group: str, name: str) -> AlreadyExists:
+    return AlreadyExists(f'{qualified(plural, group)} "{name}" already exists', name=name, group=group, kind=plural)
+
+
+def conflict(plural: str, group: str, name: str, why: str) -> Conflict:
+    return Conflict(f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}', name=name, group=group, kind=plural)
+
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def forbidden(plural: str, group: str, name: str, why: str) -> Forbidden:
+    subject = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+    return Forbidden(f"{subject} is forbidden: {why}", name=name, group=group, kind=plural)
+
+
+def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Invalid:
+    """Upstream's NewInvalid: `Pod "x" is invalid: spec.a: Required value`, several errors in brackets."""
+    lines = list(dict.fromkeys(f"{c.field}: {c.message}" if c.field else c.message for c in causes))
+    text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
+    return Invalid(f'{qualified(kind, group)} "{name}" is invalid: {text}', name=name, group=group, kind=kind, causes=causes)
+
+
+_BY_REASON: dict[str, type[ApiError]] = {
+    c.reason: c
+    for c in (
+        BadRequest, Unauthorized, Forbidden, NotFound, MethodNotSupported, NotAcceptable, AlreadyExists, Conflict, Expired, Gone,
+        RequestEntityTooLarge, UnsupportedMediaType, Invalid, TooManyRequests, InternalError, ServiceUnavailable, ServerTimeout, Timeout,
+    )
+}  # fmt: skip
+
+
+def from_status(status: dict[str, Any]) -> ApiError:
+    """The error that a metav1.Status body stands for: the client's inverse of `to_status`."""
+    reason, code = status.get("reason", ""), int(status.get("code") or 500)
+    details = status.get("details") or {}
+    error_type = _BY_REASON.get(reason, ApiError)
+    return error_type(
+        status.get("message") or reason or f"HTTP {code}",
+        name=details.get("name", ""),
+        group=details.get("group", ""),
+        kind=details.get("kind", ""),
+        uid=details.get("uid", ""),
+        causes=[Cause(c.get("reason", ""), c.get("message", ""), c.get("field", "")) for c in details.get("causes") or ()],
+        retry_after=details.get("retryAfterSeconds", 0),
+        status_code=code,
+        status_reason=reason,
+    )

@@ -1,0 +1,1 @@
+"""kube-apiserver: the one component that talks to the store."""

@@ -1,0 +1,1 @@
+"""Who is asking: client certificates, tokens, service accounts. One authenticator a file."""

@@ -1,0 +1,1 @@
+"""May they: RBAC, the Node authorizer, and the review APIs' questions. One authorizer a file."""

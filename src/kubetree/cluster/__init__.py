@@ -1,0 +1,1 @@
+"""A cluster on this machine: certificates, kubeconfigs, processes, images. What `kubetree up` does."""

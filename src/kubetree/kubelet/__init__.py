@@ -1,0 +1,1 @@
+"""kubelet: the pods of one node, run through CRI."""

@@ -1,0 +1,1 @@
+"""The pod network (CNI configuration, overlay) and cluster DNS."""

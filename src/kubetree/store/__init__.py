@@ -1,0 +1,1 @@
+"""One Protocol for a versioned key-value store, and its engines: memory, SQLite, etcd."""

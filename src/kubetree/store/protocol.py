@@ -1,0 +1,126 @@
+"""The store: etcd's model behind one Protocol. One integer revision, compare-and-swap on it, reads at a revision, gap-free watches.
+
+A failed compare-and-swap is a result, not an exception. Keys are str, values are bytes; the engines look into neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key as it stands at some revision. `revision` is the one that wrote this value, `created` the one that created the key."""
+
+    key: str
+    value: bytes
+    revision: int
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a range in key order, read at `revision`. `remaining` counts the keys after it, 0 when it is the last page."""
+
+    entries: Sequence[Entry]
+    revision: int
+    remaining: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. `ok` False: the key did not stand at the expected revision; `current` is how it stands (None: no such key).
+
+    `revision` is that of the write, or of the store when it failed.
+    """
+
+    ok: bool
+    revision: int
+    current: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEvent:
+    """A change, in revision order. `value` is None for a delete; `previous` is what stood before, None for a create."""
+
+    revision: int
+    key: str
+    value: bytes | None
+    previous: Entry | None
+
+    @property
+    def deleted(self) -> bool:
+        return self.value is None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """No event at or below `revision` is still to come on this watch."""
+
+    revision: int
+
+
+class Compacted(Exception):
+    """The revision asked for is older than the last compaction. `oldest` is the oldest that can still be read."""
+
+    def __init__(self, revision: int, oldest: int) -> None:
+        super().__init__(f"revision {revision} has been compacted; the oldest available is {oldest}")
+        self.revision, self.oldest = revision, oldest
+
+
+class StoreUnavailable(Exception):
+    """The store cannot answer now (disk full, no quorum, closed); the write that got this was not acknowledged."""
+
+
+class Watch(Protocol):
+    """An open watch. Iterating yields batches in revision order; several events of one revision come in one batch.
+
+    Raises Compacted when the start is too old, or when the watcher fell so far behind that events were dropped.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent | Progress]]: ...
+
+
+class Store(Protocol):
+    """About what kube-apiserver needs of etcd. All methods may raise StoreUnavailable; all are safe to call concurrently."""
+
+    async def revision(self) -> int:
+        """The current revision. A linearizable read: at least that of every write acknowledged before the call."""
+        ...
+
+    async def get(self, key: str, revision: int = 0) -> tuple[Entry | None, int]:
+        """The key now, or at `revision`, and the revision of the read. Raises Compacted."""
+        ...
+
+    async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
+        """Keys that start with `prefix`, in order, after the key `after`; at `revision` (0: now). Raises Compacted."""
+        ...
+
+    async def count(self, prefix: str) -> int:
+        """How many keys start with `prefix` now."""
+        ...
+
+    async def create(self, key: str, value: bytes, *, ttl: int = 0) -> Written:
+        """Writes a key that must not exist. `ttl` seconds later it expires (a delete that watchers see); 0: never."""
+        ...
+
+    async def update(self, key: str, value: bytes, expected: int, *, ttl: int = 0) -> Written:
+        """Replaces the value if the key stands at revision `expected`. `ttl` sets or, when 0, clears the expiry."""
+        ...
+
+    async def delete(self, key: str, expected: int) -> Written:
+        """Deletes the key if it stands at revision `expected`. `current` of a success is what was deleted."""
+        ...
+
+    def watch(self, prefix: str, after: int) -> AbstractAsyncContextManager[Watch]:
+        """Every change below `prefix` with a revision greater than `after`, none lost, none twice."""
+        ...
+
+    async def compact(self, revision: int) -> None:
+        """Forgets what was overwritten or deleted before `revision`; reads and watches from before it raise Compacted."""
+        ...
+
+    async def close(self) -> None: ...
