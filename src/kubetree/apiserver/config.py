@@ -1,0 +1,68 @@
+"""Everything an API server is told at start, resolved once: no flag and no feature gate is read after this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+VERSION_MAJOR, VERSION_MINOR, GIT_VERSION = "1", "36", "v1.36.0+kubetree"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFiles:
+    """PEM files. `client_ca` verifies client certificates; without it none is asked for."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Field names follow kube-apiserver's flags. Times are seconds."""
+
+    storage: str = "memory://"
+    """`memory://`, `sqlite:///path`, `etcd://host:port,...`"""
+    bind_address: str = "127.0.0.1"
+    secure_port: int = 0
+    """0: any free port; `ApiServer.url` tells which."""
+    advertise_address: str = ""
+    """What the `kubernetes` Service's endpoints point to; the bind address unless given."""
+    tls: TLSFiles | None = None
+    """None: plain HTTP, for tests only."""
+    anonymous_auth: bool = True
+    authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    token_auth_file: Path | None = None
+    enable_bootstrap_token_auth: bool = False
+    service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
+    service_account_key_files: tuple[Path, ...] = ()
+    service_account_signing_key_file: Path | None = None
+    api_audiences: tuple[str, ...] = ()
+    """Audiences of tokens; the issuers unless given."""
+    requestheader_client_ca: Path | None = None
+    requestheader_allowed_names: tuple[str, ...] = ()
+    requestheader_username_headers: tuple[str, ...] = ("X-Remote-User",)
+    requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
+    requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
+    requestheader_extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+    service_cluster_ip_range: tuple[str, ...] = ("10.96.0.0/12",)
+    service_node_port_range: tuple[int, int] = (30000, 32767)
+    kubelet_client_certificate: Path | None = None
+    kubelet_client_key: Path | None = None
+    kubelet_certificate_authority: Path | None = None
+    kubelet_preferred_address_types: tuple[str, ...] = ("InternalIP", "Hostname", "InternalDNS", "ExternalDNS", "ExternalIP")
+    event_ttl: int = 3600
+    compaction_interval: float = 300.0
+    """How often old revisions are forgotten; 0: never."""
+    request_timeout: float = 60.0
+    min_request_timeout: int = 1800
+    """Watches without timeoutSeconds live between this and twice this."""
+    max_request_body: int = 3 * 1024 * 1024
+    watch_cache_sizes: dict[str, int] = field(default_factory=dict)
+    goaway_chance: float = 0.0
+    shutdown_grace: float = 2.0
+    """How long running requests may go on after `stop()`."""
+    always_allow: bool = False
+    """No authentication and no authorization at all: everyone is system:masters. Only for in-process tests."""

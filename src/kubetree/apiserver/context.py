@@ -1,0 +1,69 @@
+"""What a request carries through the middlewares and the verbs: one object, filled from the outside in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kubetree.apiserver.authentication.user import User
+from kubetree.apiserver.request_info import Query, RequestInfo
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """`user` is anonymous until the authentication middleware has set it; `warnings` become `Warning:` headers of the answer."""
+
+    info: RequestInfo
+    method: str
+    path: str
+    query: Query
+    headers: Mapping[str, str]
+    http: web.BaseRequest
+    audit_id: str
+    user: User = NOBODY
+    impersonated_by: User | None = None
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    """Audit annotations."""
+    fresh: bool = True
+    """No byte of the answer has been sent: an error can still be rendered as a Status."""
+
+    def first(self, key: str, default: str = "") -> str:
+        values = self.query.get(key)
+        return values[0] if values else default
+
+    @property
+    def user_agent(self) -> str:
+        return self.headers.get("User-Agent", "")
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The client's certificate as DER, or None. It has been verified against the client CA by TLS when one is there."""
+        transport = self.http.transport
+        tls = transport.get_extra_info("ssl_object") if transport is not None else None
+        return tls.getpeercert(binary_form=True) if tls is not None else None
+
+    @property
+    def connection(self) -> object:
+        """What stays the same for all requests of one connection (hashable): what is learnt of a certificate may be kept by it."""
+        return self.http.protocol
+
+    @property
+    def remote(self) -> str:
+        return self.http.remote or ""
+
+
+Handler = Callable[[RequestContext], Awaitable["web.StreamResponse"]]
+Middleware = Callable[[Handler], Handler]
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, ctx: RequestContext) -> User | None:
+        """None: no credentials that this authenticator knows. Raises Unauthorized for credentials that are wrong."""
+        ...
