@@ -1,0 +1,99 @@
+"""What the verbs need of the watch cache (`cacher.py` implements it): one cache a stored kind, every object encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
+
+
+class Cached(Protocol):
+    """An object as it stood at `revision`. Shared by every reader: never changed."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def data(self) -> bytes:
+        """Its JSON in the storage version with metadata.resourceVersion in it: what is spliced into answers."""
+        ...
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """What field selectors may ask for: `strategies.selectable_fields`."""
+        ...
+
+    @property
+    def obj(self) -> dict[str, Any]:
+        """`data` decoded (once, kept)."""
+        ...
+
+
+class CacheEvent(Protocol):
+    """A change. For DELETED `current` is the last state, its resourceVersion that of the delete. `previous` is None for ADDED."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def current(self) -> Cached: ...
+    @property
+    def previous(self) -> Cached | None: ...
+
+    def frame(self, type: str) -> bytes:
+        """`{"type":"MODIFIED","object":{...}}\\n` as one HTTP chunk, encoded once for all watchers. `type` may differ from the
+        event's own, since an object that enters or leaves a selector is ADDED or DELETED to that watcher (then the frame of
+        DELETED has the object as it was before, with the event's resourceVersion)."""
+        ...
+
+
+class CacheWatch(Protocol):
+    """An open watch: call `take` for what has come, `wait` for more to come."""
+
+    def take(self) -> Sequence[CacheEvent]:
+        """Everything since the last call, in revision order. Raises Expired when this watcher fell out of the ring."""
+        ...
+
+    async def wait(self, timeout: float) -> bool:
+        """True as soon as there is something to take; False after `timeout` seconds."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Every event at or below it has been taken: what a bookmark may say."""
+        ...
+
+
+class WatchCache(Protocol):
+    """One prefix of the store, held in memory and kept up to date by one watch of the store."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision that the cache is known to reflect (moves with progress notifications as well)."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns once the cache has been filled."""
+        ...
+
+    async def fresh(self, revision: int = 0) -> int:
+        """Waits until the cache reflects `revision`, 0: every write acknowledged before the call. Returns the cache's revision.
+        Raises Timeout with upstream's "Too large resource version" when a revision of the future does not come."""
+        ...
+
+    def get(self, key: str) -> Cached | None: ...
+
+    def items(self, prefix: str = "", index: Mapping[str, str] | None = None) -> Iterable[Cached]:
+        """In key order, keys that start with `prefix`. `index` narrows by indexed fields or labels where the cache has an index
+        (the caller still checks every object)."""
+        ...
+
+    def watch(self, after: int, prefix: str = "") -> AbstractContextManager[CacheWatch]:
+        """Events with a revision greater than `after`. Raises Expired: "too old resource version: 5 (10)"."""
+        ...
