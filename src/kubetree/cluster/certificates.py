@@ -8,7 +8,6 @@ Names and groups follow the PKI requirements of Kubernetes (CN is the user, O it
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kubetree.cluster.files import write_file
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LIFETIME = timedelta(days=365)
@@ -163,7 +164,6 @@ class ClusterCertificates:
 
     def write(self, directory: Path) -> None:
         """Each file appears whole or not at all. Private keys get mode 0600, certificates 0644, a new directory 0700."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, data in self.files().items():
             write_file(directory / name, data, 0o600 if name.endswith(".key") else 0o644)
 
@@ -197,16 +197,6 @@ def apiserver_hosts(hosts: Iterable[str], service_ip: str, domain: str) -> list[
     """Every name and address that the API server's certificate must carry."""
     inside = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}", service_ip]
     return list(dict.fromkeys([*hosts, "localhost", "127.0.0.1", *inside]))
-
-
-def write_file(path: Path, data: bytes, mode: int) -> None:
-    """Replaces `path` in one step; nobody sees it half written or, for a moment, with a wider mode."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(fd, "wb") as file:
-        os.fchmod(fd, mode)
-        file.write(data)
-    temporary.replace(path)
 
 
 def _name(common_name: str, groups: Iterable[str] = ()) -> x509.Name:
