@@ -1,0 +1,20 @@
+"""Fills in what a client left out, as pkg/apis/*/v1/defaults.go does, so that everyone downstream reads complete objects.
+
+One function a kind, in a table; each changes the object in place and treats a missing, null and zero field alike, as Go's decoding does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubetree.api.defaults.table import DEFAULTS
+from kubetree.api.kinds import Kind
+
+__all__ = ["apply_defaults"]
+
+
+def apply_defaults(kind: Kind, obj: dict[str, Any]) -> None:
+    """Defaults `obj`, which must have passed the schema check, in place. Kinds without defaults (custom resources too) stay as they are."""
+    fill = DEFAULTS.get((kind.api_version, kind.kind))
+    if fill is not None:
+        fill(obj)

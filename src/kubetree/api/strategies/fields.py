@@ -1,0 +1,126 @@
+"""Which fields a field selector may name, and what they are on an object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubetree.api.kinds import Kind
+
+Fields = dict[str, str]
+
+
+def _pod(obj: dict[str, Any]) -> Fields:
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    addresses = status.get("podIPs")
+    return {
+        "spec.nodeName": spec.get("nodeName") or "",
+        "spec.restartPolicy": spec.get("restartPolicy") or "",
+        "spec.schedulerName": spec.get("schedulerName") or "",
+        "spec.serviceAccountName": spec.get("serviceAccountName") or "",
+        "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+        "status.phase": status.get("phase") or "",
+        "status.podIP": (addresses[0].get("ip") or "") if addresses else (status.get("podIP") or ""),
+        "status.nominatedNodeName": status.get("nominatedNodeName") or "",
+    }
+
+
+def _node(obj: dict[str, Any]) -> Fields:
+    return {"spec.unschedulable": "true" if (obj.get("spec") or {}).get("unschedulable") else "false"}
+
+
+def _event_fields(regarding: dict[str, Any], prefix: str) -> Fields:
+    return {
+        f"{prefix}.{name}": regarding.get(name) or ""
+        for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    }
+
+
+def _event(obj: dict[str, Any]) -> Fields:
+    component = obj.get("reportingComponent") or ""
+    return {
+        **_event_fields(obj.get("involvedObject") or {}, "involvedObject"),
+        "reason": obj.get("reason") or "",
+        "reportingComponent": component,
+        "source": (obj.get("source") or {}).get("component") or component,
+        "type": obj.get("type") or "",
+    }
+
+
+def _new_event(obj: dict[str, Any]) -> Fields:
+    controller = obj.get("reportingController") or ""
+    return {
+        **_event_fields(obj.get("regarding") or {}, "regarding"),
+        "reason": obj.get("reason") or "",
+        "reportingController": controller,
+        "source": (obj.get("deprecatedSource") or {}).get("component") or controller,
+        "type": obj.get("type") or "",
+    }
+
+
+def _at(*paths: str) -> Callable[[dict[str, Any]], Fields]:
+    """Strings and numbers at fixed paths; a missing number reads 0 where the last part says it is one."""
+    split = [(path, path.split(".")) for path in paths]
+
+    def read(obj: dict[str, Any]) -> Fields:
+        found = {}
+        for path, parts in split:
+            value: Any = obj
+            for part in parts:
+                value = (value or {}).get(part)
+            found[path] = "" if value is None else str(value)
+        return found
+
+    return read
+
+
+def _replicas(obj: dict[str, Any]) -> Fields:
+    return {"status.replicas": str((obj.get("status") or {}).get("replicas") or 0)}
+
+
+def _job(obj: dict[str, Any]) -> Fields:
+    return {"status.successful": str((obj.get("status") or {}).get("succeeded") or 0)}
+
+
+_FIELDS: dict[tuple[str, str], Callable[[dict[str, Any]], Fields]] = {
+    ("v1", "Pod"): _pod,
+    ("v1", "Node"): _node,
+    ("v1", "Event"): _event,
+    ("events.k8s.io/v1", "Event"): _new_event,
+    ("v1", "Namespace"): _at("status.phase"),
+    ("v1", "ReplicationController"): _replicas,
+    ("v1", "Secret"): _at("type"),
+    ("v1", "Service"): _at("spec.clusterIP", "spec.type"),
+    ("apps/v1", "ReplicaSet"): _replicas,
+    ("batch/v1", "Job"): _job,
+    ("certificates.k8s.io/v1", "CertificateSigningRequest"): _at("spec.signerName"),
+    ("resource.k8s.io/v1", "ResourceSlice"): _at("spec.nodeName", "spec.driver"),
+}
+
+ALIASES: dict[tuple[str, str], dict[str, str]] = {("v1", "Pod"): {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"}}
+"""Labels that are accepted and mean another one."""
+
+_ONLY_META: frozenset[tuple[str, str]] = frozenset({("apps/v1", "ReplicaSet")})
+"""Kinds whose fields are computed but whose labels upstream's v1 conversion does not accept."""
+
+_LABELS: dict[tuple[str, str], frozenset[str]] = {
+    key: frozenset(read({})) | ALIASES.get(key, {}).keys() for key, read in _FIELDS.items() if key not in _ONLY_META
+}
+
+
+def selectable_fields(kind: Kind, obj: dict[str, Any]) -> Fields:
+    """Field selector labels and their values on `obj`; numbers and booleans as strings, missing ones as ''."""
+    metadata = obj["metadata"]
+    read = _FIELDS.get((kind.api_version, kind.kind))
+    fields = read(obj) if read else {}
+    fields["metadata.name"] = metadata.get("name") or ""
+    if kind.namespaced:
+        fields["metadata.namespace"] = metadata.get("namespace") or ""
+    return fields
+
+
+def field_label_supported(kind: Kind, label: str) -> bool:
+    """Whether a field selector may name `label`; if not, upstream answers `field label not supported: <label>`."""
+    if label == "metadata.name" or (label == "metadata.namespace" and kind.namespaced):
+        return True
+    return label in _LABELS.get((kind.api_version, kind.kind), ())
