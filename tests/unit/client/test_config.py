@@ -24,7 +24,13 @@ def write(path: Path, **user: str) -> Path:
 
 def test_relative_files_and_data(tmp_path: Path) -> None:
     config = load_kubeconfig(write(tmp_path, **{"client-certificate-data": base64.b64encode(b"CERT").decode(), "token": "t"}))
-    assert (config.server, config.ca, config.client_cert, config.token, config.namespace) == ("https://127.0.0.1:1", b"CA", b"CERT", "t", "n")
+    assert (config.server, config.ca, config.client_cert, config.token, config.namespace) == (
+        "https://127.0.0.1:1",
+        b"CA",
+        b"CERT",
+        "t",
+        "n",
+    )
 
 
 def test_a_missing_context_is_named(tmp_path: Path) -> None:
