@@ -99,3 +99,11 @@ class CachedObjects:
 
     def generation(self, row: Kind) -> int:
         return self._objects.generation(row)
+
+    def selected(self, row: Kind, field: str, value: str) -> list[Object]:
+        def at(obj: Any) -> Any:
+            for part in field.split("."):
+                obj = (obj or {}).get(part)
+            return obj
+
+        return [obj for obj in self._objects.of(row) if at(obj) == value]

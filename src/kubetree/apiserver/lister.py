@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from kubetree.api.kinds import Kind
@@ -19,4 +19,8 @@ class Lister(Protocol):
 
     def generation(self, kind: Kind) -> int:
         """A number that changes whenever an object of the kind changes: what is computed from a list may be kept until it does."""
+        ...
+
+    def selected(self, kind: Kind, field: str, value: str) -> Iterable[dict[str, Any]]:
+        """Objects whose selectable field (`spec.nodeName`) has the value: by the cache's index where it has one, else by looking."""
         ...
