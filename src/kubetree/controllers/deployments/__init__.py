@@ -1,0 +1,1 @@
+"""Deployments: roll a template out through ReplicaSets, one for each revision."""

@@ -1,0 +1,93 @@
+"""What a reconciler sees of the cluster: synchronous reads of the informers' caches, or of a plain list of objects in tests.
+
+A reconciler runs without awaiting, so nothing changes while it looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from kubetree.api.kinds import Kind
+from kubetree.api.objects import controller_of, namespace_name
+from kubetree.client import Informer
+
+Object = dict[str, Any]
+IndexFunction = Callable[[Object], Iterable[str]]
+
+BY_CONTROLLER = "controller"
+"""Index by the UID of the controlling owner; objects without one stand under `orphans_of(namespace)`."""
+
+BY_NODE = "node"
+"""Index of pods by spec.nodeName."""
+
+
+def orphans_of(namespace: str) -> str:
+    return f"orphans/{namespace}"
+
+
+def by_controller(obj: Object) -> tuple[str, ...]:
+    owner = controller_of(obj)
+    return (owner["uid"],) if owner else (orphans_of(obj["metadata"].get("namespace", "")),)
+
+
+def by_node(pod: Object) -> tuple[str, ...]:
+    name = pod["spec"].get("nodeName")
+    return (name,) if name else ()
+
+
+INDEXES: dict[str, IndexFunction] = {BY_CONTROLLER: by_controller, BY_NODE: by_node}
+
+
+class Snapshot(Protocol):
+    """Objects as the caches have them, with apiVersion and kind. They are shared: never change one."""
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None: ...
+
+    def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]: ...
+
+    def by_index(self, kind: Kind, index: str, value: str) -> Sequence[Object]: ...
+
+
+class CacheSnapshot:
+    """The caches of informers that run."""
+
+    def __init__(self, informers: dict[Kind, Informer]) -> None:
+        self._informers = informers
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        return self._informers[kind].get(namespace, name)
+
+    def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
+        return self._informers[kind].list(namespace)
+
+    def by_index(self, kind: Kind, index: str, value: str) -> Sequence[Object]:
+        return self._informers[kind].by_index(index, value)
+
+
+class ObjectSnapshot:
+    """A list of objects as a snapshot, for tests and for planning ahead."""
+
+    def __init__(self, objects: Iterable[Object]) -> None:
+        self.objects = list(objects)
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        return next((o for o in self.list(kind) if namespace_name(o) == (namespace, name)), None)
+
+    def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
+        of_kind = [o for o in self.objects if o["apiVersion"] == kind.api_version and o["kind"] == kind.kind]
+        return [o for o in of_kind if not namespace or o["metadata"].get("namespace") == namespace]
+
+    def by_index(self, kind: Kind, index: str, value: str) -> Sequence[Object]:
+        return [o for o in self.list(kind) if value in INDEXES[index](o)]
+
+
+def owned(snapshot: Snapshot, kind: Kind, owner: Object) -> list[Object]:
+    """Objects of `kind` whose controller is `owner`, by UID."""
+    return list(snapshot.by_index(kind, BY_CONTROLLER, owner["metadata"]["uid"]))
+
+
+def candidates(snapshot: Snapshot, kind: Kind, owner: Object) -> list[Object]:
+    """What `owner` may claim: what it controls, and the orphans of its namespace."""
+    orphans = snapshot.by_index(kind, BY_CONTROLLER, orphans_of(owner["metadata"]["namespace"]))
+    return [*owned(snapshot, kind, owner), *orphans]
