@@ -44,16 +44,20 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class StoreEvent:
-    """A change, in revision order. `value` is None for a delete; `previous` is what stood before, None for a create."""
+    """A change, in revision order. `value` is None for a delete. `created` is the revision that created the key (0 for a delete)."""
 
     revision: int
     key: str
     value: bytes | None
-    previous: Entry | None
+    created: int = 0
 
     @property
     def deleted(self) -> bool:
         return self.value is None
+
+    @property
+    def is_create(self) -> bool:
+        return self.created == self.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,23 @@ class StoreUnavailable(Exception):
 
 
 class Watch(Protocol):
-    """An open watch. Iterating yields batches in revision order; several events of one revision come in one batch.
+    """An open watch: `async for batch in watch`, or `wait` and `take` where the reader wants to choose when.
 
-    Raises Compacted when the start is too old, or when the watcher fell so far behind that events were dropped.
+    Batches are in revision order and events of one revision come in one batch. Reading raises Compacted when the start is too old or
+    the reader fell so far behind that events were dropped, and StoreUnavailable when the store was closed.
     """
+
+    def take(self) -> Sequence[StoreEvent | Progress]:
+        """All that has come since the last call, without waiting. Engines in this process end it with the Progress of the moment."""
+        ...
+
+    async def wait(self) -> None:
+        """Returns once `take` has something to give (or to raise)."""
+        ...
+
+    def request_progress(self) -> None:
+        """Asks for a Progress of at least the store's present revision; it comes with the next batches."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent | Progress]]: ...
 
