@@ -1,0 +1,1 @@
+"""The RBAC objects that every cluster starts with, and keeping them there."""

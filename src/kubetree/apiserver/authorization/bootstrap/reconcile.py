@@ -1,0 +1,110 @@
+"""Keeping the bootstrap roles and bindings as upstream's post-start hook rbac/bootstrap-roles does.
+
+What is missing is added at every start, what an administrator added stays. An object whose annotation
+rbac.authorization.kubernetes.io/autoupdate is "false" is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kubetree.api.errors import AlreadyExists, NotFound
+from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
+from kubetree.apiserver.authorization.bootstrap import policy
+from kubetree.apiserver.authorization.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
+from kubetree.apiserver.authorization.rules import PolicyRule, missing
+from kubetree.apiserver.registry import Writer
+
+Object = dict[str, Any]
+NAMESPACE = kind("v1", "Namespace")
+
+
+async def reconcile_bootstrap_policy(writer: Writer) -> None:
+    """Creates or completes every bootstrap object. Safe to run in several API servers at once; quick when nothing is missing."""
+    for row, wanted, complete in (
+        (CLUSTER_ROLE, policy.cluster_roles(), completed_role),
+        (CLUSTER_ROLE_BINDING, policy.cluster_role_bindings(), completed_binding),
+        (ROLE, policy.roles(), completed_role),
+        (ROLE_BINDING, policy.role_bindings(), completed_binding),
+    ):
+        existing = {_key(obj): obj for obj in await writer.list(row)}
+        for obj in wanted:
+            await _ensure(writer, row, obj, existing.get(_key(obj)), complete)
+
+
+def completed_role(existing: Object, wanted: Object) -> Object | None:
+    """`existing` with what it lacks of `wanted`; None when it lacks nothing or is protected."""
+    changed = _metadata(existing, wanted)
+    if changed is None:
+        return None
+    lacking = missing([PolicyRule.of(rule) for rule in existing.get("rules") or ()], [PolicyRule.of(r) for r in wanted.get("rules") or ()])
+    if lacking and not wanted.get("aggregationRule"):
+        changed["rules"] = [*(existing.get("rules") or ()), *(rule.to_dict() for rule in lacking)]
+    selectors = list((existing.get("aggregationRule") or {}).get("clusterRoleSelectors") or ())
+    expected = (wanted.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+    added = [selector for selector in expected if selector not in selectors]
+    if added:
+        changed["aggregationRule"] = {"clusterRoleSelectors": [*selectors, *added]}
+    elif not expected:
+        changed.pop("aggregationRule", None)
+    return changed if changed != existing else None
+
+
+def completed_binding(existing: Object, wanted: Object) -> Object | None:
+    """As for roles, with subjects."""
+    changed = _metadata(existing, wanted)
+    if changed is None:
+        return None
+    subjects = list(existing.get("subjects") or ())
+    added = [subject for subject in wanted.get("subjects") or () if subject not in subjects]
+    if added:
+        changed["subjects"] = subjects + added
+    return changed if changed != existing else None
+
+
+def _metadata(existing: Object, wanted: Object) -> Object | None:
+    metadata = existing["metadata"]
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
+    if annotations.get(policy.AUTOUPDATE) == "false":
+        return None
+    labels = wanted["metadata"]["labels"] | (metadata.get("labels") or {})
+    return existing | {"metadata": metadata | {"labels": labels, "annotations": wanted["metadata"]["annotations"] | annotations}}
+
+
+async def _ensure(
+    writer: Writer, row: Kind, wanted: Object, existing: Object | None, complete: Callable[[Object, Object], Object | None]
+) -> None:
+    namespace, name = _key(wanted)
+    if existing is not None and existing.get("roleRef") != wanted.get("roleRef"):
+        if (existing["metadata"].get("annotations") or {}).get(policy.AUTOUPDATE) == "false":
+            return
+        await writer.delete(row, namespace, name, uid=existing["metadata"]["uid"])
+        existing = None
+    if existing is None:
+        if namespace:
+            await ensure_namespace(writer, namespace)
+        try:
+            await writer.create(row, wanted)
+        except AlreadyExists:
+            existing = await writer.get(row, namespace, name)
+    if existing is not None and complete(existing, wanted) is not None:
+        try:
+            await writer.update(row, namespace, name, lambda current: complete(current, wanted))
+        except NotFound:
+            await writer.create(row, wanted)
+
+
+async def ensure_namespace(writer: Writer, name: str) -> None:
+    try:
+        await writer.get(NAMESPACE, "", name)
+    except NotFound:
+        try:
+            await writer.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        except AlreadyExists:
+            return
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
