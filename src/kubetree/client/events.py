@@ -15,6 +15,7 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.api.times import format_time
 from kubetree.client.rest import Client
 
 EVENT = kind("v1", "Event")
@@ -73,7 +74,7 @@ class EventRecorder:
         """Reports that something happened to `obj` (an object with apiVersion and kind, or already an ObjectReference)."""
         reference = obj if "metadata" not in obj else object_reference(obj, field_path)
         now = self._now()
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        stamp = format_time(now)
         suffix = f"{int(now.timestamp() * 1e9):x}"
         metadata: dict[str, Any] = {
             "name": f"{reference.get('name', '')}.{suffix}{random.randrange(256):02x}",

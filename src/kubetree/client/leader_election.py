@@ -5,6 +5,7 @@ A candidate measures the lease by its own clock from the moment it saw the recor
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.api.times import format_micro_time, parse_duration
 from kubetree.client.events import EventRecorder
 from kubetree.client.rest import Client
 
@@ -32,6 +34,19 @@ class Timing:
     lease_duration: float = 15.0
     renew_deadline: float = 10.0
     retry_period: float = 2.0
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str) -> None:
+    """Upstream's flags; `name` is the component's, which the Lease is called after."""
+    parser.add_argument("--leader-elect", action=argparse.BooleanOptionalAction, default=True, help="only one of several works at a time")
+    for flag, seconds in (("lease-duration", 15.0), ("renew-deadline", 10.0), ("retry-period", 2.0)):
+        parser.add_argument(f"--leader-elect-{flag}", type=parse_duration, default=seconds, help=f"default: {seconds:g}s")
+    parser.add_argument("--leader-elect-resource-name", default=name)
+    parser.add_argument("--leader-elect-resource-namespace", default="kube-system")
+
+
+def timing(options: argparse.Namespace) -> Timing:
+    return Timing(options.leader_elect_lease_duration, options.leader_elect_renew_deadline, options.leader_elect_retry_period)
 
 
 def wall_clock() -> datetime:
@@ -136,7 +151,7 @@ class LeaderElector:
         return now >= self._seen[1] + float(spec.get("leaseDurationSeconds") or self._timing.lease_duration)
 
     def _record(self, old: dict[str, Any], *, taken: bool) -> dict[str, Any]:
-        now = self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = format_micro_time(self._now())
         transitions = int(old.get("leaseTransitions") or 0)
         return {
             **old,

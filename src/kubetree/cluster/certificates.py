@@ -141,18 +141,31 @@ class ClusterCertificates:
         cls, hosts: Iterable[str], now: datetime, *, service_ip: str = "10.96.0.1", domain: str = "cluster.local"
     ) -> ClusterCertificates:
         """`hosts` are what clients outside the cluster call the API server; the names used inside are added."""
-        authority, front = Authority.create("kubernetes", now), Authority.create("front-proxy-ca", now)
+        authorities = Authority.create("kubernetes", now), Authority.create("front-proxy-ca", now)
+        return cls._issued(*authorities, service_account_key(), apiserver_hosts(hosts, service_ip, domain), now)
+
+    def renewed(
+        self, hosts: Iterable[str], now: datetime, *, service_ip: str = "10.96.0.1", domain: str = "cluster.local"
+    ) -> ClusterCertificates:
+        """All certificates anew from the same authorities; the service-account key stays, since tokens are signed with it."""
+        names = apiserver_hosts(hosts, service_ip, domain)
+        return self._issued(self.authority, self.front_proxy_authority, self.service_account, names, now)
+
+    @classmethod
+    def _issued(
+        cls, authority: Authority, front: Authority, service_account: ServiceAccountKey, hosts: Iterable[str], now: datetime
+    ) -> ClusterCertificates:
         return cls(
             authority=authority,
             front_proxy_authority=front,
-            apiserver=authority.server("kube-apiserver", apiserver_hosts(hosts, service_ip, domain), now),
+            apiserver=authority.server("kube-apiserver", hosts, now),
             apiserver_kubelet_client=authority.client("kube-apiserver-kubelet-client", now, groups=["kubeadm:cluster-admins"]),
             front_proxy_client=front.client("front-proxy-client", now),
             admin=authority.client("kubernetes-admin", now, groups=["system:masters"]),
             controller_manager=authority.client("system:kube-controller-manager", now),
             scheduler=authority.client("system:kube-scheduler", now),
             proxy=authority.client("system:kube-proxy", now),
-            service_account=service_account_key(),
+            service_account=service_account,
         )
 
     def files(self) -> dict[str, bytes]:

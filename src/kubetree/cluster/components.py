@@ -106,7 +106,7 @@ def _network(layout: Layout, settings: Settings) -> Sequence[str]:
 
 
 def _containerd(layout: Layout, settings: Settings) -> Sequence[str]:
-    return ["containerd", "--config", str(layout.containerd_config)]
+    return ["containerd", "--config", str(layout.containerd / "config.toml")]
 
 
 COMPONENTS: tuple[Component, ...] = (

@@ -44,11 +44,7 @@ class Layout:
 
     @property
     def containerd_socket(self) -> Path:
-        return self.run / "containerd.sock"
-
-    @property
-    def containerd_config(self) -> Path:
-        return self.data / "containerd.toml"
+        return self.containerd_state / "containerd.sock"
 
     @property
     def cni(self) -> Path:

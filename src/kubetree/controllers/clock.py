@@ -1,33 +1,5 @@
-"""Where controllers get the time from: the machine's clock, or one that a test moves."""
+"""The clock that controllers are given; it is the same for all components."""
 
-from __future__ import annotations
+from kubetree.client.clock import Clock, SystemClock
 
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Protocol
-
-
-class Clock(Protocol):
-    def now(self) -> datetime:
-        """Wall-clock time, aware, UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that only grow."""
-        ...
-
-    def on_advance(self, function: Callable[[], None]) -> None:
-        """Has `function` called whenever the time is moved by hand. The machine's clock never does."""
-        ...
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def on_advance(self, function: Callable[[], None]) -> None:
-        return
+__all__ = ["Clock", "SystemClock"]

@@ -1,0 +1,41 @@
+# The five things to do with this project. Each makes what it needs first.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
+
+.PHONY: help up down test check bench
+
+help:
+	@echo "make up     start a cluster on this machine, with a demo"
+	@echo "make down   take it away again, without a trace"
+	@echo "make test   all tests (as root: also those with real containers)"
+	@echo "make check  ruff, mypy, import-linter"
+	@echo "make bench  the benchmarks"
+
+$(READY): requirements.lock pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Kubetree needs Python 3.11 or newer"; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { command -v apt-get >/dev/null && $(ROOT) apt-get update -qq && $(ROOT) apt-get install -y -qq python3-venv; } || { echo "install Python's venv module"; exit 1; }
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+up: $(READY)
+	@$(ROOT) $(BIN)/kubetree up
+
+down: $(READY)
+	@$(ROOT) $(BIN)/kubetree down
+
+test: $(READY)
+	@$(ROOT) $(BIN)/python -m kubetree.testing.prerequisites
+	$(ROOT) $(BIN)/pytest
+
+check: $(READY)
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
