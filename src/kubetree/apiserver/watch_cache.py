@@ -1,4 +1,4 @@
-"""What the verbs need of the watch cache (`cacher.py` implements it): one cache a stored kind, every object encoded once."""
+"""What the verbs need of the watch cache (`cache/` implements it): one cache a stored kind, every object encoded once."""
 
 from __future__ import annotations
 
@@ -89,11 +89,15 @@ class WatchCache(Protocol):
 
     def get(self, key: str) -> Cached | None: ...
 
-    def items(self, prefix: str = "", index: Mapping[str, str] | None = None) -> Iterable[Cached]:
-        """In key order, keys that start with `prefix`. `index` narrows by indexed fields or labels where the cache has an index
-        (the caller still checks every object)."""
+    def items(
+        self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
+    ) -> Iterable[Cached]:
+        """In key order, keys that start with `prefix`; to be read before the next await. `index` are fields and `labels` labels that
+        must have just this value: the cache narrows by one of them, the caller still checks every object."""
         ...
 
-    def watch(self, after: int, prefix: str = "") -> AbstractContextManager[CacheWatch]:
-        """Events with a revision greater than `after`. Raises Expired: "too old resource version: 5 (10)"."""
+    def watch(self, after: int, prefix: str = "", index: Mapping[str, str] | None = None) -> AbstractContextManager[CacheWatch]:
+        """Events with a revision greater than `after`, of keys that start with `prefix` (one that does not end in a slash is a whole
+        key). `index` are fields that must have just this value: only events whose object has it now or had it before need come.
+        Raises Expired: "too old resource version: 5 (10)"."""
         ...

@@ -132,17 +132,18 @@ class MemoryStore:
             yield key
 
     def _entry_at(self, key: str, revision: int) -> Entry | None:
-        versions = self._versions.get(key)
+        versions: list[_Version] | None = self._versions.get(key)
         if versions is None:
             return None
-        if versions[-1].revision <= revision:
-            return versions[-1].entry
+        newest: _Version = versions[-1]
+        if newest.revision <= revision:
+            return newest.entry
         at = bisect_right(versions, revision, key=lambda version: version.revision)
         return versions[at - 1].entry if at else None
 
     def _current(self, key: str) -> Entry | None:
         self._check_open()
-        versions = self._versions.get(key)
+        versions: list[_Version] | None = self._versions.get(key)
         return versions[-1].entry if versions else None
 
     def _write(self, key: str, value: bytes, expected: int, ttl: int) -> Written:

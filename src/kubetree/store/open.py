@@ -8,7 +8,7 @@ from kubetree.store.protocol import Store
 
 async def open_store(url: str) -> Store:
     """`memory://`, `sqlite:///absolute/path` or `etcd://host:port,host:port`. Raises ValueError, StoreUnavailable."""
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, _ = url.partition("://")
     if separator and scheme == "memory":
         return MemoryStore()
     raise ValueError(f"cannot open the store {url!r}: use memory://, sqlite:///path or etcd://host:port,host:port")

@@ -1,0 +1,257 @@
+"""The watch cache of one kind: its part of the store in memory, kept up to date by one watch, handed out as bytes.
+
+Nothing here looks at selectors, versions or HTTP: who reads decides what matches and how it is shown. Follows upstream's
+storage/cacher: reads as fresh as asked for, a window of recent events, 410 Expired for what lies before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+
+import msgspec
+from sortedcontainers import SortedDict
+
+from kubetree.api.errors import Cause, Timeout
+from kubetree.api.kinds import Kind
+from kubetree.api.strategies import selectable_fields
+from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf, splice_revision
+from kubetree.apiserver.cache.event import Event
+from kubetree.apiserver.cache.indexes import Indexes
+from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
+from kubetree.apiserver.cache.window import Window, WindowLimits
+from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED
+from kubetree.store.protocol import Compacted, Entry, Progress, Store, StoreEvent, StoreUnavailable, Watch
+
+log = logging.getLogger(__name__)
+
+FRESH_TIMEOUT = 3.0
+_ASK_AGAIN = 0.1
+_PAGE = 10_000
+_RETRY = 0.25
+
+
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] | None = None
+
+
+class _Labelled(msgspec.Struct):
+    metadata: _Metadata
+
+
+_labels_of = msgspec.json.Decoder(_Labelled)
+
+
+class Cacher:
+    """See watch_cache.WatchCache. `run` keeps it up to date until it is cancelled; everything else is for the same event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        kind: Kind,
+        *,
+        fields_of: FieldsOf | None = None,
+        limits: WindowLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.kind = kind
+        self._store, self._clock = store, clock
+        self._prefix = kind.prefix
+        fields_of = fields_of or partial(selectable_fields, kind)
+        self._decoded = DecodedObjects(fields_of)
+        self._fields = frozenset(name for name in fields_of({"metadata": {}}) if not name.startswith("metadata."))
+        self._entries: SortedDict[str, CacheEntry] = SortedDict()
+        self._indexes = Indexes()
+        self._window = Window(limits or WindowLimits())
+        self._watchers = Watchers(self._window, self._prefix, self._fields)
+        self._filled = asyncio.Event()
+        self._moved: asyncio.Future[None] | None = None
+        self._watch: Watch | None = None
+        self.generation = 0
+        """Changes with every change of an object."""
+
+    @property
+    def revision(self) -> int:
+        return self._watchers.revision
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def run(self) -> None:
+        """Fills the cache from the store and follows it, over lost connections and compactions."""
+        while True:
+            try:
+                if not self._filled.is_set():
+                    await self._fill()
+                await self._follow()
+            except Compacted as error:
+                log.warning("the watch of %s starts anew: %s", self._prefix, error)
+                self._filled.clear()
+            except StoreUnavailable as error:
+                log.warning("the watch of %s waits for the store: %s", self._prefix, error)
+                await asyncio.sleep(_RETRY)
+
+    async def ready(self) -> None:
+        await self._filled.wait()
+
+    async def fresh(self, revision: int = 0) -> int:
+        """See watch_cache.WatchCache.fresh. Raises StoreUnavailable when the store cannot say how far it is."""
+        if not self._filled.is_set():
+            await self._filled.wait()
+        target = revision or await self._store.revision()
+        if self.revision < target and self._watch is not None:
+            with suppress(Compacted, StoreUnavailable):  # `run` gets it as well, and does what is to be done
+                self._take(self._watch)
+        if self.revision < target:
+            await self._wait_for(target)
+        return self.revision
+
+    def get(self, key: str) -> CacheEntry | None:
+        entry: CacheEntry | None = self._entries.get(key)
+        return entry
+
+    def items(
+        self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
+    ) -> Iterable[CacheEntry]:
+        """See watch_cache.WatchCache.items. The answer must be read before the next await."""
+        name, value = self._index(index or {}, labels or {})
+        if name is not None:
+            found = self._indexes.find(name, value, self._entries.values())
+            if prefix and prefix != self._prefix:
+                found = [entry for entry in found if entry.key.startswith(prefix)]
+            return sorted(found, key=_key)
+        if not prefix or prefix == self._prefix:
+            everything: Iterable[CacheEntry] = self._entries.values()
+            return everything
+        return map(self._entries.__getitem__, self._entries.irange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), (True, False)))
+
+    @contextmanager
+    def watch(self, after: int, prefix: str = "", index: Mapping[str, str] | None = None) -> Iterator[Watching]:
+        """See watch_cache.WatchCache.watch."""
+        watch = self._watchers.open(after, prefix, index)
+        try:
+            yield watch
+        finally:
+            self._watchers.close(watch)
+
+    def end_watches(self) -> None:
+        """Ends every watch with 410: the kind is no longer served."""
+        self._watchers.end_all(too_old(self.revision, self.revision))
+
+    def _index(self, fields: Mapping[str, str], labels: Mapping[str, str]) -> tuple[tuple[str, str] | None, str]:
+        """The index to use and the value to look up: of the kind's own fields first, then of labels."""
+        for name, value in fields.items():
+            if name in self._fields:
+                return ("field", name), value
+        for name, value in labels.items():
+            return ("label", name), value
+        return None, ""
+
+    async def _wait_for(self, revision: int) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + FRESH_TIMEOUT
+        while self.revision < revision:
+            left = deadline - loop.time()
+            if left <= 0:
+                raise _too_large(revision, self.revision)
+            if self._watch is not None:
+                self._watch.request_progress()
+            if self._moved is None:
+                self._moved = loop.create_future()
+            await asyncio.wait((self._moved,), timeout=min(left, _ASK_AGAIN))
+
+    async def _fill(self) -> None:
+        """Reads all objects at one revision. A cache that was filled before ends its watches: what happened meanwhile is not known."""
+        page = await self._store.range(self._prefix, limit=_PAGE)
+        entries = list(page.entries)
+        while page.remaining:
+            page = await self._store.range(self._prefix, after=entries[-1].key, limit=_PAGE, revision=page.revision)
+            entries.extend(page.entries)
+        decoded = (self._entry(e) for e in entries)
+        self._entries = SortedDict((e.key, e) for e in decoded if e is not None)
+        self._indexes.clear()
+        before = self.revision
+        self._window.reset(page.revision)
+        if before:
+            self._watchers.end_all(too_old(before, page.revision))
+        self.generation += 1
+        self._advance(page.revision)
+        self._filled.set()
+
+    async def _follow(self) -> None:
+        async with self._store.watch(self._prefix, self.revision) as watch:
+            self._watch = watch
+            try:
+                while True:
+                    await watch.wait()
+                    self._take(watch)
+            finally:
+                self._watch = None
+
+    def _take(self, watch: Watch) -> None:
+        """Applies what has come. No await: readers see whole batches only."""
+        batch = watch.take()
+        events: list[Event] = []
+        revision, now = self.revision, self._clock()
+        for change in batch:
+            if isinstance(change, Progress):
+                revision = max(revision, change.revision)
+            elif change.revision > self.revision:
+                revision = change.revision
+                event = self._apply(change, now)
+                if event is not None:
+                    events.append(event)
+                    self._window.add(event)
+        if events:
+            self.generation += 1
+            self._window.trim(now)
+        if revision > self.revision:
+            self._advance(revision)
+        if events:
+            self._watchers.hand_out(events)
+
+    def _apply(self, change: StoreEvent, now: float) -> Event | None:
+        key, previous = change.key, self._entries.get(change.key)
+        if change.value is None:
+            if previous is None:
+                return None
+            del self._entries[key]
+            self._indexes.replace(previous, None)
+            return Event(DELETED, change.revision, previous.at(change.revision), previous, now)
+        entry = self._entry(Entry(key, change.value, change.revision, change.created))
+        if entry is None:
+            return None
+        self._entries[key] = entry
+        self._indexes.replace(previous, entry)
+        return Event(MODIFIED if previous is not None else ADDED, change.revision, entry, previous, now)
+
+    def _entry(self, stored: Entry) -> CacheEntry | None:
+        """None, with a line in the log, when the value is not an object's JSON."""
+        try:
+            labels = _labels_of.decode(stored.value).metadata.labels
+            return CacheEntry(stored.key, stored.revision, splice_revision(stored.value, stored.revision), labels or {}, self._decoded)
+        except (msgspec.MsgspecError, ValueError) as error:
+            log.error("what the store has at %s is no object and is left out: %s", stored.key, error)
+            return None
+
+    def _advance(self, revision: int) -> None:
+        self._watchers.revision = revision
+        if self._moved is not None:
+            self._moved.set_result(None)
+            self._moved = None
+
+
+def _key(entry: CacheEntry) -> str:
+    return entry.key
+
+
+def _too_large(revision: int, current: int) -> Timeout:
+    return Timeout(
+        f"Timeout: Too large resource version: {revision}, current: {current}",
+        causes=[Cause("ResourceVersionTooLarge", "Too large resource version", "")],
+        retry_after=1,
+    )

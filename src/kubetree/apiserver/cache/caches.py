@@ -1,0 +1,102 @@
+"""All watch caches of an API server: made when a kind is first asked for, run together, and the Lister over them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from kubetree.api.kinds import Kind, Kinds
+from kubetree.apiserver.cache.cacher import Cacher
+from kubetree.apiserver.cache.entry import FieldsOf
+from kubetree.apiserver.cache.window import WindowLimits
+from kubetree.store.protocol import Store
+
+Object = dict[str, Any]
+
+
+class Caches:
+    """`cache_of` gives the one Cacher of a kind, whichever of its versions is asked for. Caches fill while `run` runs.
+
+    `fields_of` gives the selectable fields of a kind when they are not the built-in ones (custom resources).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kinds: Kinds,
+        *,
+        fields_of: Callable[[Kind], FieldsOf | None] | None = None,
+        limits: Callable[[Kind], WindowLimits | None] | None = None,
+    ) -> None:
+        self._store, self._kinds = store, kinds
+        self._fields_of, self._limits = fields_of, limits
+        self._by_prefix: dict[str, Cacher] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def cache_of(self, kind: Kind) -> Cacher:
+        """Of a served or a storage row; a new cache starts to fill at once when `run` runs."""
+        cacher = self._by_prefix.get(kind.prefix)
+        if cacher is None:
+            storage = kind if kind.stored_as == kind.api_version else self._kinds.by_kind(kind.stored_as, kind.kind) or kind
+            cacher = Cacher(
+                self._store,
+                storage,
+                fields_of=self._fields_of(storage) if self._fields_of is not None else None,
+                limits=self._limits(storage) if self._limits is not None else None,
+            )
+            self._by_prefix[kind.prefix] = cacher
+            self._start(cacher)
+        return cacher
+
+    def forget(self, kind: Kind) -> None:
+        """Stops and drops the cache of a kind that is no longer served."""
+        cacher = self._by_prefix.pop(kind.prefix, None)
+        if cacher is not None:
+            cacher.end_watches()
+        task = self._tasks.pop(kind.prefix, None)
+        if task is not None:
+            task.cancel()
+
+    def __iter__(self) -> Iterator[Cacher]:
+        return iter(list(self._by_prefix.values()))
+
+    async def run(self) -> None:
+        """Keeps all caches up to date until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                for cacher in self._by_prefix.values():
+                    self._start(cacher)
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
+
+    async def ready(self) -> None:
+        """Returns once every cache that exists now has been filled."""
+        for cacher in list(self._by_prefix.values()):
+            await cacher.ready()
+
+    def _start(self, cacher: Cacher) -> None:
+        if self._group is not None:
+            prefix = cacher.kind.prefix
+            self._tasks[prefix] = self._group.create_task(cacher.run(), name=f"watch cache of {prefix}")
+
+
+class CacheLister:
+    """`lister.Lister` over the caches."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        entry = self._caches.cache_of(kind).get(kind.key(namespace, name))
+        return entry.obj if entry is not None else None
+
+    def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
+        prefix = f"{kind.prefix}{namespace}/" if namespace and kind.namespaced else ""
+        return [entry.obj for entry in self._caches.cache_of(kind).items(prefix)]
+
+    def generation(self, kind: Kind) -> int:
+        return self._caches.cache_of(kind).generation
