@@ -1,6 +1,8 @@
-"""Reading objects that are plain dicts: names, labels, owners. Nothing here changes what it is given."""
+"""What every component asks of an object, whatever its kind: names, labels, owners, and a deep copy.
 
-from collections.abc import Mapping
+An object is its JSON as a dict. Caches hand out shared ones: copy before you change.
+"""
+
 from typing import Any, cast
 
 import orjson
@@ -10,44 +12,58 @@ from kubetree.api.kinds import Kind
 Object = dict[str, Any]
 
 
-def copy(obj: Object) -> Object:
-    """A deep copy, by an orjson round trip: seven times as fast as copy.deepcopy."""
-    return cast(Object, orjson.loads(orjson.dumps(obj)))
+def copy(obj: Any) -> Any:
+    """A deep copy of a JSON value, by an orjson round trip: five times faster than copy.deepcopy."""
+    return orjson.loads(orjson.dumps(obj))
 
 
 def namespace_name(obj: Object) -> tuple[str, str]:
-    """(namespace, name); the namespace of a cluster-scoped object is ''."""
-    metadata = obj["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]
+    """`(namespace, name)`; the namespace of a cluster-scoped object is ''."""
+    metadata = obj.get("metadata") or {}
+    return metadata.get("namespace") or "", metadata.get("name") or ""
 
 
-def labels(obj: Object) -> Mapping[str, str]:
-    return cast(Mapping[str, str], obj["metadata"].get("labels") or {})
+def labels(obj: Object) -> dict[str, str]:
+    """The object's own labels, not a copy; an empty dict when it has none."""
+    return (obj.get("metadata") or {}).get("labels") or {}
 
 
-def annotations(obj: Object) -> Mapping[str, str]:
-    return cast(Mapping[str, str], obj["metadata"].get("annotations") or {})
+def annotations(obj: Object) -> dict[str, str]:
+    """The object's own annotations, not a copy; an empty dict when it has none."""
+    return (obj.get("metadata") or {}).get("annotations") or {}
+
+
+def uid(obj: Object) -> str:
+    return (obj.get("metadata") or {}).get("uid") or ""
 
 
 def is_deleting(obj: Object) -> bool:
-    return "deletionTimestamp" in obj["metadata"]
+    """True from the moment deletion was asked for until finalizers and grace have run out."""
+    return bool((obj.get("metadata") or {}).get("deletionTimestamp"))
 
 
 def controller_of(obj: Object) -> Object | None:
-    """The owner reference with controller: true; None when nobody controls the object."""
-    for reference in obj["metadata"].get("ownerReferences") or ():
+    """The owner reference with `controller: true`, of which there is at most one."""
+    for reference in (obj.get("metadata") or {}).get("ownerReferences") or ():
         if reference.get("controller"):
             return cast(Object, reference)
     return None
 
 
-def owner_reference(kind: Kind, owner: Object, *, controller: bool = True, block: bool = True) -> Object:
-    """A metav1.OwnerReference to `owner`; `block` sets blockOwnerDeletion. Without both it is a plain reference."""
-    reference: Object = {
+def is_controlled_by(obj: Object, owner: Object) -> bool:
+    """Whether `owner` is the controller of `obj`, by uid as upstream's metav1.IsControlledBy."""
+    reference = controller_of(obj)
+    return reference is not None and reference.get("uid") == uid(owner)
+
+
+def owner_reference(kind: Kind, owner: Object, *, controller: bool = True, block: bool = True) -> dict[str, Any]:
+    """A metav1.OwnerReference to `owner`; `block` sets blockOwnerDeletion."""
+    metadata = owner["metadata"]
+    reference: dict[str, Any] = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
     }
     if controller:
         reference["controller"] = True
@@ -56,14 +72,18 @@ def owner_reference(kind: Kind, owner: Object, *, controller: bool = True, block
     return reference
 
 
-def semantic_equal(one: Any, other: Any) -> bool:
-    """Equal when missing, null and empty values count as the same, as apiequality.Semantic does."""
-    return bool(_bare(one) == _bare(other))
+def semantic_equal(a: Any, b: Any) -> bool:
+    """Equality that takes null, {} and [] for absent, as upstream's equality.Semantic does for decoded objects."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return all(semantic_equal(a.get(key), b.get(key)) for key in a.keys() | b.keys())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(semantic_equal, a, b))
+    if _absent(a) or _absent(b):
+        return _absent(a) and _absent(b)
+    return type(a) is type(b) and bool(a == b)
 
 
-def _bare(value: Any) -> Any:
+def _absent(value: Any) -> bool:
     if isinstance(value, dict):
-        return {field: bare for field, item in value.items() if (bare := _bare(item)) not in (None, {}, [])}
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    return value
+        return all(map(_absent, value.values()))
+    return value is None or value == []

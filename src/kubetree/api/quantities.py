@@ -1,94 +1,149 @@
-"""Kubernetes quantities: exact decimal numbers with a unit suffix, as k8s.io/apimachinery/pkg/api/resource reads and writes them."""
+"""Kubernetes quantities: exact decimal numbers with a unit suffix, as k8s.io/apimachinery/pkg/api/resource reads and writes them.
+
+An amount is a whole number of nanos, the smallest that the API knows, so arithmetic is plain integers and never loses anything.
+"""
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
 from functools import lru_cache, total_ordering
-from math import ceil
 
-_PATTERN = re.compile(r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]+)?")
-_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+NANOS = 10**9
+_SPLIT = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*(?:[-+]?[0-9]*))")
+_EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)")
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_SUFFIX = {v: k for k, v in _DECIMAL.items()}
-_NANO = Fraction(1, 10**9)
-_MAX = Fraction(2**63 - 1)
+_DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
+_BINARY_SUFFIX = ("", *_BINARY)
+_MAX_BINARY = (2**63 - 1) * NANOS
+_MAX_EXPONENT = 2**31
+
+BINARY_SI, DECIMAL_SI, DECIMAL_EXPONENT = "BinarySI", "DecimalSI", "DecimalExponent"
 
 
 @total_ordering
 class Quantity:
-    """An immutable quantity. `format` is BinarySI, DecimalSI or DecimalExponent and decides how it is written."""
+    """An immutable quantity. `format` (BinarySI, DecimalSI, DecimalExponent) decides how it is written, never what it equals."""
 
-    __slots__ = ("amount", "format")
+    __slots__ = ("format", "nanos")
 
-    def __init__(self, amount: Fraction | int, format: str = "DecimalSI") -> None:
-        self.amount, self.format = Fraction(amount), format
+    nanos: int
+    format: str
+
+    def __init__(self, amount: Fraction | int = 0, format: str = DECIMAL_SI) -> None:
+        """`amount` in whole units (bytes, cores); what is finer than a nano is rounded up."""
+        self.nanos = amount * NANOS if isinstance(amount, int) else -(-amount.numerator * NANOS // amount.denominator)
+        self.format = format
+
+    @classmethod
+    def of_nanos(cls, nanos: int, format: str = DECIMAL_SI) -> Quantity:
+        new = cls.__new__(cls)
+        new.nanos, new.format = nanos, format
+        return new
+
+    @classmethod
+    def of_milli(cls, milli: int, format: str = DECIMAL_SI) -> Quantity:
+        return cls.of_nanos(milli * 10**6, format)
+
+    @property
+    def amount(self) -> Fraction:
+        return Fraction(self.nanos, NANOS)
 
     def milli(self) -> int:
-        return ceil(self.amount * 1000)
+        """In thousandths, rounded up (1500 for "1.5"); away from zero for negative amounts, as upstream's."""
+        return _away_from_zero(self.nanos, 10**6)
 
     def value(self) -> int:
-        return ceil(self.amount)
+        """In whole units, rounded up; away from zero for negative amounts, as upstream's."""
+        return _away_from_zero(self.nanos, NANOS)
 
     def is_zero(self) -> bool:
-        return self.amount == 0
+        return self.nanos == 0
+
+    def sign(self) -> int:
+        return (self.nanos > 0) - (self.nanos < 0)
+
+    def __bool__(self) -> bool:
+        return self.nanos != 0
+
+    def __float__(self) -> float:
+        return self.nanos / NANOS
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Quantity) and self.amount == other.amount
+        return isinstance(other, Quantity) and self.nanos == other.nanos
 
     def __lt__(self, other: Quantity) -> bool:
-        return self.amount < other.amount
+        return self.nanos < other.nanos
 
     def __hash__(self) -> int:
-        return hash(self.amount)
+        return hash(self.nanos)
 
     def __add__(self, other: Quantity) -> Quantity:
-        return Quantity(self.amount + other.amount, self.format if self.amount else other.format)
+        return Quantity.of_nanos(self.nanos + other.nanos, self.format if self.nanos else other.format)
 
     def __sub__(self, other: Quantity) -> Quantity:
-        return Quantity(self.amount - other.amount, self.format if self.amount else other.format)
+        return Quantity.of_nanos(self.nanos - other.nanos, self.format if self.nanos else other.format)
+
+    def __mul__(self, factor: int) -> Quantity:
+        return Quantity.of_nanos(self.nanos * factor, self.format)
 
     def __neg__(self) -> Quantity:
-        return Quantity(-self.amount, self.format)
+        return Quantity.of_nanos(-self.nanos, self.format)
 
     def __str__(self) -> str:
-        amount = self.amount
-        if not amount:
+        """The canonical form: no fraction, the largest suffix that loses nothing."""
+        nanos = self.nanos
+        if not nanos:
             return "0"
-        if self.format == "BinarySI" and abs(amount) >= 1024 and amount.denominator == 1:
-            number, power = amount.numerator, 0
-            while number % 1024 == 0 and power < 6:
+        if self.format == BINARY_SI and nanos % NANOS == 0 and abs(nanos) >= 1024 * NANOS:
+            number, power = nanos // NANOS, 0
+            while power < 6 and number % 1024 == 0:
                 number, power = number // 1024, power + 1
-            return f"{number}{[*[''], *_BINARY][power]}"
-        exponent = 18
-        while exponent > -9 and (amount / Fraction(10) ** exponent).denominator != 1:
-            exponent -= 3
-        number = ceil(amount / Fraction(10) ** exponent)
-        if self.format == "DecimalExponent":
+            return f"{number}{_BINARY_SUFFIX[power]}"
+        number, exponent = nanos, -9
+        while exponent < 18 and number % 1000 == 0:
+            number, exponent = number // 1000, exponent + 3
+        if self.format == DECIMAL_EXPONENT:
             return f"{number}e{exponent}" if exponent else str(number)
-        return f"{number}{_SUFFIX[exponent]}"
+        return f"{number}{_DECIMAL_SUFFIX[exponent]}"
 
     def __repr__(self) -> str:
         return f"Quantity({self})"
 
 
+def _away_from_zero(nanos: int, unit: int) -> int:
+    return -(-nanos // unit) if nanos >= 0 else nanos // unit
+
+
 @lru_cache(maxsize=1 << 14)
-def parse_quantity(text: str | int | float) -> Quantity:
-    """Raises ValueError with upstream's wording."""
-    raw = str(text)
-    match = _PATTERN.fullmatch(raw)
+def _parse(text: str) -> Quantity:
+    match = _SPLIT.fullmatch(text) if text else None
     if match is None:
         raise ValueError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
-    sign, digits, suffix = match[1], match[2], match[3] or ""
-    amount = Fraction(digits.rstrip(".") if not digits.startswith(".") else "0" + digits)
-    style = "DecimalSI"
-    if suffix in _BINARY:
-        amount, style = amount * 1024 ** _BINARY[suffix], "BinarySI"
-    elif suffix in _DECIMAL:
-        amount *= Fraction(10) ** _DECIMAL[suffix]
+    sign, whole, fraction, suffix = match[1], match[2], match[3] or "", match[4]
+    mantissa = int(f"{whole}{fraction}" or "0")
+    form, power, exponent = DECIMAL_SI, 0, -len(fraction)
+    if suffix in _DECIMAL:
+        exponent += _DECIMAL[suffix]
+    elif suffix in _BINARY:
+        form, power = BINARY_SI, _BINARY[suffix]
+    elif (e := _EXPONENT.fullmatch(suffix)) and abs(int(e[1])) < _MAX_EXPONENT:
+        form, exponent = DECIMAL_EXPONENT, exponent + int(e[1])
     else:
-        amount, style = amount * Fraction(10) ** int(suffix[1:]), "DecimalExponent"
-    if amount % _NANO:
-        amount = ceil(amount / _NANO) * _NANO
-    amount = min(amount, _MAX)
-    return Quantity(-amount if sign == "-" else amount, style)
+        raise ValueError("unable to parse quantity's suffix")
+    if mantissa and exponent > 1000:
+        raise ValueError("unable to parse numeric part of quantity")
+    mantissa <<= power
+    shift = exponent + 9
+    nanos = mantissa * 10**shift if shift >= 0 else -(-mantissa // 10 ** min(-shift, len(str(mantissa)) + 1))
+    if form == BINARY_SI:
+        nanos = min(nanos, _MAX_BINARY)
+        if 0 < nanos < NANOS:
+            form = DECIMAL_SI
+    return Quantity.of_nanos(-nanos if sign == "-" else nanos, form)
+
+
+def parse_quantity(text: str | int | float) -> Quantity:
+    """Reads a quantity ("500m", "1.5Gi", "1e3", 2, 0.5). Raises ValueError with upstream's wording."""
+    return _parse(text if isinstance(text, str) else str(text))

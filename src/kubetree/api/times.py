@@ -1,100 +1,124 @@
-"""Times as the API writes them: metav1.Time in whole seconds, metav1.MicroTime, Go durations, and kubectl's ages."""
+"""Times and durations as the API spells them. There is no clock here: `now` is always passed in.
+
+metav1.Time has whole seconds, metav1.MicroTime six digits; both are written in UTC with a Z. Durations are Go's ("1h30m").
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta, timezone
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))")
 
-
-def format_time(time: datetime) -> str:
-    """metav1.Time: 2026-01-02T03:04:05Z."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+_NANOS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_DURATION = re.compile(r"[-+]?(?:0|(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)")
+_DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)")
 
 
-def format_micro_time(time: datetime) -> str:
-    """metav1.MicroTime: 2026-01-02T03:04:05.000006Z."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def format_time(moment: datetime) -> str:
+    """metav1.Time: "2026-01-02T03:04:05Z". The fraction of a second is cut off, as upstream does."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.year:04}-{moment.month:02}-{moment.day:02}T{moment.hour:02}:{moment.minute:02}:{moment.second:02}Z"
 
 
-@lru_cache(maxsize=4096)
+def format_micro_time(moment: datetime) -> str:
+    """metav1.MicroTime: "2026-01-02T03:04:05.000006Z"."""
+    return f"{format_time(moment)[:-1]}.{moment.microsecond:06}Z"
+
+
 def parse_time(text: str) -> datetime:
-    """An RFC 3339 time as an aware datetime in UTC; digits beyond microseconds are dropped. Raises ValueError."""
-    trimmed = re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text)
-    time = datetime.fromisoformat(trimmed)
-    if time.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return time.astimezone(UTC)
+    """RFC 3339 with any offset and fraction (beyond microseconds cut off), in UTC.
+
+    Raises ValueError worded as Go's time.Parse.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"')
+    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
+    zone = UTC
+    try:
+        if sign:
+            offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
+            zone = timezone(-offset if sign == "-" else offset)
+        micros = int((fraction or "0")[:6].ljust(6, "0"))
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, zone)
+        return moment if zone is UTC else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f'parsing time "{text}": {error}') from None
+
+
+def is_zero(moment: datetime) -> bool:
+    """Go's zero time (0001-01-01T00:00:00Z), which the API writes as null."""
+    return moment.year == 1 and moment.month == 1 and moment.day == 1 and not (moment.hour or moment.minute or moment.second)
 
 
 def parse_duration(text: str) -> float:
-    """A Go duration such as 1h30m or 1.5s in seconds. Raises ValueError with Go's wording."""
-    sign, body = (-1.0 if text.startswith("-") else 1.0), text.lstrip("+-")
-    if body == "0":
-        return 0.0
-    end, seconds = 0, 0.0
-    while part := _PART.match(body, end):
-        seconds += float(part[1]) * _UNITS[part[2]]
-        end = part.end()
-    if not body or end != len(body) or len(text) - len(body) > 1:
+    """Go's time.ParseDuration in seconds: "1h30m", "1.5s", "-2m", "0". Raises ValueError with Go's wording."""
+    if not _DURATION.fullmatch(text):
+        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)", text):
+            raise ValueError(f'time: missing unit in duration "{text}"')
+        unknown = re.match(r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))*(?:\d+\.?\d*|\.\d+)([^\d.]+)", text)
+        if unknown:
+            raise ValueError(f'time: unknown unit "{unknown[1]}" in duration "{text}"')
         raise ValueError(f'time: invalid duration "{text}"')
-    return sign * seconds
+    nanos = 0
+    for whole, fraction, unit in _DURATION_PART.findall(text):
+        nanos += int(whole or 0) * _NANOS[unit]
+        if fraction:
+            nanos += int(fraction) * _NANOS[unit] // 10 ** len(fraction)
+    return -nanos / 10**9 if text.startswith("-") else nanos / 10**9
 
 
 def format_duration(seconds: float) -> str:
-    """A Go duration: 1h30m0s, 1.5s, 250ms, 0s."""
-    if seconds == 0:
+    """Go's Duration.String: "1h30m0s", "1.5s", "250ms", "0s"."""
+    nanos = round(seconds * 10**9)
+    sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
+    if nanos < 10**9:
+        for unit in ("ms", "µs", "ns"):
+            if nanos >= _NANOS[unit]:
+                return f"{sign}{_decimal(nanos, _NANOS[unit])}{unit}"
         return "0s"
-    sign, nanoseconds = ("-" if seconds < 0 else ""), round(abs(seconds) * 1e9)
-    if nanoseconds < 1_000_000_000:
-        for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)):
-            if nanoseconds >= size:
-                return f"{sign}{_number(nanoseconds, size)}{unit}"
-    minutes, rest = divmod(nanoseconds, 60_000_000_000)
+    minutes, nanos = divmod(nanos, 60 * 10**9)
     hours, minutes = divmod(minutes, 60)
-    text = f"{_number(rest, 1_000_000_000)}s"
+    text = f"{_decimal(nanos, 10**9)}s"
     if hours:
         return f"{sign}{hours}h{minutes}m{text}"
-    return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
+    return f"{sign}{minutes}m{text}" if minutes else sign + text
 
 
-def _number(amount: int, unit: int) -> str:
-    whole, rest = divmod(amount, unit)
-    digits = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0") if rest else ""
-    return f"{whole}.{digits}" if digits else str(whole)
+def _decimal(nanos: int, unit: int) -> str:
+    whole, rest = divmod(nanos, unit)
+    fraction = str(rest).rjust(len(str(unit)) - 1, "0").rstrip("0") if rest else ""
+    return f"{whole}.{fraction}" if fraction else str(whole)
 
 
-def human_age(delta: timedelta | float) -> str:
-    """kubectl's AGE column, from a timedelta or seconds: 45s, 5m12s, 15m, 3h5m, 27h, 3d4h, 12d, 2y35d."""
-    seconds = delta.total_seconds() if isinstance(delta, timedelta) else delta
-    whole = int(seconds)
-    if seconds < -1:
-        return "<invalid>"
+def human_age(age: timedelta | float) -> str:
+    """kubectl's AGE column ("5m12s", "3h20m", "12d"): two or three significant figures. `age` in seconds or a timedelta."""
+    seconds = int(age.total_seconds() if isinstance(age, timedelta) else age)
     if seconds < 0:
-        return "0s"
-    if whole < 120:
-        return f"{whole}s"
-    minutes = whole // 60
+        return "<invalid>" if seconds < -1 else "0s"
+    if seconds < 120:
+        return f"{seconds}s"
+    minutes = seconds // 60
     if minutes < 10:
-        return _two(minutes, "m", whole % 60, "s")
+        return _two(minutes, "m", seconds % 60, "s")
     if minutes < 180:
         return f"{minutes}m"
-    hours = whole // 3600
+    hours = minutes // 60
     if hours < 8:
         return _two(hours, "h", minutes % 60, "m")
     if hours < 48:
         return f"{hours}h"
     days = hours // 24
-    if hours < 192:
+    if days < 8:
         return _two(days, "d", hours % 24, "h")
-    if hours < 17520:
+    if days < 365 * 2:
         return f"{days}d"
-    years = hours // 8760
-    return _two(years, "y", days % 365, "d") if hours < 70080 else f"{years}y"
+    if days < 365 * 8:
+        return _two(days // 365, "y", days % 365, "d")
+    return f"{days // 365}y"
 
 
-def _two(major: int, major_unit: str, minor: int, minor_unit: str) -> str:
-    return f"{major}{major_unit}{minor}{minor_unit}" if minor else f"{major}{major_unit}"
+def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
