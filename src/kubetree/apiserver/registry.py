@@ -1,13 +1,22 @@
-"""How the API server's own parts (allocators, quota, bootstrap hooks) read and write objects without going over HTTP."""
+"""What the API server serves: a Resource per kind over one store, and how its own parts read and write without HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
-from kubetree.api.kinds import Kind
+from kubetree.api.kinds import Kind, Kinds
+from kubetree.apiserver.admission.request import AdmissionRequest
+from kubetree.apiserver.authorization.attributes import Authorizer
+from kubetree.apiserver.config import Config
+from kubetree.apiserver.watch_cache import WatchCache
+from kubetree.store.protocol import Store
 
 Object = dict[str, Any]
+Finish = Callable[[bool], Awaitable[None]]
+"""Called with whether the write was committed."""
 
 
 class Writer(Protocol):
@@ -39,3 +48,93 @@ class Writer(Protocol):
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> None:
         """Raises NotFound, Conflict when a precondition does not hold."""
         ...
+
+
+class Admission(Protocol):
+    """The chain of admission plugins. Both raise ApiError to refuse."""
+
+    async def admit(self, request: AdmissionRequest) -> None: ...
+
+    async def validate(self, request: AdmissionRequest) -> None: ...
+
+
+class AdmitAll:
+    async def admit(self, request: AdmissionRequest) -> None:
+        return None
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        return None
+
+
+class WriteHook(Protocol):
+    """What must be reserved around the writes of one resource (cluster IPs, node ports). `resource` is its group resource.
+
+    A `begin_...` runs before strategy and validation and may change the new object; what it returns is called once the fate of
+    the write is known. Raises ApiError to refuse.
+    """
+
+    resource: str
+
+    async def begin_create(self, obj: Object, *, dry_run: bool) -> Finish | None: ...
+
+    async def begin_update(self, new: Object, old: Object, *, dry_run: bool) -> Finish | None: ...
+
+    async def after_delete(self, obj: Object, *, dry_run: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A served kind: `kind` is the row asked for, `storage` the row its objects are stored as (often the same)."""
+
+    kind: Kind
+    storage: Kind
+    cache: WatchCache
+    hook: WriteHook | None = None
+    ttl: int = 0
+    """Seconds after its last write that an object expires (Events); 0: never."""
+
+    @property
+    def same_version(self) -> bool:
+        return self.kind is self.storage
+
+    def key(self, namespace: str, name: str) -> str:
+        return self.storage.key(namespace, name)
+
+    def scope_prefix(self, namespace: str) -> str:
+        """The key prefix of a list: of one namespace or of all."""
+        return f"{self.storage.prefix}{namespace}/" if namespace and self.storage.namespaced else self.storage.prefix
+
+
+CacheOf = Callable[[Kind], WatchCache]
+"""Gives the one cache of a storage row."""
+
+
+@dataclass(slots=True)
+class Registry:
+    """Everything the verbs work on. One per API server; nothing global."""
+
+    config: Config
+    kinds: Kinds
+    store: Store
+    cache_of: CacheOf
+    clock: Callable[[], datetime]
+    authorizer: Authorizer
+    new_uid: Callable[[], str]
+    admission: Admission = field(default_factory=AdmitAll)
+    hooks: dict[str, WriteHook] = field(default_factory=dict)
+    _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
+
+    def resource(self, kind: Kind) -> Resource:
+        """The Resource of a row; made at first use, so that rows may come at run time."""
+        identity = (kind.group, kind.version, kind.plural)
+        found = self._resources.get(identity)
+        if found is None or found.kind is not kind:
+            storage = kind if kind.stored_as == kind.api_version else self.kinds.by_kind(kind.stored_as, kind.kind) or kind
+            ttl = self.config.event_ttl if kind.kind == "Event" and storage.group == "" else 0
+            found = Resource(kind, storage, self.cache_of(storage), self.hooks.get(kind.group_resource), ttl)
+            self._resources[identity] = found
+        return found
+
+    def add_hook(self, hook: WriteHook) -> None:
+        self.hooks[hook.resource] = hook
+        self._resources.clear()

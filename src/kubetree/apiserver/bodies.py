@@ -1,0 +1,127 @@
+"""Request bodies: bounded reading, format, strict decoding, and the checks that the object is of the kind that the URL names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from kubetree.api import errors, schema
+from kubetree.api.kinds import Kind
+from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.negotiation import negotiate_input
+
+Object = dict[str, Any]
+
+
+async def read_body(ctx: RequestContext, limit: int) -> bytes:
+    """Raises RequestEntityTooLarge past `limit` bytes, without reading the rest."""
+    length = ctx.http.content_length
+    if length is not None and length > limit:
+        raise too_large(limit)
+    content = ctx.http.content
+    first = await content.readany()
+    if content.at_eof():
+        if len(first) > limit:
+            raise too_large(limit)
+        return first
+    parts, size = [first], len(first)
+    while not content.at_eof():
+        if size > limit:
+            raise too_large(limit)
+        part = await content.readany()
+        parts.append(part)
+        size += len(part)
+    if size > limit:
+        raise too_large(limit)
+    return b"".join(parts)
+
+
+def too_large(limit: int) -> errors.RequestEntityTooLarge:
+    return errors.RequestEntityTooLarge(f"Request entity too large: limit is {limit}")
+
+
+def to_json(ctx: RequestContext, body: bytes, kind: str) -> bytes:
+    """The body as JSON. Raises UnsupportedMediaType, and BadRequest for what cannot be parsed."""
+    serializer = negotiate_input(ctx.headers.get("Content-Type", ""))
+    try:
+        return serializer.to_json(body)
+    except ValueError as error:
+        raise unrecognized(kind, str(error), body) from None
+
+
+def unrecognized(kind: str, why: str, body: bytes) -> errors.BadRequest:
+    return errors.BadRequest(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
+
+
+def _summary(body: bytes, length: int = 30) -> str:
+    """The start of a body, as upstream shows it."""
+    if not body:
+        return "<empty>"
+    shown = body[:length]
+    text = shown.decode(errors="replace") if shown[:1] == b"{" else shown.hex()
+    return text + (" ..." if len(body) > length else "")
+
+
+def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str) -> Object:
+    """An object of `kind`, its kind and apiVersion filled in where they are missing. Warnings go to the request.
+
+    Raises BadRequest, worded as upstream's, for malformed bodies, other kinds and, when Strict, unknown or duplicate fields.
+    """
+    data = to_json(ctx, body, kind.kind)
+    try:
+        obj, warnings = schema.decode(kind, data, validation)
+    except errors.BadRequest:
+        _check_kind(data, kind)
+        raise
+    given = (obj.get("apiVersion"), obj.get("kind"))
+    if given != (kind.api_version, kind.kind):
+        check_type(obj, kind.api_version, kind.kind)
+    ctx.warnings.extend(warnings)
+    return obj
+
+
+def _check_kind(data: bytes, kind: Kind) -> None:
+    """Whether the body is of another kind, which says more than the fields that do not fit."""
+    try:
+        obj = orjson.loads(data)
+    except ValueError:
+        return
+    if isinstance(obj, dict):
+        check_type(obj, kind.api_version, kind.kind)
+
+
+def check_type(obj: Object, api_version: str, kind: str) -> None:
+    """Fills in a missing kind or apiVersion; raises BadRequest for another one."""
+    given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
+    if given_version != api_version:
+        raise errors.BadRequest(
+            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )
+    if given_kind != kind:
+        version = api_version.rpartition("/")[2]
+        raise errors.BadRequest(
+            f'{given_kind} in version "{version}" cannot be handled as a {kind}: converting ({version}.{given_kind}) to ({kind}): unknown conversion'
+        )
+    obj["apiVersion"], obj["kind"] = api_version, kind
+
+
+def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: str, kind: str, validation: str) -> Object:
+    """The same for what is no row of the table of kinds: Scale, Eviction, Binding, TokenRequest, DeleteOptions."""
+    data = to_json(ctx, body, kind)
+    obj, warnings = schema.decode_as(definition, data, validation)
+    check_type(obj, api_version, kind)
+    ctx.warnings.extend(warnings)
+    return obj
+
+
+def delete_options_body(ctx: RequestContext, body: bytes) -> Object | None:
+    """metav1.DeleteOptions from a body, None for an empty one. Any group's DeleteOptions is accepted, as upstream does."""
+    if not body:
+        return None
+    data = to_json(ctx, body, "DeleteOptions")
+    obj, _ = schema.decode_as("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", data, "Ignore")
+    given = obj.get("kind") or "DeleteOptions"
+    if given != "DeleteOptions":
+        raise errors.BadRequest("decoded object cannot be converted to DeleteOptions")
+    return obj

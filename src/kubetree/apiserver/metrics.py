@@ -1,0 +1,118 @@
+"""What the API server counts, under upstream's metric names: plain dicts on the hot path, rendered only when scraped."""
+
+from __future__ import annotations
+
+import bisect
+import resource as process
+from collections.abc import Callable, Iterable
+
+from kubetree.apiserver.context import RequestContext
+
+_BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
+Labels = tuple[str, ...]
+
+
+class _Histogram:
+    __slots__ = ("buckets", "count", "sum")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(_BUCKETS) + 1)
+        self.count, self.sum = 0, 0.0
+
+    def add(self, value: float) -> None:
+        self.buckets[bisect.bisect_left(_BUCKETS, value)] += 1
+        self.count += 1
+        self.sum += value
+
+
+class Metrics:
+    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value)."""
+
+    def __init__(self) -> None:
+        self._requests: dict[Labels, int] = {}
+        self._durations: dict[Labels, _Histogram] = {}
+        self.longrunning: dict[Labels, int] = {}
+        self.inflight = {"mutating": 0, "readOnly": 0}
+        self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[str, float]]]]] = {}
+
+    def observe(self, ctx: RequestContext, status: int, seconds: float) -> None:
+        info = ctx.info
+        verb = _VERBS.get(info.verb, info.verb.upper()) if info.is_resource else ctx.method
+        scope = "resource" if info.name else ("namespace" if info.namespace else "cluster")
+        if not info.is_resource:
+            scope = ""
+        labels = (str(status), "", info.group, info.resource, scope, info.subresource, verb, info.version)
+        self._requests[labels] = self._requests.get(labels, 0) + 1
+        if verb in ("WATCH", "CONNECT"):
+            return
+        key = (info.group, info.resource, scope, info.subresource, verb, info.version)
+        histogram = self._durations.get(key)
+        if histogram is None:
+            histogram = self._durations[key] = _Histogram()
+        histogram.add(seconds)
+
+    def render(self) -> str:
+        """The Prometheus text format."""
+        lines = [
+            "# HELP apiserver_request_total [STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.",
+            "# TYPE apiserver_request_total counter",
+        ]
+        for (code, dry, group, resource, scope, sub, verb, version), n in sorted(self._requests.items()):
+            lines.append(
+                f'apiserver_request_total{{code="{code}",component="apiserver",dry_run="{dry}",group="{group}",resource="{resource}",'
+                f'scope="{scope}",subresource="{sub}",verb="{verb}",version="{version}"}} {n}'
+            )
+        lines += self._render_durations()
+        lines += [
+            "# HELP apiserver_longrunning_requests [STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.",
+            "# TYPE apiserver_longrunning_requests gauge",
+        ]
+        for (verb, group, version, resource, scope, sub), n in sorted(self.longrunning.items()):
+            lines.append(
+                f'apiserver_longrunning_requests{{component="apiserver",group="{group}",resource="{resource}",scope="{scope}",'
+                f'subresource="{sub}",verb="{verb}",version="{version}"}} {n}'
+            )
+        for name, (text, samples) in self.gauges.items():
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value:g}" for labels, value in samples())]
+        used = process.getrusage(process.RUSAGE_SELF)
+        lines += [
+            "# TYPE process_cpu_seconds_total counter",
+            f"process_cpu_seconds_total {used.ru_utime + used.ru_stime:.2f}",
+            "# TYPE process_resident_memory_bytes gauge",
+            f"process_resident_memory_bytes {resident_bytes()}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _render_durations(self) -> Iterable[str]:
+        name = "apiserver_request_duration_seconds"
+        yield f"# HELP {name} [STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component."
+        yield f"# TYPE {name} histogram"
+        for (group, resource, scope, sub, verb, version), histogram in sorted(self._durations.items()):
+            labels = (
+                f'component="apiserver",dry_run="",group="{group}",resource="{resource}",scope="{scope}",subresource="{sub}",'
+                f'verb="{verb}",version="{version}"'
+            )
+            total = 0
+            for edge, n in zip((*_BUCKETS, float("inf")), histogram.buckets, strict=True):
+                total += n
+                yield f'{name}_bucket{{{labels},le="{"+Inf" if edge == float("inf") else format(edge, "g")}"}} {total}'
+            yield f"{name}_sum{{{labels}}} {histogram.sum:.6f}"
+            yield f"{name}_count{{{labels}}} {histogram.count}"
+
+
+def resident_bytes() -> int:
+    """This process's resident memory now."""
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * process.getpagesize()
+
+
+_VERBS = {
+    "get": "GET",
+    "list": "LIST",
+    "watch": "WATCH",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETECOLLECTION",
+}

@@ -1,0 +1,47 @@
+"""May they: the authorizer is asked once a request; only an explicit yes lets it through."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
+from kubetree.apiserver.context import Handler, Middleware, RequestContext
+from kubetree.apiserver.refusals import forbidden_by
+
+
+def authorize(authorizer: Authorizer) -> Middleware:
+    def wrap(inner: Handler) -> Handler:
+        async def handle(ctx: RequestContext) -> web.StreamResponse:
+            attributes = attributes_of(ctx)
+            answer = authorizer.authorize(attributes)
+            if answer.decision is not Decision.ALLOW:
+                raise forbidden_by(attributes, answer.reason)
+            return await inner(ctx)
+
+        return handle
+
+    return wrap
+
+
+def attributes_of(ctx: RequestContext) -> Attributes:
+    info = ctx.info
+    if not info.is_resource:
+        return Attributes(ctx.user, info.verb, info.path)
+    return Attributes(
+        ctx.user,
+        info.verb,
+        info.path,
+        info.group,
+        info.version,
+        info.resource,
+        info.subresource,
+        info.namespace,
+        info.name,
+        info.field_selector,
+        info.label_selector,
+    )
+
+
+class AllowEverything:
+    def authorize(self, attributes: Attributes) -> Answer:
+        return Answer(Decision.ALLOW)

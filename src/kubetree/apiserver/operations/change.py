@@ -1,0 +1,216 @@
+"""Changing an object: read, transform, check, compare-and-swap, again when another came between.
+
+Follows genericregistry.Store.Update over storage.GuaranteedUpdate: the first try starts from the watch cache, and only a failure
+that a newer object could explain goes to the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kubetree.api import errors
+from kubetree.api.errors import Cause
+from kubetree.api.strategies import prepare_for_update, warnings
+from kubetree.api.validation import validate_update
+from kubetree.apiserver.admission.request import CREATE, UPDATE
+from kubetree.apiserver.authorization.attributes import Attributes, Decision
+from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.operations import creation, deletion, rules
+from kubetree.apiserver.operations.managers import stored_version, track_change, track_create, without_manager_times
+from kubetree.apiserver.operations.scope import Stored, WriteScope
+from kubetree.apiserver.refusals import forbidden_by
+from kubetree.apiserver.registry import Registry, Resource
+from kubetree.store.protocol import Entry
+
+Object = dict[str, Any]
+Transform = Callable[[Object | None], Awaitable[Object]]
+"""From the object as it stands, in the storage version (None: there is none; never changed), to the new one in the request's version,
+an object of its own. Called again on every retry."""
+
+
+async def update(
+    registry: Registry,
+    resource: Resource,
+    name: str,
+    transform: Transform,
+    scope: WriteScope,
+    *,
+    allow_create: bool = False,
+    tracked: bool = False,
+    uid: str = "",
+) -> Stored:
+    """`tracked`: the transform has set managedFields itself (server-side apply). `uid`: a precondition on the object.
+
+    Raises NotFound, Conflict, Invalid, what admission and the transform raise.
+    """
+    namespace = scope.namespace if resource.kind.namespaced else ""
+    key = resource.key(namespace, name)
+    cached = resource.cache.get(key)
+    if cached is not None:
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, uid)
+        try:
+            stored = await attempt.change(cached.obj, cached.revision, transform, trusted=False)
+        except errors.ApiError:
+            stored = None
+        if stored is not None:
+            return stored
+    entry, _ = await registry.store.get(key)
+    while True:
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, uid)
+        if entry is None:
+            creating = rules.creates_on_update(resource.kind) or allow_create
+            if scope.subresource or not creating:
+                raise errors.not_found(resource.kind.plural, resource.kind.group, name)
+            stored = await attempt.create(transform)
+        else:
+            stored = await attempt.change(decode(entry.value, entry.revision), entry.revision, transform)
+        if stored is not None:
+            return stored
+        entry, _ = await registry.store.get(key)
+
+
+class _Attempt:
+    """One turn of the loop."""
+
+    def __init__(
+        self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, uid: str
+    ) -> None:
+        self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
+        self.tracked, self.uid = tracked, uid
+
+    async def create(self, transform: Transform) -> Stored | None:
+        """None: another created it meanwhile."""
+        registry, resource, scope = self.registry, self.resource, self.scope
+        obj = await transform(None)
+        if obj["metadata"].get("uid"):
+            why = f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, and no existing object was found"
+            raise errors.conflict(resource.kind.plural, resource.kind.group, self.name, why)
+        self._authorize_create()
+        creation.check_namespace(scope.namespace if resource.kind.namespaced else "", obj["metadata"])
+        creation.dedup_owners(obj, scope, after_admission=False)
+        obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
+        if scope.admit:
+            await registry.admission.admit(scope.admission(CREATE, resource.kind, self.name, obj, None))
+        creation.fill_system_fields(registry, obj)
+        obj["metadata"].pop("resourceVersion", None)
+        hook = resource.hook
+        finish = await hook.begin_create(obj, dry_run=scope.dry_run) if hook is not None else None
+        committed = False
+        try:
+            await creation.prepare_and_validate(registry, resource, obj, scope)
+            value = encode(obj)
+            if scope.dry_run:
+                return Stored(obj, value, 0, created=True)
+            written = await registry.store.create(self.key, value, ttl=resource.ttl)
+            committed = written.ok
+            return Stored(obj, value, written.revision, created=True) if written.ok else None
+        finally:
+            await creation.finished(finish, committed)
+
+    def _authorize_create(self) -> None:
+        kind, scope = self.resource.kind, self.scope
+        if not scope.admit:
+            return
+        attributes = Attributes(
+            scope.user, "create", "", kind.group, kind.version, kind.plural, scope.subresource, scope.namespace, self.name
+        )
+        answer = self.registry.authorizer.authorize(attributes)
+        if answer.decision is not Decision.ALLOW:
+            raise forbidden_by(attributes, answer.reason)
+
+    async def change(self, old: Object, revision: int, transform: Transform, *, trusted: bool = True) -> Stored | None:
+        """None: `old` was not what the store has. `trusted` False: `old` comes from the cache, so "nothing to write" is not believed."""
+        registry, resource, scope = self.registry, self.resource, self.scope
+        kind, storage = resource.kind, resource.storage
+        new = await transform(old)
+        metadata, before = new["metadata"], old["metadata"]
+        self._check_uid(metadata, before)
+        creation.dedup_owners(new, scope, after_admission=False)
+        if not self.tracked:
+            new = track_change(resource, new, old, scope, registry.clock())
+        else:
+            new = stored_version(resource, new)
+        metadata = new["metadata"]
+        if scope.admit:
+            await registry.admission.admit(scope.admission(UPDATE, kind, self.name, new, old))
+            creation.dedup_owners(new, scope, after_admission=True)
+        self._check_revision(metadata, revision)
+        hook = resource.hook if not scope.subresource else None
+        finish = await hook.begin_update(new, old, dry_run=scope.dry_run) if hook is not None else None
+        committed = False
+        try:
+            keep_system_fields(metadata, before)
+            prepare_for_update(storage, new, old, scope.subresource)
+            found = validate_update(storage, new, old, scope.subresource)
+            if found:
+                raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
+            if not scope.subresource:
+                scope.warnings.extend(warnings(storage, new, old))
+            if scope.admit:
+                await registry.admission.validate(scope.admission(UPDATE, kind, self.name, new, old))
+            if deletion.emptied(storage, new, old):
+                stored = await deletion.remove_finalized(registry, resource, self.key, new, revision, scope)
+                committed = stored is not None
+                return stored
+            if same_but_for_manager_times(new, old):
+                return Stored(old, encode(old), revision) if trusted else None
+            value = encode(new)
+            if scope.dry_run:
+                return Stored(new, value, revision)
+            written = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            committed = written.ok
+            return Stored(new, value, written.revision) if written.ok else None
+        finally:
+            await creation.finished(finish, committed)
+
+    def _check_uid(self, metadata: Object, before: Object) -> None:
+        wanted = metadata.get("uid") or self.uid
+        if wanted and wanted != before.get("uid"):
+            raise precondition_failed(self.resource, self.key, self.name, "UID", wanted, before.get("uid", ""))
+
+    def _check_revision(self, metadata: Object, revision: int) -> None:
+        kind, given = self.resource.kind, metadata.get("resourceVersion", "")
+        if given in ("", "0"):
+            if rules.updates_unconditionally(kind) or not self.scope.admit:
+                return
+            detail = "Invalid value: 0: must be specified for an update"
+            cause = Cause("FieldValueInvalid", detail, "metadata.resourceVersion")
+            raise errors.invalid(kind.plural, kind.group, self.name, [cause])
+        if not given.isdigit():
+            detail = f'strconv.ParseUint: parsing "{given}": invalid syntax'
+            raise errors.BadRequest(f'resourceVersion: Invalid value: "{given}": {detail}')
+        if int(given) != revision:
+            raise errors.conflict(kind.plural, kind.group, self.name, errors.MODIFIED)
+
+
+def precondition_failed(resource: Resource, key: str, name: str, what: str, wanted: str, found: str) -> errors.Conflict:
+    """A uid or resourceVersion precondition that does not hold, worded as upstream's storage layer does."""
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+    )
+    return errors.conflict(resource.kind.plural, resource.kind.group, name, why)
+
+
+def keep_system_fields(metadata: Object, before: Object) -> None:
+    """What no update can change: identity, creation time, generation, deletion."""
+    for name in ("uid", "generation"):
+        if name in before:
+            metadata[name] = before[name]
+        elif name == "generation":
+            metadata.pop(name, None)
+    if before.get("creationTimestamp"):
+        metadata["creationTimestamp"] = before["creationTimestamp"]
+    if before.get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = before["deletionTimestamp"]
+        if metadata.get("deletionGracePeriodSeconds") is None and "deletionGracePeriodSeconds" in before:
+            metadata["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
+
+
+def same_but_for_manager_times(new: Object, old: Object) -> bool:
+    """Whether a write would change nothing but the times of managedFields."""
+    if len(new) != len(old) or new.get("spec") != old.get("spec") or new.get("status") != old.get("status"):
+        return False
+    return without_manager_times(new) == without_manager_times(old)
+

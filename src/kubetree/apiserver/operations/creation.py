@@ -1,0 +1,156 @@
+"""Creating an object: names, identity, strategy, validation, admission, store. Follows genericregistry.Store.Create."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from kubetree.api import errors
+from kubetree.api.defaults import apply_defaults
+from kubetree.api.objects import copy
+from kubetree.api.strategies import prepare_for_create, warnings
+from kubetree.api.times import format_time
+from kubetree.api.validation import validate_create
+from kubetree.apiserver.admission.request import CREATE
+from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.operations.managers import track_create
+from kubetree.apiserver.operations.scope import Stored, WriteScope
+from kubetree.apiserver.registry import Finish, Registry, Resource
+
+NAME_ATTEMPTS = 8
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX, _MAX_NAME = 5, 63
+_SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+def generated_name(base: str) -> str:
+    """`base` and five characters that cannot form words, cut to fit 63."""
+    return base[: _MAX_NAME - _SUFFIX] + "".join(random.choices(_ALPHABET, k=_SUFFIX))
+
+
+def check_namespace(expected: str, metadata: dict[str, Any]) -> None:
+    """Fills the request's namespace in, clears it on cluster-scoped objects; raises BadRequest when the object names another."""
+    given = metadata.get("namespace", "")
+    if given == expected:
+        return
+    if not given:
+        metadata["namespace"] = expected
+    elif not expected:
+        del metadata["namespace"]
+    else:
+        raise errors.BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+async def create(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:
+    """`obj` is in the version of `resource.kind`; it is taken over and changed. Raises AlreadyExists, Invalid and what admission raises."""
+    kind = resource.kind
+    metadata: dict[str, Any] = obj.setdefault("metadata", {})
+    for name in _SYSTEM_FIELDS:
+        metadata.pop(name, None)
+    check_namespace(scope.namespace if kind.namespaced else "", metadata)
+    apply_defaults(kind, obj)
+    dedup_owners(obj, scope, after_admission=False)
+    obj = track_create(resource, obj, scope, registry.clock())
+    if scope.admit:
+        await registry.admission.admit(scope.admission(CREATE, kind, metadata.get("name", ""), obj, None))
+        dedup_owners(obj, scope, after_admission=True)
+    metadata = obj["metadata"]
+    if metadata.get("name") or not metadata.get("generateName"):
+        return await _create_named(registry, resource, obj, scope)
+    for attempt in range(NAME_ATTEMPTS):
+        candidate = copy(obj) if attempt < NAME_ATTEMPTS - 1 else obj
+        candidate["metadata"]["name"] = generated_name(metadata["generateName"])
+        try:
+            return await _create_named(registry, resource, candidate, scope)
+        except errors.AlreadyExists as error:
+            taken = error
+    raise taken
+
+
+async def _create_named(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:
+    hook, finish = resource.hook, None
+    fill_system_fields(registry, obj)
+    if hook is not None:
+        finish = await hook.begin_create(obj, dry_run=scope.dry_run)
+    committed = False
+    try:
+        await prepare_and_validate(registry, resource, obj, scope)
+        stored = await _store(registry, resource, obj, scope)
+        committed = True
+        return stored
+    finally:
+        await finished(finish, committed)
+
+
+async def finished(finish: Finish | None, committed: bool) -> None:
+    if finish is not None:
+        await finish(committed)
+
+
+def fill_system_fields(registry: Registry, obj: dict[str, Any]) -> None:
+    metadata = obj["metadata"]
+    metadata["uid"] = registry.new_uid()
+    metadata["creationTimestamp"] = format_time(registry.clock())
+
+
+async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> None:
+    """What stands between a complete new object and the store: strategy, validation, warnings, validating admission."""
+    kind, storage = resource.kind, resource.storage
+    metadata = obj["metadata"]
+    prepare_for_create(storage, obj)
+    found = validate_create(storage, obj)
+    if found:
+        raise errors.invalid(kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+    scope.warnings.extend(warnings(storage, obj, None))
+    if scope.admit:
+        await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
+
+
+async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:
+    kind, metadata = resource.kind, obj["metadata"]
+    if metadata.get("resourceVersion"):
+        message = "resourceVersion should not be set on objects to be created"
+        raise errors.ApiError(message, status_code=500, status_reason="")
+    key, value = resource.key(metadata.get("namespace", ""), metadata["name"]), encode(obj)
+    if scope.dry_run:
+        current, revision = await registry.store.get(key)
+        if current is None:
+            return Stored(obj, value, 0, created=True)
+    else:
+        written = await registry.store.create(key, value, ttl=resource.ttl)
+        if written.ok:
+            return Stored(obj, value, written.revision, created=True)
+        current = written.current
+    error = errors.already_exists(kind.plural, kind.group, metadata["name"])
+    if current is not None and decode(current.value)["metadata"].get("deletionTimestamp"):
+        error.message = f"object is being deleted: {error.message}"
+    raise error
+
+
+def dedup_owners(obj: dict[str, Any], scope: WriteScope, *, after_admission: bool) -> None:
+    """Owner references that stand there twice are merged, and the client is warned."""
+    owners = obj["metadata"].get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    kept: list[dict[str, Any]] = []
+    dropped = []
+    for owner in owners:
+        if owner in kept:
+            dropped.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if dropped:
+        obj["metadata"]["ownerReferences"] = kept
+        uids = ", ".join(dropped)
+        template = _DUPLICATES_ADMITTED if after_admission else _DUPLICATES
+        scope.warnings.append(template % uids)
+
+
+_DUPLICATES = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests "
+    "as early as 1.24; please fix your requests; duplicate UID(s) observed: %s"
+)
+_DUPLICATES_ADMITTED = (
+    ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API server dedups owner references in 1.20+, "
+    "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %s"
+)

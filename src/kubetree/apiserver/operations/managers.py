@@ -1,0 +1,44 @@
+"""managedFields on the way of a write: kept in the version of the request, while the object goes on in the storage version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kubetree.api.apply import track_update
+from kubetree.api.conversion import convert
+from kubetree.api.times import format_time
+from kubetree.apiserver.operations.scope import WriteScope
+from kubetree.apiserver.registry import Resource
+
+Object = dict[str, Any]
+
+
+def track_create(resource: Resource, obj: Object, scope: WriteScope, now: datetime) -> Object:
+    """Sets managedFields of a new object and gives it in the storage version."""
+    obj["metadata"].pop("managedFields", None)
+    track_update(resource.kind, None, obj, manager=scope.manager, now=format_time(now), subresource=scope.subresource)
+    return stored_version(resource, obj)
+
+
+def track_change(resource: Resource, new: Object, old: Object, scope: WriteScope, now: datetime) -> Object:
+    """The same for an update: `old` is in the storage version, `new` in the request's."""
+    live = requested_version(resource, old)
+    track_update(resource.kind, live, new, manager=scope.manager, now=format_time(now), subresource=scope.subresource)
+    return stored_version(resource, new)
+
+
+def stored_version(resource: Resource, obj: Object) -> Object:
+    return obj if resource.same_version else convert(obj, resource.storage.api_version)
+
+
+def requested_version(resource: Resource, obj: Object) -> Object:
+    """An object from the store as the request's version has it; the same dict when they are one."""
+    return obj if resource.same_version else convert(obj, resource.kind.api_version)
+
+
+def without_manager_times(obj: Object) -> Object:
+    """The object with the times of its managedFields taken out: two writes that differ in nothing else are the same."""
+    metadata = obj["metadata"]
+    managers = [{k: v for k, v in entry.items() if k != "time"} for entry in metadata.get("managedFields") or ()]
+    return {**obj, "metadata": {**metadata, "managedFields": managers, "resourceVersion": ""}}

@@ -1,0 +1,48 @@
+"""Who writes, and how: what every operation needs besides the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubetree.api.kinds import Kind
+from kubetree.apiserver.admission.request import AdmissionRequest
+from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
+
+APISERVER = User("system:apiserver", groups=(MASTERS_GROUP, "system:authenticated"))
+
+
+@dataclass(slots=True)
+class WriteScope:
+    """`namespace` is the request's ('' for cluster-scoped kinds). `admit` False: an internal write, which passes no admission."""
+
+    namespace: str
+    user: User = APISERVER
+    manager: str = "kube-apiserver"
+    subresource: str = ""
+    dry_run: bool = False
+    admit: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    def admission(
+        self, operation: str, kind: Kind, name: str, obj: dict[str, Any] | None, old: dict[str, Any] | None
+    ) -> AdmissionRequest:
+        namespace = name if kind.plural == "namespaces" and not kind.group else self.namespace
+        return AdmissionRequest(
+            operation, kind, self.subresource, namespace, name, obj, old, self.user, self.dry_run, self.options, self.warnings, self.annotations
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object after an operation, as it is stored (storage version). `value` has no resourceVersion: `revision` is it.
+
+    `created` tells an update that created from one that changed; `revision` 0: nothing was written (dry run of a create).
+    """
+
+    obj: dict[str, Any]
+    value: bytes
+    revision: int
+    created: bool = False

@@ -1,0 +1,85 @@
+"""Which objects a list or a watch means: namespace, name, label and field selectors, parsed once a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kubetree.api import errors
+from kubetree.api.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
+from kubetree.api.strategies import field_label_supported
+from kubetree.apiserver.options import ListOptions
+from kubetree.apiserver.registry import Resource
+from kubetree.apiserver.watch_cache import Cached
+
+_TERSE = frozenset({"Pod", "Node", "ReplicationController", "Event", "Namespace", "Secret", "Service", "CertificateSigningRequest"})
+"""Kinds with fields of their own, whose refusal names no alternatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`key` is set when the request can mean one object only. `labels` and `fields` None: everything matches."""
+
+    prefix: str
+    key: str = ""
+    labels: Selector | None = None
+    fields: FieldSelector | None = None
+    index: Mapping[str, str] | None = None
+
+    @property
+    def everything(self) -> bool:
+        return self.labels is None and self.fields is None
+
+    def matches(self, entry: Cached) -> bool:
+        if self.labels is not None and not self.labels.matches(entry.labels):
+            return False
+        return self.fields is None or self.fields.matches(entry.fields)
+
+
+def select(resource: Resource, namespace: str, name: str, options: ListOptions) -> Selection:
+    """Raises BadRequest for selectors that cannot be parsed or name unknown fields. `name`: the one object of the URL."""
+    kind = resource.kind
+    labels = _labels(options.label_selector)
+    fields = _fields(resource, options.field_selector)
+    exact = {r.key: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
+    if name:
+        if exact.get("metadata.name", name) != name or (fields is not None and "metadata.name" not in exact):
+            raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
+        if fields is None:
+            fields = parse_field_selector(f"metadata.name={name}")
+            exact = {"metadata.name": name}
+    if not namespace and kind.namespaced:
+        namespace = exact.get("metadata.namespace", "")
+    single = exact.get("metadata.name", "")
+    key = resource.key(namespace, single) if single and (namespace or not kind.namespaced) else ""
+    return Selection(key or resource.scope_prefix(namespace), key, labels, fields, exact or None)
+
+
+def _labels(text: str) -> Selector | None:
+    if not text:
+        return None
+    try:
+        selector = parse_label_selector(text)
+    except ValueError as error:
+        raise errors.BadRequest(str(error)) from None
+    return None if selector.empty else selector
+
+
+def _fields(resource: Resource, text: str) -> FieldSelector | None:
+    if not text:
+        return None
+    try:
+        selector = parse_field_selector(text)
+    except ValueError as error:
+        raise errors.BadRequest(str(error)) from None
+    if not selector.requirements:
+        return None
+    kind = resource.kind
+    for requirement in selector.requirements:
+        if not field_label_supported(kind, requirement.key):
+            if kind.kind in _TERSE:
+                raise errors.BadRequest(f"field label not supported: {requirement.key}")
+            raise errors.BadRequest(
+                f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+            )
+    return selector

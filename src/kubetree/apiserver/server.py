@@ -1,0 +1,130 @@
+"""An API server as an object: built from a Config, started and stopped inside a running loop, many in one process if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, unquote
+
+from aiohttp import web
+
+from kubetree.api import errors
+from kubetree.api.kind_table import builtin
+from kubetree.api.kinds import Kinds
+from kubetree.apiserver import request_info
+from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.context import Handler, RequestContext
+from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.wiring import Parts, build
+from kubetree.store import open_store
+from kubetree.store.protocol import Store
+
+log = logging.getLogger(__name__)
+Clock = Callable[[], datetime]
+_MAX_LINE = 64 * 1024
+_NO_QUERY: dict[str, list[str]] = {}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ApiServer:
+    """`await start()`, then `url`; `await stop()`. A store that is given stays open, one that was opened is closed."""
+
+    def __init__(
+        self, config: Config, *, store: Store | None = None, kinds: Kinds | None = None, clock: Clock = utc_now
+    ) -> None:
+        self.config, self.clock = config, clock
+        self.kinds = kinds or builtin()
+        self.metrics = Metrics()
+        self._store, self._given = store, store
+        self._parts: Parts | None = None
+        self._handler: Handler | None = None
+        self._http: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+        self._background = contextlib.AsyncExitStack()
+        self.port = config.secure_port
+
+    @property
+    def parts(self) -> Parts:
+        """Registry, writer and lister of a started server."""
+        if self._parts is None:
+            raise RuntimeError("the API server has not been started")
+        return self._parts
+
+    @property
+    def url(self) -> str:
+        host = self.config.bind_address
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        return f"{'https' if self.config.tls else 'http'}://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Returns when requests are answered. Raises OSError when the port is taken, StoreUnavailable when the store is."""
+        config = self.config
+        if self._store is None:
+            self._store = await open_store(config.storage)
+        self._parts = await self._background.enter_async_context(build(config, self.kinds, self._store, self.clock, self.metrics, lambda: self.url))
+        self._handler = self._parts.handler
+        self._http = web.Server(
+            self._serve,
+            access_log=None,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+            auto_decompress=True,
+            keepalive_timeout=300,
+        )
+        context = tls_context(config.tls) if config.tls else None
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        await self._parts.started()
+
+    async def stop(self) -> None:
+        """Closes the port, gives running requests `shutdown_grace` seconds, ends watches."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._parts is not None:
+            self._parts.stopping()
+        if self._http is not None:
+            await self._http.shutdown(self.config.shutdown_grace)
+        await self._background.aclose()
+        if self._store is not None and self._given is None:
+            await self._store.close()
+
+    async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
+        assert self._handler is not None
+        path, _, query = http.raw_path.partition("?")
+        if "%" in path:
+            path = unquote(path)
+        headers = http.headers
+        parameters = parse_qs(query, keep_blank_values=True) if query else _NO_QUERY
+        method = http.method
+        audit_id = headers.get("Audit-Id") or str(uuid.uuid4())
+        try:
+            info = request_info.parse(method, path, parameters)
+        except ValueError as error:
+            info = request_info.RequestInfo(path, method.lower())
+            ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
+            from kubetree.apiserver.responses import answer_error
+
+            return answer_error(ctx, errors.InternalError(str(error)))
+        ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
+        return await self._handler(ctx)
+
+
+def tls_context(files: TLSFiles) -> ssl.SSLContext:
+    """TLS 1.2 and up; client certificates are asked for and verified when there is a client CA, but need not be given."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(files.certificate, files.key)
+    context.set_alpn_protocols(["http/1.1"])
+    if files.client_ca is not None:
+        context.load_verify_locations(files.client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context

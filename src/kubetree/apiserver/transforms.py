@@ -1,0 +1,73 @@
+"""Objects as Tables and as metadata only: what `kubectl get` and metadata informers ask for by Accept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kubetree.api import errors
+from kubetree.api.kinds import Kind
+from kubetree.api.printers import cells, columns
+from kubetree.apiserver.negotiation import Output
+from kubetree.apiserver.options import first
+from kubetree.apiserver.request_info import Query
+
+Object = dict[str, Any]
+_INCLUDE = ("", "Metadata", "Object", "None")
+
+
+def include_object(query: Query) -> str:
+    """What a Table's rows carry besides cells. Raises BadRequest."""
+    wanted = first(query, "includeObject")
+    if wanted not in _INCLUDE:
+        detail = f'includeObject: Invalid value: "{wanted}": must be \'Metadata\', \'Object\', \'None\', or empty'
+        raise errors.BadRequest(f"Unable to convert to Table as requested: {detail}")
+    return wanted or "Metadata"
+
+
+def partial(obj: Object, version: str) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj.get("metadata") or {}}
+
+
+def table(kind: Kind, objs: Sequence[Object], metadata: Object, version: str, include: str, now: datetime, *, headers: bool = True) -> Object:
+    """metav1.Table. `metadata` is the list's, or of a single object its resourceVersion."""
+    rows = []
+    for obj in objs:
+        row: Object = {"cells": cells(kind, obj, now)}
+        if include == "Metadata":
+            row["object"] = partial(obj, version)
+        elif include == "Object":
+            row["object"] = obj
+        rows.append(row)
+    found: Object = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
+    found["columnDefinitions"] = columns(kind) if headers else []
+    found["rows"] = rows
+    return found
+
+
+def transform_one(kind: Kind, obj: Object, output: Output, query: Query, now: datetime, *, headers: bool = True) -> Object:
+    """A single object as `output` wants it."""
+    if obj.get("kind") == "Status" and obj.get("apiVersion") == "v1":
+        return obj
+    if output.as_kind == "Table":
+        revision = (obj.get("metadata") or {}).get("resourceVersion", "")
+        metadata = {"resourceVersion": revision} if revision else {}
+        return table(kind, [obj], metadata, output.as_version, include_object(query), now, headers=headers)
+    if output.as_kind == "PartialObjectMetadata":
+        return partial(obj, output.as_version)
+    raise _not_acceptable(output)
+
+
+def transform_list(kind: Kind, objs: Sequence[Object], metadata: Object, output: Output, query: Query, now: datetime) -> Object:
+    if output.as_kind == "Table":
+        return table(kind, objs, metadata, output.as_version, include_object(query), now)
+    if output.as_kind == "PartialObjectMetadataList":
+        api_version = f"meta.k8s.io/{output.as_version}"
+        items = [partial(obj, output.as_version) for obj in objs]
+        return {"kind": "PartialObjectMetadataList", "apiVersion": api_version, "metadata": metadata, "items": items}
+    raise _not_acceptable(output)
+
+
+def _not_acceptable(output: Output) -> errors.NotAcceptable:
+    return errors.NotAcceptable("only the following media types are accepted: application/json, application/yaml")

@@ -1,0 +1,82 @@
+"""A request that has found its kind: what every verb gets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from kubetree.api import errors
+from kubetree.apiserver.bodies import read_body
+from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.encoding import with_revision
+from kubetree.apiserver.negotiation import Output, accepts_transforms, negotiate_output
+from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.scope import Stored, WriteScope
+from kubetree.apiserver.options import WriteOptions
+from kubetree.apiserver.registry import Registry, Resource
+from kubetree.apiserver.responses import answer, answer_object
+from kubetree.apiserver.transforms import transform_one
+
+Object = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    ctx: RequestContext
+    registry: Registry
+    resource: Resource
+
+    @property
+    def namespace(self) -> str:
+        return self.ctx.info.namespace if self.resource.kind.namespaced else ""
+
+    @property
+    def name(self) -> str:
+        return self.ctx.info.name
+
+    def output(self, *, watch: bool = False) -> Output:
+        """Raises NotAcceptable."""
+        ctx = self.ctx
+        return negotiate_output(
+            ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.headers.get("User-Agent", ""), accepts_transforms, watch=watch
+        )
+
+    async def body(self) -> bytes:
+        return await read_body(self.ctx, self.registry.config.max_request_body)
+
+    def scope(self, options: WriteOptions, options_kind: str) -> WriteScope:
+        ctx = self.ctx
+        return WriteScope(
+            self.namespace,
+            ctx.user,
+            options.manager,
+            ctx.info.subresource,
+            options.dry_run,
+            True,
+            options.to_dict(options_kind),
+            ctx.warnings,
+            ctx.annotations,
+        )
+
+    def not_found(self) -> errors.NotFound:
+        return errors.not_found(self.resource.kind.plural, self.resource.kind.group, self.name)
+
+    def stored(self, stored: Stored, output: Output, status: int = 200) -> web.Response:
+        """Answers with an object that was just written: its stored bytes where they are what the client wants."""
+        if output.as_kind == "" and self.resource.same_version:
+            data = with_revision(stored.value, stored.revision) if stored.revision else stored.value
+            return answer(self.ctx, data, output, status)
+        obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision or "")}}
+        return self.object(requested_version(self.resource, obj), output, status)
+
+    def object(self, obj: Object, output: Output, status: int = 200) -> web.Response:
+        """Answers with an object in the request's version."""
+        if output.as_kind:
+            obj = transform_one(self.resource.kind, obj, output, self.ctx.query, self.registry.clock())
+        return answer_object(self.ctx, obj, output, status)
+
+
+Verb = Callable[[Call], Awaitable[web.StreamResponse]]

@@ -1,0 +1,22 @@
+"""POST of an object."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kubetree.apiserver.bodies import decode_object
+from kubetree.apiserver.operations.creation import create as create_object
+from kubetree.apiserver.options import write_options
+from kubetree.apiserver.verbs.call import Call
+
+
+async def create(call: Call) -> web.StreamResponse:
+    output = call.output()
+    body = await call.body()
+    options = write_options(call.ctx.query, call.ctx.user_agent, "CreateOptions")
+    obj = decode_object(call.ctx, body, call.resource.kind, options.validation)
+    scope = call.scope(options, "CreateOptions")
+    if scope.namespace == "" and call.resource.kind.namespaced:
+        scope.namespace = obj.get("metadata", {}).get("namespace", "")
+    stored = await create_object(call.registry, call.resource, obj, scope)
+    return call.stored(stored, output, 201)

@@ -1,0 +1,33 @@
+"""GET of one object: the cache's bytes as they are."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kubetree.api import errors
+from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.options import first, revision_of
+from kubetree.apiserver.responses import answer
+from kubetree.apiserver.verbs.call import Call
+
+
+async def get(call: Call) -> web.StreamResponse:
+    """Without resourceVersion as fresh as every acknowledged write; with 0 what the cache has; with another at least that."""
+    query, resource = call.ctx.query, call.resource
+    output = call.output()
+    wanted = first(query, "resourceVersion") if query else ""
+    if query.get("export"):
+        _refuse_export(query["export"][0])
+    if wanted != "0":
+        await resource.cache.fresh(revision_of(wanted))
+    entry = resource.cache.get(resource.key(call.namespace, call.name))
+    if entry is None:
+        raise call.not_found()
+    if not output.as_kind and resource.same_version:
+        return answer(call.ctx, entry.data, output)
+    return call.object(requested_version(resource, entry.obj), output)
+
+
+def _refuse_export(text: str) -> None:
+    if text.lower() not in ("false", "0"):
+        raise errors.BadRequest("the export parameter, deprecated since v1.14, is no longer supported")

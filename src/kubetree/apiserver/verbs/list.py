@@ -1,0 +1,199 @@
+"""LIST: selected entries of the cache joined as they are; the store itself only for revisions of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from kubetree.api import errors
+from kubetree.api.objects import labels
+from kubetree.api.strategies import selectable_fields
+from kubetree.apiserver.encoding import decode, with_revision
+from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.options import EXACT, ListOptions, list_options, revision_of
+from kubetree.apiserver.registry import Registry, Resource
+from kubetree.apiserver.responses import answer, answer_object
+from kubetree.apiserver.selection import Selection, select
+from kubetree.apiserver.transforms import transform_list
+from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.verbs.continue_token import INCONSISTENT, decode_continue, encode_continue
+from kubetree.apiserver.watch_cache import Cached
+from kubetree.store.protocol import Compacted
+
+Object = dict[str, Any]
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Entries in key order. `remaining` None: not known (there is a selector) or nothing is left."""
+
+    entries: list[Cached]
+    revision: int
+    token: str = ""
+    remaining: int | None = None
+
+    def metadata(self) -> Object:
+        found: Object = {"resourceVersion": str(self.revision)}
+        if self.token:
+            found["continue"] = self.token
+        if self.remaining is not None:
+            found["remainingItemCount"] = self.remaining
+        return found
+
+
+async def list_(call: Call) -> web.StreamResponse:
+    output = call.output()
+    options = list_options(call.ctx.query, watch=False)
+    selection = select(call.resource, call.namespace, call.name, options)
+    listing = await read(call.registry, call.resource, selection, options)
+    kind, resource = call.resource.kind, call.resource
+    if output.as_kind:
+        objs = [requested_version(resource, e.obj) for e in listing.entries]
+        body = transform_list(kind, objs, listing.metadata(), output, call.ctx.query, call.registry.clock())
+        return answer_object(call.ctx, body, output)
+    return answer(call.ctx, splice(resource, listing), output)
+
+
+def splice(resource: Resource, listing: Listing) -> bytes:
+    """The list's JSON from the entries' own bytes. Items carry no kind and apiVersion, as upstream's typed lists."""
+    kind = resource.kind
+    if resource.same_version:
+        head = len(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
+        items: Iterable[Any] = (memoryview(e.data)[head:] for e in listing.entries)
+    else:
+        converted = (requested_version(resource, e.obj) for e in listing.entries)
+        items = (orjson.dumps({k: v for k, v in o.items() if k not in ("kind", "apiVersion")})[1:] for o in converted)
+    joined = b",{".join(items)
+    start = f'{{"kind":"{kind.kind}List","apiVersion":"{kind.api_version}","metadata":'.encode()
+    opening = b',"items":[{' if listing.entries else b',"items":['
+    return b"".join((start, orjson.dumps(listing.metadata()), opening, joined, b"]}"))
+
+
+async def read(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
+    """What a list answers. Raises Expired, Timeout for a revision that has not come, and BadRequest for a bad token."""
+    if options.continue_:
+        return await _continued(registry, resource, selection, options)
+    revision, cache = revision_of(options.resource_version), resource.cache
+    if options.match == EXACT or (revision and options.limit and not options.match):
+        return await _at_revision(registry, resource, selection, options, revision)
+    if options.resource_version != "0":
+        await cache.fresh(revision)
+    else:
+        await cache.ready()
+    return _from_cache(resource, selection, options)
+
+
+def _from_cache(resource: Resource, selection: Selection, options: ListOptions, after: str = "") -> Listing:
+    cache, limit = resource.cache, options.limit
+    revision = cache.revision
+    if selection.key:
+        entry = cache.get(selection.key)
+        return Listing([entry] if entry is not None and selection.matches(entry) else [], revision)
+    entries = cache.items(selection.prefix, selection.index)
+    if after:
+        entries = (e for e in entries if e.key > after)
+    if not selection.everything:
+        entries = (e for e in entries if selection.matches(e))
+    found = list(entries)
+    if not limit or len(found) <= limit:
+        return Listing(found, revision)
+    rest = len(found) - limit
+    del found[limit:]
+    token = encode_continue(found[-1].key, selection.prefix, revision)
+    return Listing(found, revision, token, rest if selection.everything else None)
+
+
+async def _continued(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
+    if options.resource_version not in ("", "0"):
+        raise errors.BadRequest("specifying resource version is not allowed when using continue")
+    after, revision = decode_continue(options.continue_, selection.prefix)
+    if revision == INCONSISTENT:
+        await resource.cache.fresh()
+    if revision in (INCONSISTENT, resource.cache.revision):
+        return _from_cache(resource, selection, options, after)
+    try:
+        return await _from_store(registry, resource, selection, options, revision, after)
+    except Compacted:
+        raise ContinueExpired(encode_continue(after, selection.prefix, INCONSISTENT)) from None
+
+
+async def _at_revision(registry: Registry, resource: Resource, selection: Selection, options: ListOptions, revision: int) -> Listing:
+    if revision > resource.cache.revision:
+        await resource.cache.fresh(revision)
+    if revision == resource.cache.revision:
+        return _from_cache(resource, selection, options)
+    try:
+        return await _from_store(registry, resource, selection, options, revision, "")
+    except Compacted as error:
+        raise errors.Expired(f"The resourceVersion for the provided list is too old. ({error.revision} < {error.oldest})") from None
+
+
+async def _from_store(
+    registry: Registry, resource: Resource, selection: Selection, options: ListOptions, revision: int, after: str
+) -> Listing:
+    """Pages of the store until `limit` objects match. Raises Compacted."""
+    found: list[Cached] = []
+    limit = options.limit
+    size = limit if limit and selection.everything else (_PAGE if limit else 0)
+    while True:
+        page = await registry.store.range(selection.prefix, after=after, limit=size, revision=revision)
+        for at, entry in enumerate(page.entries):
+            candidate = _Past(resource, entry.key, entry.revision, entry.value)
+            after = entry.key
+            if selection.key and entry.key != selection.key:
+                continue
+            if not selection.matches(candidate):
+                continue
+            found.append(candidate)
+            rest = len(page.entries) - at - 1 + page.remaining
+            if limit and len(found) == limit and rest:
+                token = encode_continue(after, selection.prefix, revision)
+                return Listing(found, revision, token, rest if selection.everything else None)
+        if not page.remaining or not page.entries:
+            return Listing(found, revision)
+
+
+class _Past:
+    """An entry read from the store at a revision of the past, with a cache entry's face."""
+
+    __slots__ = ("_obj", "_resource", "data", "key", "revision")
+
+    def __init__(self, resource: Resource, key: str, revision: int, value: bytes) -> None:
+        self.key, self.revision, self.data = key, revision, with_revision(value, revision)
+        self._resource = resource
+        self._obj: Object | None = None
+
+    @property
+    def obj(self) -> Object:
+        if self._obj is None:
+            self._obj = decode(self.data)
+        return self._obj
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return labels(self.obj)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return selectable_fields(self._resource.storage, self.obj)
+
+
+class ContinueExpired(errors.Expired):
+    """The revision of a paged list is gone; the Status carries a token that goes on inconsistently."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
+            "continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with "
+            "the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the "
+            "first chunk was returned and now may show up in the list."
+        )
+        self.token = token
+
+    def to_status(self) -> Object:
+        return {**super().to_status(), "metadata": {"continue": self.token}}
