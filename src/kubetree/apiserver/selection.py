@@ -41,7 +41,7 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
     kind = resource.kind
     labels = _labels(options.label_selector)
     fields = _fields(resource, options.field_selector)
-    exact = {r.key: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
+    exact = {r.field: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
     if name:
         if exact.get("metadata.name", name) != name or (fields is not None and "metadata.name" not in exact):
             raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
@@ -76,10 +76,10 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
         return None
     kind = resource.kind
     for requirement in selector.requirements:
-        if not field_label_supported(kind, requirement.key):
+        if not field_label_supported(kind, requirement.field):
             if kind.kind in _TERSE:
-                raise errors.BadRequest(f"field label not supported: {requirement.key}")
+                raise errors.BadRequest(f"field label not supported: {requirement.field}")
             raise errors.BadRequest(
-                f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+                f'"{requirement.field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
             )
     return selector

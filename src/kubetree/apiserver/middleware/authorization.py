@@ -6,7 +6,7 @@ from aiohttp import web
 
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
-from kubetree.apiserver.refusals import forbidden_by
+from kubetree.apiserver.authorization.forbidden import forbidden_by
 
 
 def authorize(authorizer: Authorizer) -> Middleware:

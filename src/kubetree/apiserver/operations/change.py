@@ -11,15 +11,15 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.errors import Cause
-from kubetree.api.strategies import prepare_for_update, warnings
+from kubetree.api.strategies import allow_create_on_update, allow_unconditional_update, prepare_for_update, warnings
 from kubetree.api.validation import validate_update
 from kubetree.apiserver.admission.request import CREATE, UPDATE
 from kubetree.apiserver.authorization.attributes import Attributes, Decision
 from kubetree.apiserver.encoding import decode, encode
-from kubetree.apiserver.operations import creation, deletion, rules
+from kubetree.apiserver.operations import creation, deletion
 from kubetree.apiserver.operations.managers import stored_version, track_change, track_create, without_manager_times
 from kubetree.apiserver.operations.scope import Stored, WriteScope
-from kubetree.apiserver.refusals import forbidden_by
+from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.registry import Registry, Resource
 from kubetree.store.protocol import Entry
 
@@ -59,7 +59,7 @@ async def update(
     while True:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, uid)
         if entry is None:
-            creating = rules.creates_on_update(resource.kind) or allow_create
+            creating = allow_create_on_update(resource.kind) or allow_create
             if scope.subresource or not creating:
                 raise errors.not_found(resource.kind.plural, resource.kind.group, name)
             stored = await attempt.create(transform)
@@ -172,7 +172,7 @@ class _Attempt:
     def _check_revision(self, metadata: Object, revision: int) -> None:
         kind, given = self.resource.kind, metadata.get("resourceVersion", "")
         if given in ("", "0"):
-            if rules.updates_unconditionally(kind) or not self.scope.admit:
+            if allow_unconditional_update(kind) or not self.scope.admit:
                 return
             detail = "Invalid value: 0: must be specified for an update"
             cause = Cause("FieldValueInvalid", detail, "metadata.resourceVersion")

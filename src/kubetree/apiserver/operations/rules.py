@@ -1,4 +1,4 @@
-"""The small ways in which kinds differ on create, update and delete: tables read by the generic operations.
+"""The small ways in which kinds differ on delete: tables read by the generic operations.
 
 Follows the strategies and storages under upstream's pkg/registry.
 """
@@ -6,44 +6,6 @@ Follows the strategies and storages under upstream's pkg/registry.
 from __future__ import annotations
 
 from kubetree.api.kinds import Kind
-
-CREATE_ON_UPDATE = frozenset(
-    {
-        "endpoints",
-        "events",
-        "events.events.k8s.io",
-        "leases.coordination.k8s.io",
-        "limitranges",
-        "services",
-        "clusterroles.rbac.authorization.k8s.io",
-        "clusterrolebindings.rbac.authorization.k8s.io",
-        "roles.rbac.authorization.k8s.io",
-        "rolebindings.rbac.authorization.k8s.io",
-        "runtimeclasses.node.k8s.io",
-    }
-)
-"""A PUT of a name that does not exist creates it."""
-
-NO_UNCONDITIONAL_UPDATE = frozenset(
-    {
-        "runtimeclasses.node.k8s.io",
-        "poddisruptionbudgets.policy",
-        "csidrivers.storage.k8s.io",
-        "csistoragecapacities.storage.k8s.io",
-        "volumeattachments.storage.k8s.io",
-        "csinodes.storage.k8s.io",
-        "leases.coordination.k8s.io",
-        "validatingadmissionpolicies.admissionregistration.k8s.io",
-        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
-        "mutatingadmissionpolicies.admissionregistration.k8s.io",
-        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
-        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
-        "validatingwebhookconfigurations.admissionregistration.k8s.io",
-        "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io",
-    }
-)
-"""A PUT must say which resourceVersion it replaces."""
 
 RETURNS_DELETED = frozenset(
     {
@@ -75,14 +37,6 @@ _NEVER_COLLECTED = frozenset({"events", "events.events.k8s.io"})
 def is_custom(kind: Kind) -> bool:
     """Kinds of custom resource definitions: rows that are not built in."""
     return bool(kind.group) and "." in kind.group and not kind.group.endswith(".k8s.io")
-
-
-def creates_on_update(kind: Kind) -> bool:
-    return kind.group_resource in CREATE_ON_UPDATE
-
-
-def updates_unconditionally(kind: Kind) -> bool:
-    return kind.group_resource not in NO_UNCONDITIONAL_UPDATE and not is_custom(kind)
 
 
 def returns_deleted(kind: Kind) -> bool:

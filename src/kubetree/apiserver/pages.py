@@ -1,0 +1,105 @@
+"""The paths that are no resources: version, health, metrics, OpenAPI."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from kubetree.api.kinds import Kinds
+from kubetree.api.openapi import openapi_v2, openapi_v3, openapi_v3_index
+from kubetree.apiserver.config import GIT_VERSION, VERSION_MAJOR, VERSION_MINOR
+from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.dispatch import Dispatcher
+from kubetree.apiserver.health import Health
+from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.negotiation import accepts_objects, negotiate_output
+from kubetree.apiserver.responses import answer_object, answer_text, not_found_page
+
+Object = dict[str, Any]
+
+
+def version_info() -> Object:
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return {
+        "major": VERSION_MAJOR,
+        "minor": VERSION_MINOR,
+        "emulationMajor": VERSION_MAJOR,
+        "emulationMinor": VERSION_MINOR,
+        "minCompatibilityMajor": VERSION_MAJOR,
+        "minCompatibilityMinor": str(int(VERSION_MINOR) - 1),
+        "gitVersion": GIT_VERSION,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": platform.python_implementation().lower(),
+        "platform": f"linux/{machine}",
+    }
+
+
+async def version(ctx: RequestContext) -> web.StreamResponse:
+    output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), "curl", accepts_objects)
+    return answer_object(ctx, version_info(), output)
+
+
+class OpenAPI:
+    """The documents, made at first use and kept until the table of kinds changes."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._made: dict[str, tuple[bytes, str]] = {}
+
+    def changed(self) -> None:
+        self._made.clear()
+
+    def _document(self, name: str, make: Callable[[], Object]) -> tuple[bytes, str]:
+        made = self._made.get(name)
+        if made is None:
+            data = orjson.dumps(make())
+            made = self._made[name] = (data, hashlib.sha512(data).hexdigest().upper())
+        return made
+
+    async def v2(self, ctx: RequestContext) -> web.StreamResponse:
+        return self._answer(ctx, *self._document("v2", lambda: openapi_v2(self._kinds)))
+
+    async def v3(self, ctx: RequestContext) -> web.StreamResponse:
+        """The index and, below it, a document for every group and version."""
+        path = ctx.path.removeprefix("/openapi/v3").strip("/")
+        if not path:
+            return self._answer(ctx, *self._document("v3", lambda: openapi_v3_index(self._kinds)))
+        match path.split("/"):
+            case ["api", version]:
+                group = ""
+            case ["apis", group, version]:
+                pass
+            case _:
+                return not_found_page(ctx)
+        if not any(k.group == group and k.version == version for k in self._kinds):
+            return not_found_page(ctx)
+        return self._answer(ctx, *self._document(path, lambda: openapi_v3(self._kinds, group, version)))
+
+    @staticmethod
+    def _answer(ctx: RequestContext, data: bytes, tag: str) -> web.StreamResponse:
+        headers = {"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Cache-Control": "no-cache, private", "Vary": "Accept"}
+        if ctx.headers.get("If-None-Match", "").strip('"') == tag:
+            return web.Response(status=304, headers=headers)
+        headers["Content-Type"] = "application/json"
+        return web.Response(body=data, headers=headers)
+
+
+def add_pages(dispatcher: Dispatcher, health: Health, metrics: Metrics, kinds: Kinds) -> OpenAPI:
+    openapi = OpenAPI(kinds)
+
+    async def scrape(ctx: RequestContext) -> web.StreamResponse:
+        return answer_text(ctx, metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    dispatcher.pages |= {"/version": version, "/metrics": scrape, "/openapi/v2": openapi.v2, "/openapi/v3": openapi.v3}
+    dispatcher.pages["/openapi/v3/"] = openapi.v3
+    for endpoint in ("/healthz", "/livez", "/readyz"):
+        dispatcher.pages[endpoint] = dispatcher.pages[f"{endpoint}/"] = health.handle
+    return openapi

@@ -1,0 +1,47 @@
+"""What must be there once the port is open: the default namespaces; and what must be done as time goes by: compaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from kubetree.api import errors
+from kubetree.api.kind_table import kind
+from kubetree.apiserver.registry import Registry, Writer
+from kubetree.store.protocol import StoreUnavailable
+
+log = logging.getLogger(__name__)
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_NAMESPACE = kind("v1", "Namespace")
+
+
+async def run_hooks(registry: Registry, writer: Writer, ready: asyncio.Event) -> None:
+    """Sets `ready` once the server may be used; then keeps the store small until cancelled."""
+    await ensure_namespaces(writer)
+    ready.set()
+    if registry.config.compaction_interval:
+        await compact_regularly(registry)
+
+
+async def ensure_namespaces(writer: Writer) -> None:
+    standing = {obj["metadata"]["name"] for obj in await writer.list(_NAMESPACE)}
+    for name in SYSTEM_NAMESPACES:
+        if name in standing:
+            continue
+        try:
+            await writer.create(_NAMESPACE, {"metadata": {"name": name}})
+        except errors.AlreadyExists:
+            continue
+
+
+async def compact_regularly(registry: Registry) -> None:
+    """Every interval, forgets what was overwritten before the interval that just passed."""
+    previous = await registry.store.revision()
+    while True:
+        await asyncio.sleep(registry.config.compaction_interval)
+        try:
+            current = await registry.store.revision()
+            await registry.store.compact(previous)
+            previous = current
+        except StoreUnavailable as error:
+            log.warning("compaction put off: %s", error)

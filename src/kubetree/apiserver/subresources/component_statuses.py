@@ -1,0 +1,44 @@
+"""componentstatuses: deprecated, computed and never stored, but still asked for by `kubectl get cs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from kubetree.apiserver.responses import answer_object
+from kubetree.apiserver.transforms import transform_list
+from kubetree.apiserver.verbs.call import Call
+from kubetree.store.protocol import StoreUnavailable
+
+Object = dict[str, Any]
+_WARNING = "v1 ComponentStatus is deprecated in v1.19+"
+NAMES = ("controller-manager", "scheduler", "etcd-0")
+
+
+async def _status(call: Call, name: str) -> Object:
+    condition: Object = {"type": "Healthy", "status": "True", "message": "ok"}
+    if name == "etcd-0":
+        try:
+            await call.registry.store.revision()
+        except StoreUnavailable as error:
+            condition = {"type": "Healthy", "status": "False", "error": str(error)}
+    return {"kind": "ComponentStatus", "apiVersion": "v1", "metadata": {"name": name}, "conditions": [condition]}
+
+
+async def get_component_status(call: Call) -> web.StreamResponse:
+    if call.name not in NAMES:
+        raise call.not_found()
+    call.ctx.warnings.append(_WARNING)
+    return call.object(await _status(call, call.name), call.output())
+
+
+async def list_component_statuses(call: Call) -> web.StreamResponse:
+    output = call.output()
+    call.ctx.warnings.append(_WARNING)
+    found = [await _status(call, name) for name in NAMES]
+    if output.as_kind:
+        body = transform_list(call.resource.kind, found, {}, output, call.ctx.query, call.registry.clock())
+    else:
+        body = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": found}
+    return answer_object(call.ctx, body, output)

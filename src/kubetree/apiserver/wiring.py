@@ -1,0 +1,129 @@
+"""Puts an API server together: the one place that knows which part needs which. Returns it running, in a context to leave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from kubetree.api.kinds import Kind, Kinds
+from kubetree.apiserver.authentication.build import build_authenticator
+from kubetree.apiserver.config import Config
+from kubetree.apiserver.context import Handler
+from kubetree.apiserver.discovery.endpoints import Discovery
+from kubetree.apiserver.dispatch import Dispatcher
+from kubetree.apiserver.health import Health
+from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.middleware.authentication import authenticate
+from kubetree.apiserver.middleware.authorization import AllowEverything, authorize
+from kubetree.apiserver.middleware.errors import render_errors
+from kubetree.apiserver.pages import add_pages
+from kubetree.apiserver.post_start import run_hooks
+from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.simple_cache import SimpleCache
+from kubetree.apiserver.subresources.table import add_actions
+from kubetree.apiserver.writer import RegistryWriter
+from kubetree.store.protocol import Store
+
+Object = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a started server is made of; `handler` is the outermost middleware."""
+
+    registry: Registry
+    writer: RegistryWriter
+    lister: CacheLister
+    discovery: Discovery
+    dispatcher: Dispatcher
+    health: Health
+    handler: Handler
+    tasks: asyncio.TaskGroup
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def started(self) -> None:
+        """The port is open: runs the post-start hooks; returns when the server may be used."""
+        self._running.append(self.tasks.create_task(run_hooks(self.registry, self.writer, self.ready)))
+        await self.ready.wait()
+
+    def stopping(self) -> None:
+        self.ready.clear()
+        for task in self._running:
+            task.cancel()
+
+
+class CacheLister:
+    """The Lister that authorizers and admission see: the caches themselves."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        resource = self._registry.resource(kind)
+        entry = resource.cache.get(resource.key(namespace, name))
+        return entry.obj if entry is not None else None
+
+    def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
+        resource = self._registry.resource(kind)
+        return [e.obj for e in resource.cache.items(resource.scope_prefix(namespace))]
+
+    def generation(self, kind: Kind) -> int:
+        return self._registry.resource(kind).cache.revision
+
+    def selected(self, kind: Kind, field: str, value: str) -> Iterable[Object]:
+        resource = self._registry.resource(kind)
+        wanted = {field: value}
+        for entry in resource.cache.items(resource.storage.prefix, wanted):
+            if entry.fields.get(field, "") == value:
+                yield entry.obj
+
+
+@asynccontextmanager
+async def build(
+    config: Config, kinds: Kinds, store: Store, clock: Callable[[], datetime], metrics: Metrics, address: Callable[[], str]
+) -> AsyncIterator[Parts]:
+    """`address` gives the server's URL once it listens."""
+    async with asyncio.TaskGroup() as tasks:
+        caches: dict[str, SimpleCache] = {}
+
+        def cache_of(storage: Kind) -> SimpleCache:
+            found = caches.get(storage.prefix)
+            if found is None:
+                found = caches[storage.prefix] = SimpleCache(store, storage, tasks)
+            return found
+
+        authorizer = AllowEverything()
+        registry = Registry(config, kinds, store, cache_of, clock, authorizer, lambda: str(uuid4()))
+        writer, lister = RegistryWriter(registry), CacheLister(registry)
+        authentication = build_authenticator(config, lister, writer)
+        discovery = Discovery(kinds, lambda: address().partition("://")[2])
+        dispatcher = Dispatcher(registry, discovery)
+        health = Health()
+        add_actions(dispatcher)
+        add_pages(dispatcher, health, metrics, kinds)
+        for kind in kinds:
+            if kind.stored:
+                registry.resource(kind)
+        for cache in caches.values():
+            await cache.ready()
+        handler = render_errors(metrics)(
+            authenticate(authentication.requests, anonymous=config.anonymous_auth)(authorize(authorizer)(dispatcher))
+        )
+        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, tasks)
+
+        async def ready() -> str:
+            return "" if parts.ready.is_set() else "not started yet"
+
+        health.add("poststarthook/bootstrap", ready, ("readyz",))
+        try:
+            yield parts
+        finally:
+            parts.stopping()
+            for cache in caches.values():
+                cache.task.cancel()
