@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
-from kubetree.api import errors, schema
+from kubetree.api import errors
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.interim import schema
 from kubetree.apiserver.negotiation import negotiate_input
 
 Object = dict[str, Any]
@@ -95,9 +96,7 @@ def check_type(obj: Object, api_version: str, kind: str) -> None:
     """Fills in a missing kind or apiVersion; raises BadRequest for another one."""
     given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
     if given_version != api_version:
-        raise errors.BadRequest(
-            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
-        )
+        raise errors.BadRequest(f"the API version in the data ({given_version}) does not match the expected API version ({api_version})")
     if given_kind != kind:
         version = api_version.rpartition("/")[2]
         raise errors.BadRequest(

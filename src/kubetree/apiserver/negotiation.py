@@ -38,7 +38,7 @@ _YamlJsonLoader.yaml_implicit_resolvers = {
 
 
 def json_to_yaml(data: bytes) -> bytes:
-    return yaml.dump(orjson.loads(data), Dumper=_YamlDumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)  # type: ignore[no-any-return]
+    return yaml.dump(orjson.loads(data), Dumper=_YamlDumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)
 
 
 def _same(data: bytes) -> bytes:

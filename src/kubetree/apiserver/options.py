@@ -260,5 +260,10 @@ def delete_options(query: Query, body: dict[str, Any] | None) -> DeleteOptions:
         raise _invalid("DeleteOptions", causes)
     preconditions = body.get("preconditions") or {}
     return DeleteOptions(
-        body.get("gracePeriodSeconds"), preconditions.get("uid"), preconditions.get("resourceVersion"), orphan, policy, bool(body.get("dryRun"))
+        body.get("gracePeriodSeconds"),
+        preconditions.get("uid"),
+        preconditions.get("resourceVersion"),
+        orphan,
+        policy,
+        bool(body.get("dryRun")),
     )

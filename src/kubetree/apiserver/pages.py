@@ -11,11 +11,11 @@ import orjson
 from aiohttp import web
 
 from kubetree.api.kinds import Kinds
-from kubetree.api.openapi import openapi_v2, openapi_v3, openapi_v3_index
 from kubetree.apiserver.config import GIT_VERSION, VERSION_MAJOR, VERSION_MINOR
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
+from kubetree.apiserver.interim import openapi_v2, openapi_v3, openapi_v3_index
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.negotiation import accepts_objects, negotiate_output
 from kubetree.apiserver.responses import answer_object, answer_text, not_found_page

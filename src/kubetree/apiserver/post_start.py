@@ -7,6 +7,7 @@ import logging
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.store.protocol import StoreUnavailable
 
@@ -18,6 +19,8 @@ _NAMESPACE = kind("v1", "Namespace")
 async def run_hooks(registry: Registry, writer: Writer, ready: asyncio.Event) -> None:
     """Sets `ready` once the server may be used; then keeps the store small until cancelled."""
     await ensure_namespaces(writer)
+    if "RBAC" in registry.config.authorization_mode:
+        await reconcile_bootstrap_policy(writer)
     ready.set()
     if registry.config.compaction_interval:
         await compact_regularly(registry)

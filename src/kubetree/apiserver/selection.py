@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubetree.api import errors
-from kubetree.api.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
+from kubetree.api.selectors import Selector
 from kubetree.api.strategies import field_label_supported
+from kubetree.apiserver.interim import FieldSelector, parse_field_selector, parse_label_selector
 from kubetree.apiserver.options import ListOptions
 from kubetree.apiserver.registry import Resource
 from kubetree.apiserver.watch_cache import Cached
@@ -79,7 +80,5 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
         if not field_label_supported(kind, requirement.field):
             if kind.kind in _TERSE:
                 raise errors.BadRequest(f"field label not supported: {requirement.field}")
-            raise errors.BadRequest(
-                f'"{requirement.field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
-            )
+            raise errors.BadRequest(f'"{requirement.field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     return selector

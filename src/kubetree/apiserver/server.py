@@ -20,6 +20,7 @@ from kubetree.apiserver import request_info
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.responses import answer_error
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
@@ -37,9 +38,7 @@ def utc_now() -> datetime:
 class ApiServer:
     """`await start()`, then `url`; `await stop()`. A store that is given stays open, one that was opened is closed."""
 
-    def __init__(
-        self, config: Config, *, store: Store | None = None, kinds: Kinds | None = None, clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, config: Config, *, store: Store | None = None, kinds: Kinds | None = None, clock: Clock = utc_now) -> None:
         self.config, self.clock = config, clock
         self.kinds = kinds or builtin()
         self.metrics = Metrics()
@@ -69,7 +68,9 @@ class ApiServer:
         config = self.config
         if self._store is None:
             self._store = await open_store(config.storage)
-        self._parts = await self._background.enter_async_context(build(config, self.kinds, self._store, self.clock, self.metrics, lambda: self.url))
+        self._parts = await self._background.enter_async_context(
+            build(config, self.kinds, self._store, self.clock, self.metrics, lambda: self.url)
+        )
         self._handler = self._parts.handler
         self._http = web.Server(
             self._serve,
@@ -111,8 +112,6 @@ class ApiServer:
         except ValueError as error:
             info = request_info.RequestInfo(path, method.lower())
             ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
-            from kubetree.apiserver.responses import answer_error
-
             return answer_error(ctx, errors.InternalError(str(error)))
         ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
         return await self._handler(ctx)

@@ -135,7 +135,8 @@ class SimpleCache:
         raise Timeout(f"Too large resource version: {wanted}, current: {self.revision}", retry_after=1)
 
     def get(self, key: str) -> Item | None:
-        return self._items.get(key)
+        found: Item | None = self._items.get(key)
+        return found
 
     def items(self, prefix: str = "", index: Mapping[str, str] | None = None) -> Iterable[Item]:
         for key in self._items.irange(prefix):

@@ -8,7 +8,7 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kind
-from kubetree.api.printers import cells, columns
+from kubetree.apiserver.interim import cells, columns
 from kubetree.apiserver.negotiation import Output
 from kubetree.apiserver.options import first
 from kubetree.apiserver.request_info import Query
@@ -21,7 +21,7 @@ def include_object(query: Query) -> str:
     """What a Table's rows carry besides cells. Raises BadRequest."""
     wanted = first(query, "includeObject")
     if wanted not in _INCLUDE:
-        detail = f'includeObject: Invalid value: "{wanted}": must be \'Metadata\', \'Object\', \'None\', or empty'
+        detail = f"includeObject: Invalid value: \"{wanted}\": must be 'Metadata', 'Object', 'None', or empty"
         raise errors.BadRequest(f"Unable to convert to Table as requested: {detail}")
     return wanted or "Metadata"
 
@@ -30,7 +30,9 @@ def partial(obj: Object, version: str) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj.get("metadata") or {}}
 
 
-def table(kind: Kind, objs: Sequence[Object], metadata: Object, version: str, include: str, now: datetime, *, headers: bool = True) -> Object:
+def table(
+    kind: Kind, objs: Sequence[Object], metadata: Object, version: str, include: str, now: datetime, *, headers: bool = True
+) -> Object:
     """metav1.Table. `metadata` is the list's, or of a single object its resourceVersion."""
     rows = []
     for obj in objs:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.apiserver.authentication.build import build_authenticator
+from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.discovery.endpoints import Discovery
@@ -19,7 +20,7 @@ from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.authentication import authenticate
-from kubetree.apiserver.middleware.authorization import AllowEverything, authorize
+from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.pages import add_pages
 from kubetree.apiserver.post_start import run_hooks
@@ -98,9 +99,10 @@ async def build(
                 found = caches[storage.prefix] = SimpleCache(store, storage, tasks)
             return found
 
-        authorizer = AllowEverything()
-        registry = Registry(config, kinds, store, cache_of, clock, authorizer, lambda: str(uuid4()))
+        registry = Registry(config, kinds, store, cache_of, clock, DenyEverything(), lambda: str(uuid4()))
         writer, lister = RegistryWriter(registry), CacheLister(registry)
+        authorization = build_authorizer(config, lister)
+        registry.authorizer = authorization.authorizer
         authentication = build_authenticator(config, lister, writer)
         discovery = Discovery(kinds, lambda: address().partition("://")[2])
         dispatcher = Dispatcher(registry, discovery)
@@ -113,7 +115,7 @@ async def build(
         for cache in caches.values():
             await cache.ready()
         handler = render_errors(metrics)(
-            authenticate(authentication.requests, anonymous=config.anonymous_auth)(authorize(authorizer)(dispatcher))
+            authenticate(authentication.requests, anonymous=config.anonymous_auth)(authorize(registry.authorizer)(dispatcher))
         )
         parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, tasks)
 

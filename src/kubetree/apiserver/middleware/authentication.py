@@ -5,11 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.context import NOBODY, Authenticator, Handler, Middleware, RequestContext
 
 _ALWAYS_ANONYMOUS = frozenset({"/healthz", "/livez", "/readyz"})
-MASTER = User("system:admin", groups=("system:masters", "system:authenticated"))
 
 
 def authenticate(authenticator: Authenticator, *, anonymous: bool) -> Middleware:
@@ -20,19 +18,6 @@ def authenticate(authenticator: Authenticator, *, anonymous: bool) -> Middleware
                 if not anonymous and ctx.path not in _ALWAYS_ANONYMOUS:
                     raise errors.Unauthorized()
                 user = NOBODY
-            ctx.user = user
-            return await inner(ctx)
-
-        return handle
-
-    return wrap
-
-
-def everyone_is(user: User) -> Middleware:
-    """For in-process tests without credentials."""
-
-    def wrap(inner: Handler) -> Handler:
-        async def handle(ctx: RequestContext) -> web.StreamResponse:
             ctx.user = user
             return await inner(ctx)
 

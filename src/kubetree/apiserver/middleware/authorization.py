@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
-from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.authorization.forbidden import forbidden_by
+from kubetree.apiserver.context import Handler, Middleware, RequestContext
 
 
 def authorize(authorizer: Authorizer) -> Middleware:
@@ -42,6 +42,8 @@ def attributes_of(ctx: RequestContext) -> Attributes:
     )
 
 
-class AllowEverything:
+class DenyEverything:
+    """Stands in a registry until its authorizer, which needs the registry's lister, has been built."""
+
     def authorize(self, attributes: Attributes) -> Answer:
-        return Answer(Decision.ALLOW)
+        return Answer(Decision.DENY)

@@ -12,16 +12,15 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.errors import Cause
 from kubetree.api.strategies import allow_create_on_update, allow_unconditional_update, prepare_for_update, warnings
-from kubetree.api.validation import validate_update
 from kubetree.apiserver.admission.request import CREATE, UPDATE
 from kubetree.apiserver.authorization.attributes import Attributes, Decision
+from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.interim import validate_update
 from kubetree.apiserver.operations import creation, deletion
 from kubetree.apiserver.operations.managers import stored_version, track_change, track_create, without_manager_times
 from kubetree.apiserver.operations.scope import Stored, WriteScope
-from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.registry import Registry, Resource
-from kubetree.store.protocol import Entry
 
 Object = dict[str, Any]
 Transform = Callable[[Object | None], Awaitable[Object]]
@@ -73,9 +72,7 @@ async def update(
 class _Attempt:
     """One turn of the loop."""
 
-    def __init__(
-        self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, uid: str
-    ) -> None:
+    def __init__(self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, uid: str) -> None:
         self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
         self.tracked, self.uid = tracked, uid
 
@@ -213,4 +210,3 @@ def same_but_for_manager_times(new: Object, old: Object) -> bool:
     if len(new) != len(old) or new.get("spec") != old.get("spec") or new.get("status") != old.get("status"):
         return False
     return without_manager_times(new) == without_manager_times(old)
-

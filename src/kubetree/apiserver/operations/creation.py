@@ -10,9 +10,9 @@ from kubetree.api.defaults import apply_defaults
 from kubetree.api.objects import copy
 from kubetree.api.strategies import prepare_for_create, warnings
 from kubetree.api.times import format_time
-from kubetree.api.validation import validate_create
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.interim import validate_create
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
@@ -113,7 +113,7 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
         raise errors.ApiError(message, status_code=500, status_reason="")
     key, value = resource.key(metadata.get("namespace", ""), metadata["name"]), encode(obj)
     if scope.dry_run:
-        current, revision = await registry.store.get(key)
+        current, _ = await registry.store.get(key)
         if current is None:
             return Stored(obj, value, 0, created=True)
     else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kubetree.api.apply import track_update
-from kubetree.api.conversion import convert
 from kubetree.api.times import format_time
+from kubetree.apiserver.interim import convert, track_update
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Resource
 

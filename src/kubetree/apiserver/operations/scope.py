@@ -26,12 +26,21 @@ class WriteScope:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
 
-    def admission(
-        self, operation: str, kind: Kind, name: str, obj: dict[str, Any] | None, old: dict[str, Any] | None
-    ) -> AdmissionRequest:
+    def admission(self, operation: str, kind: Kind, name: str, obj: dict[str, Any] | None, old: dict[str, Any] | None) -> AdmissionRequest:
         namespace = name if kind.plural == "namespaces" and not kind.group else self.namespace
         return AdmissionRequest(
-            operation, kind, self.subresource, namespace, name, obj, old, self.user, self.dry_run, self.options, self.warnings, self.annotations
+            operation,
+            kind,
+            self.subresource,
+            namespace,
+            name,
+            obj,
+            old,
+            self.user,
+            self.dry_run,
+            self.options,
+            self.warnings,
+            self.annotations,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from aiohttp import web
 
@@ -32,10 +33,8 @@ async def delete_collection(call: Call) -> web.StreamResponse:
         scope = delete_scope(call, options)
         scope.namespace = namespace
         async with turns:
-            try:
+            with contextlib.suppress(errors.NotFound):
                 await deletion.delete(call.registry, call.resource, name, options, scope)
-            except errors.NotFound:
-                pass
 
     try:
         async with asyncio.TaskGroup() as group:

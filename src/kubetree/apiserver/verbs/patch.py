@@ -12,13 +12,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubetree.api import errors, schema
-from kubetree.api.apply import apply
+from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
-from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type
+from kubetree.apiserver.interim import apply, json_patch, merge_patch, schema, strategic_merge
 from kubetree.apiserver.negotiation import unsupported, yaml_to_json
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
@@ -61,9 +60,7 @@ async def patch(call: Call) -> web.StreamResponse:
     async def transform(old: Object | None) -> Object:
         return patched(call, request, old)
 
-    stored = await change.update(
-        call.registry, call.resource, call.name, transform, scope, allow_create=applying, tracked=applying
-    )
+    stored = await change.update(call.registry, call.resource, call.name, transform, scope, allow_create=applying, tracked=applying)
     return call.stored(stored, output, 201 if stored.created else 200)
 
 
@@ -160,5 +157,5 @@ def _check(call: Call, request: PatchRequest, new: Object) -> None:
         request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation) or ())
     except errors.BadRequest as error:
         shown = orjson.dumps(new).decode()
-        cause = Cause("FieldValueInvalid", f'Invalid value: {orjson.dumps(shown).decode()}: {error.message}', "patch")
+        cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
         raise errors.invalid("", "", "", [cause]) from None

@@ -94,7 +94,9 @@ async def _serve(
         await stream.drain()
         now = loop.time()
         last_call = options.bookmarks and end - _LAST_BOOKMARK < next_bookmark
-        wake = max(end - _LAST_BOOKMARK, now) if last_call and now < end - _LAST_BOOKMARK else (end if last_call else min(next_bookmark, end))
+        wake = (
+            max(end - _LAST_BOOKMARK, now) if last_call and now < end - _LAST_BOOKMARK else (end if last_call else min(next_bookmark, end))
+        )
         if now >= end:
             return
         if await changes.wait(max(wake - now, 0.0)):
@@ -129,7 +131,7 @@ class _Stream:
 
     def __init__(self, call: Call, output: Output) -> None:
         self._call, self._output = call, output
-        self._plain = output.plain and call.resource.same_version or (output.stream and not output.as_kind and call.resource.same_version)
+        self._plain = (output.plain and call.resource.same_version) or (output.stream and not output.as_kind and call.resource.same_version)
         self._headers_due = True
         content_type = "application/json;stream=watch" if output.stream else "application/json"
         headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private", "Content-Type": content_type}
@@ -196,7 +198,19 @@ class _Stream:
             obj["kind"], obj["apiVersion"] = "PartialObjectMetadata", f"meta.k8s.io/{self._output.as_version}"
         elif self._output.as_kind == "Table":
             obj = {"kind": "Table", "apiVersion": f"meta.k8s.io/{self._output.as_version}", "metadata": {"resourceVersion": str(revision)}}
-            obj |= {"columnDefinitions": None, "rows": [{"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{self._output.as_version}", "metadata": metadata}}]}
+            obj |= {
+                "columnDefinitions": None,
+                "rows": [
+                    {
+                        "cells": [],
+                        "object": {
+                            "kind": "PartialObjectMetadata",
+                            "apiVersion": f"meta.k8s.io/{self._output.as_version}",
+                            "metadata": metadata,
+                        },
+                    }
+                ],
+            }
         self._line(orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n")
 
     async def error(self, error: ApiError) -> None:

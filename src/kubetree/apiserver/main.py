@@ -1,0 +1,113 @@
+"""`kubetree apiserver`: upstream's flags into a Config, and a server that runs until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from kubetree.api.times import parse_duration
+from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.server import ApiServer
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    return int(low), int(high or low)
+
+
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags are named as kube-apiserver's where it has the same option."""
+    d = Config()
+    parser.add_argument("--storage", default="", metavar="URL", help="memory://, sqlite:///path or etcd://host:port,...")
+    parser.add_argument("--etcd-servers", type=_list, default=(), metavar="URLS", help="etcd endpoints; the same as --storage etcd://...")
+    parser.add_argument("--bind-address", default="0.0.0.0")
+    parser.add_argument("--secure-port", type=int, default=6443)
+    parser.add_argument("--advertise-address", default="")
+    parser.add_argument("--tls-cert-file", type=Path)
+    parser.add_argument("--tls-private-key-file", type=Path)
+    parser.add_argument("--client-ca-file", type=Path)
+    parser.add_argument("--anonymous-auth", type=_bool, nargs="?", const=True, default=True)
+    parser.add_argument("--authorization-mode", type=_list, default=d.authorization_mode, metavar="MODES")
+    parser.add_argument("--token-auth-file", type=Path)
+    parser.add_argument("--enable-bootstrap-token-auth", type=_bool, nargs="?", const=True, default=False)
+    parser.add_argument("--service-account-issuer", action="append", default=[])
+    parser.add_argument("--service-account-key-file", action="append", type=Path, default=[])
+    parser.add_argument("--service-account-signing-key-file", type=Path)
+    parser.add_argument("--api-audiences", type=_list, default=())
+    parser.add_argument("--requestheader-client-ca-file", type=Path)
+    parser.add_argument("--requestheader-allowed-names", type=_list, default=())
+    parser.add_argument("--requestheader-username-headers", type=_list, default=d.requestheader_username_headers)
+    parser.add_argument("--requestheader-group-headers", type=_list, default=d.requestheader_group_headers)
+    parser.add_argument("--requestheader-extra-headers-prefix", type=_list, default=d.requestheader_extra_prefixes)
+    parser.add_argument("--enable-admission-plugins", type=_list, default=())
+    parser.add_argument("--disable-admission-plugins", type=_list, default=())
+    parser.add_argument("--service-cluster-ip-range", type=_list, default=d.service_cluster_ip_range)
+    parser.add_argument("--service-node-port-range", type=_port_range, default=d.service_node_port_range)
+    parser.add_argument("--kubelet-client-certificate", type=Path)
+    parser.add_argument("--kubelet-client-key", type=Path)
+    parser.add_argument("--kubelet-certificate-authority", type=Path)
+    parser.add_argument("--kubelet-preferred-address-types", type=_list, default=d.kubelet_preferred_address_types)
+    parser.add_argument("--event-ttl", type=parse_duration, default=float(d.event_ttl))
+    parser.add_argument("--etcd-compaction-interval", type=parse_duration, default=d.compaction_interval)
+    parser.add_argument("--request-timeout", type=parse_duration, default=d.request_timeout)
+    parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
+
+
+_RENAMED = {
+    "service_account_key_file": "service_account_key_files",
+    "requestheader_client_ca_file": "requestheader_client_ca",
+    "requestheader_extra_headers_prefix": "requestheader_extra_prefixes",
+    "etcd_compaction_interval": "compaction_interval",
+}
+
+
+def config_of(options: argparse.Namespace) -> Config:
+    """Raises ValueError for a combination that cannot work, saying what to give."""
+    known = {f.name for f in fields(Config)}
+    given: dict[str, Any] = {_RENAMED.get(k, k): v for k, v in vars(options).items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known}
+    values["event_ttl"] = int(values["event_ttl"])
+    if not values.get("service_account_issuer"):
+        values.pop("service_account_issuer", None)
+    if not values.get("storage"):
+        values["storage"] = _etcd_url(options.etcd_servers)
+    if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
+        raise ValueError("--tls-cert-file and --tls-private-key-file must be given together")
+    if not options.tls_cert_file:
+        raise ValueError("--tls-cert-file and --tls-private-key-file are required: this server speaks TLS only")
+    values["tls"] = TLSFiles(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
+    return Config(**values)
+
+
+def _etcd_url(servers: tuple[str, ...]) -> str:
+    if not servers:
+        return "memory://"
+    return "etcd://" + ",".join(s.partition("://")[2] or s for s in servers)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = ApiServer(config_of(options))
+    await server.start()
+    try:
+        await stop.wait()
+    finally:
+        await server.stop()

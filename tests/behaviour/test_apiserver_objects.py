@@ -1,0 +1,167 @@
+"""Objects over HTTP: what every client of the API relies on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    async with running_server() as server:
+        yield server
+
+
+async def test_an_object_lives_through_create_get_update_patch_and_delete(http: Http) -> None:
+    made = await http.post(MAPS, config_map("a", k="1"))
+    assert made.status == 201
+    assert made.json["metadata"]["uid"] and made.json["metadata"]["resourceVersion"]
+    got = await http.get(f"{MAPS}/a")
+    assert got.json == made.json
+    changed = await http.put(f"{MAPS}/a", {**made.json, "data": {"k": "2"}})
+    assert (changed.status, changed.json["data"]) == (200, {"k": "2"})
+    assert changed.json["metadata"]["uid"] == made.json["metadata"]["uid"]
+    patched = await http.patch(f"{MAPS}/a", {"data": {"l": "3"}})
+    assert patched.json["data"] == {"k": "2", "l": "3"}
+    gone = await http.delete(f"{MAPS}/a")
+    assert gone.json["status"] == "Success"
+    assert gone.json["details"] == {"name": "a", "kind": "configmaps", "uid": made.json["metadata"]["uid"]}
+    assert (await http.get(f"{MAPS}/a")).status == 404
+
+
+async def test_errors_are_statuses_in_upstreams_words(http: Http) -> None:
+    missing = await http.get(f"{MAPS}/nope")
+    assert missing.json == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": 'configmaps "nope" not found',
+        "reason": "NotFound",
+        "details": {"name": "nope", "kind": "configmaps"},
+        "code": 404,
+    }
+    await http.post(MAPS, config_map("a"))
+    twice = await http.post(MAPS, config_map("a"))
+    assert (twice.status, twice.json["message"]) == (409, 'configmaps "a" already exists')
+    assert (await http.get("/apis/none/v1/things")).text == "404 page not found\n"
+    assert (await http.get("/api/v1/things")).json["message"] == "the server could not find the requested resource"
+    assert (await http.put(MAPS, config_map("a"))).status == 405
+    assert (await http.post(MAPS, "x", Content_Type="text/plain")).status == 415
+    assert (await http.get(MAPS, Accept="image/png")).status == 406
+    big = await http.post(MAPS, config_map("b", k="x" * (3 * 1024 * 1024)))
+    assert (big.status, big.json["message"]) == (413, "Request entity too large: limit is 3145728")
+
+
+async def test_a_stale_update_conflicts(http: Http) -> None:
+    made = (await http.post(MAPS, config_map("a"))).json
+    await http.patch(f"{MAPS}/a", {"data": {"k": "v"}})
+    stale = await http.put(f"{MAPS}/a", {**made, "data": {"k": "w"}})
+    assert stale.status == 409
+    assert stale.json["message"] == (
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+
+
+async def test_an_update_that_changes_nothing_writes_nothing(http: Http) -> None:
+    made = (await http.post(MAPS, config_map("a", k="v"))).json
+    same = await http.put(f"{MAPS}/a", made)
+    assert same.json["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+async def test_concurrent_patches_all_arrive(http: Http) -> None:
+    await http.post(MAPS, config_map("a"))
+    replies = await asyncio.gather(*(http.patch(f"{MAPS}/a", {"data": {f"k{i}": "v"}}) for i in range(20)))
+    assert {r.status for r in replies} == {200}
+    assert len((await http.get(f"{MAPS}/a")).json["data"]) == 20
+
+
+async def test_dry_run_stores_nothing(http: Http) -> None:
+    assert (await http.post(f"{MAPS}?dryRun=All", config_map("a"))).status == 201
+    assert (await http.get(f"{MAPS}/a")).status == 404
+
+
+async def test_generated_names_start_with_their_base(http: Http) -> None:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "web-"}}
+    names = {(await http.post(MAPS, body)).json["metadata"]["name"] for _ in range(3)}
+    assert len(names) == 3 and all(n.startswith("web-") and len(n) == 9 for n in names)
+
+
+async def test_a_watch_sees_changes_in_order(http: Http) -> None:
+    await http.post(MAPS, config_map("a"))
+    async with http.watch(f"{MAPS}?watch=1&labelSelector=on=yes") as events:
+        await http.patch(f"{MAPS}/a", {"metadata": {"labels": {"on": "yes"}}})
+        await http.patch(f"{MAPS}/a", {"data": {"k": "v"}})
+        await http.patch(f"{MAPS}/a", {"metadata": {"labels": {"on": "no"}}})
+        seen = [(await anext(events)) for _ in range(3)]
+    assert [e["type"] for e in seen] == ["ADDED", "MODIFIED", "DELETED"]
+    assert seen[2]["object"]["metadata"]["labels"] == {"on": "yes"}
+
+
+async def test_initial_events_end_with_their_bookmark(http: Http) -> None:
+    await http.post(MAPS, config_map("a"))
+    query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    async with http.watch(f"{MAPS}?{query}") as events:
+        first, second = await anext(events), await anext(events)
+    assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "a")
+    assert second["type"] == "BOOKMARK"
+    assert second["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_paged_lists_are_consistent(http: Http) -> None:
+    for name in "abcde":
+        await http.post(MAPS, config_map(name))
+    first = (await http.get(f"{MAPS}?limit=2")).json
+    assert [i["metadata"]["name"] for i in first["items"]] == ["a", "b"]
+    assert first["metadata"]["remainingItemCount"] == 3
+    await http.delete(f"{MAPS}/d")
+    rest = (await http.get(f"{MAPS}?limit=9&continue={first['metadata']['continue']}")).json
+    assert [i["metadata"]["name"] for i in rest["items"]] == ["c", "d", "e"]
+    assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+
+async def test_finalizers_hold_a_deleted_object(http: Http) -> None:
+    body = config_map("a")
+    body["metadata"]["finalizers"] = ["example.com/hold"]
+    await http.post(MAPS, body)
+    waiting = await http.delete(f"{MAPS}/a")
+    assert waiting.json["metadata"]["deletionTimestamp"]
+    released = await http.patch(f"{MAPS}/a", {"metadata": {"finalizers": None}})
+    assert released.status == 200
+    assert (await http.get(f"{MAPS}/a")).status == 404
+
+
+async def test_a_bound_pod_gets_its_grace_period(http: Http) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    spec = {"nodeName": "n", "terminationGracePeriodSeconds": 7, "containers": [{"name": "c", "image": "i"}]}
+    await http.post(pods, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+    going = (await http.delete(f"{pods}/p")).json
+    assert going["metadata"]["deletionGracePeriodSeconds"] == 7
+    assert (await http.get(f"{pods}/p")).status == 200
+    await http.delete(f"{pods}/p?gracePeriodSeconds=0")
+    assert (await http.get(f"{pods}/p")).status == 404
+
+
+async def test_a_deleted_namespace_waits_for_its_finalizer(http: Http) -> None:
+    spaces = "/api/v1/namespaces"
+    await http.post(spaces, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}})
+    going = (await http.delete(f"{spaces}/x")).json
+    assert going["status"]["phase"] == "Terminating"
+    assert (await http.get(f"{spaces}/x")).status == 200
+    going["spec"]["finalizers"] = []
+    await http.put(f"{spaces}/x/finalize", going)
+    assert (await http.get(f"{spaces}/x")).status == 404
+
+
+async def test_delete_collection_takes_what_the_selector_selects(http: Http) -> None:
+    for name in "ab":
+        body = config_map(name)
+        body["metadata"]["labels"] = {"n": name}
+        await http.post(MAPS, body)
+    await http.delete(f"{MAPS}?labelSelector=n=a")
+    assert [i["metadata"]["name"] for i in (await http.get(MAPS)).json["items"]] == ["b"]
