@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubetree.api import errors
@@ -24,12 +24,14 @@ from kubetree.scheduler.fellows import Fellows
 from kubetree.scheduler.metrics import Metrics
 from kubetree.scheduler.plugins.default import default_profile
 from kubetree.scheduler.pod_info import PodInfo, finished, gated, pod_info
+from kubetree.scheduler.preemption import Nominated, preempt
 from kubetree.scheduler.queue import Queued, SchedulingQueue
 from kubetree.scheduler.snapshot import Snapshot
 
 Object = dict[str, Any]
 
 POD, NODE, SERVICE, NAMESPACE = kind("v1", "Pod"), kind("v1", "Node"), kind("v1", "Service"), kind("v1", "Namespace")
+BUDGET = kind("policy/v1", "PodDisruptionBudget")
 CONTROLLERS = {
     "ReplicationController": kind("v1", "ReplicationController"),
     "ReplicaSet": kind("apps/v1", "ReplicaSet"),
@@ -65,9 +67,11 @@ class Scheduler:
         self._namespaces = Informer(client, NAMESPACE)
         services = Informer(client, SERVICE)
         controllers = {name: Informer(client, row) for name, row in CONTROLLERS.items()}
-        self._informers = [self._pods, self._nodes, self._namespaces, services, *controllers.values()]
+        self._budgets = Informer(client, BUDGET)
+        self._informers = [self._pods, self._nodes, self._namespaces, self._budgets, services, *controllers.values()]
         self._profile = default_profile(Fellows(services, controllers).selector, self._namespace_labels)
         self._assumed: dict[tuple[str, str], tuple[str, PodInfo]] = {}
+        self._nominated: dict[tuple[str, str], tuple[str, PodInfo]] = {}
         self._wake = asyncio.Event()
         self._bindings = asyncio.Semaphore(CONCURRENT_BINDINGS)
         clock.on_advance(self._wake.set)
@@ -116,6 +120,7 @@ class Scheduler:
                 self.snapshot.remove_pod(was, key)
             self.snapshot.add_pod(now_on, pod_info(new))
             self.queue.remove(key)
+            self._nominated.pop(key, None)
             self._happened(changes.of_placed_pod(old if was else None, new))
             return
         if was:
@@ -123,6 +128,7 @@ class Scheduler:
             self._happened(changes.of_placed_pod(old, None))
         if new is None or is_deleting(new) or finished(new) or gated(new):
             self.queue.remove(key)
+            self._nominated.pop(key, None)
             if new is None and (assumed := self._assumed.pop(key, None)) is not None:
                 self.snapshot.remove_pod(assumed[0], key)
                 self._happened(changes.of_placed_pod(old, None))
@@ -158,8 +164,11 @@ class Scheduler:
     async def _one(self, queued: Queued, group: asyncio.TaskGroup) -> None:
         info = queued.info
         started = self._clock.monotonic()
-        answer = schedule(info, self.snapshot, self._profile, self._choose)
+        with self._room_kept_for(info):
+            answer = schedule(info, self.snapshot, self._profile, self._choose)
+            preemption = None if isinstance(answer, Placed) else self._preempt(info, answer)
         if isinstance(answer, Placed):
+            self._nominated.pop(info.key, None)
             self._assumed[info.key] = (answer.node, info)
             self.snapshot.add_pod(answer.node, info)
             await self._bindings.acquire()
@@ -167,7 +176,43 @@ class Scheduler:
         else:
             self.metrics.attempt("unschedulable", self._clock.monotonic() - started)
             self.queue.failed(info.key, answer.plugins, self._clock.monotonic())
-            group.create_task(self._report(info, answer))
+            if isinstance(preemption, Nominated):
+                self._nominated[info.key] = (preemption.node, info)
+                group.create_task(self._evict(info, preemption))
+            else:
+                self._nominated.pop(info.key, None)
+            group.create_task(self._report(info, answer, preemption))
+
+    @contextlib.contextmanager
+    def _room_kept_for(self, info: PodInfo) -> Iterator[None]:
+        """While a pod is looked at, those nominated to a node that matter as much as it does count there."""
+        others = [(node, other) for key, (node, other) in self._nominated.items() if key != info.key and other.priority >= info.priority]
+        for node, other in others:
+            self.snapshot.add_pod(node, other)
+        try:
+            yield
+        finally:
+            for node, other in others:
+                self.snapshot.remove_pod(node, other.key)
+
+    def _preempt(self, info: PodInfo, answer: Unschedulable) -> Nominated | str:
+        return preempt(info, answer, self.snapshot, self._profile, self._budgets.list())
+
+    async def _evict(self, info: PodInfo, nominated: Nominated) -> None:
+        """Deletes the victims, each with the condition that says why."""
+        for victim in nominated.victims:
+            message = f"{self._name}: preempting to accommodate a higher priority pod"
+            condition = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": message}
+            patch = {"status": {"conditions": [{**condition, "lastTransitionTime": format_time(self._clock.now())}]}}
+            try:
+                await self._client.patch(POD, victim.name, patch, namespace=victim.namespace, type="strategic", subresource="status")
+                await self._client.delete(POD, victim.name, victim.namespace, uid=victim.uid)
+            except (errors.NotFound, errors.Conflict):
+                continue
+            except errors.ApiError as error:
+                log.warning("preempting %s/%s: %s", victim.namespace, victim.name, error)
+                continue
+            self._recorder.event(victim.pod, "Normal", "Preempted", f"Preempted by pod {info.uid} on node {nominated.node}")
 
     async def _bind(self, queued: Queued, node: str, started: float) -> None:
         info = queued.info
@@ -202,18 +247,22 @@ class Scheduler:
         self.queue.failed(info.key, frozenset(), self._clock.monotonic())
         self._wake.set()
 
-    async def _report(self, info: PodInfo, answer: Unschedulable) -> None:
+    async def _report(self, info: PodInfo, answer: Unschedulable, preemption: Nominated | str | None) -> None:
         """The event and the condition that say why; written again only when they say something else."""
-        self._recorder.event(info.pod, "Warning", "FailedScheduling", answer.message)
+        message = f"{answer.message} preemption: {preemption}" if isinstance(preemption, str) else answer.message
+        self._recorder.event(info.pod, "Warning", "FailedScheduling", message)
+        nominated = preemption.node if isinstance(preemption, Nominated) else ""
         current = self._pods.get(*info.key) or info.pod
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": answer.message}
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
         have: Object = next((c for c in (current.get("status") or {}).get("conditions") or () if c["type"] == "PodScheduled"), {})
-        if all(have.get(field) == value for field, value in condition.items()):
+        unchanged = all(have.get(field) == value for field, value in condition.items())
+        if unchanged and nominated == ((current.get("status") or {}).get("nominatedNodeName") or ""):
             return
         since = have["lastTransitionTime"] if have.get("status") == "False" else format_time(self._clock.now())
         patch = {
             "metadata": {"uid": info.uid},
             "status": {
+                "nominatedNodeName": nominated or None,
                 "conditions": [
                     {
                         **condition,
@@ -221,7 +270,7 @@ class Scheduler:
                         "lastTransitionTime": since,
                         "observedGeneration": current["metadata"].get("generation"),
                     }
-                ]
+                ],
             },
         }
         try:
