@@ -1,0 +1,105 @@
+"""Which plugins run, in which order: the table of all of them, and the flags that switch them on and off."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kubetree.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateRequestor,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
+from kubetree.apiserver.admission.chain import AdmissionChain
+from kubetree.apiserver.admission.claim_resize import PersistentVolumeClaimResize
+from kubetree.apiserver.admission.default_classes import DefaultIngressClass, DefaultStorageClass
+from kubetree.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kubetree.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from kubetree.apiserver.admission.plugin import Plugin
+from kubetree.apiserver.admission.priority import Priority
+from kubetree.apiserver.admission.rbac_escalation import RBACEscalation
+from kubetree.apiserver.admission.runtime_class import RuntimeClass
+from kubetree.apiserver.admission.service_account import ServiceAccount
+from kubetree.apiserver.admission.storage_protection import StorageObjectInUseProtection
+from kubetree.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from kubetree.apiserver.authorization.build import Authorization
+from kubetree.apiserver.authorization.escalation import EscalationCheck
+from kubetree.apiserver.config import Config
+from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.registry import Writer
+
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def _new_suffix() -> str:
+    return "".join(random.choices(_ALPHABET, k=5))
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What plugins are made of. `clock` gives seconds that only grow."""
+
+    lister: Lister
+    writer: Writer
+    authorization: Authorization
+    clock: Callable[[], float] = time.monotonic
+    new_suffix: Callable[[], str] = field(default=_new_suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A row of the table: `by_default` as upstream has it."""
+
+    plugin: type[Plugin]
+    make: Callable[[Needs], Plugin]
+    by_default: bool = True
+
+
+PLUGINS: tuple[Registered, ...] = (
+    Registered(NamespaceLifecycle, lambda n: NamespaceLifecycle(n.lister, n.writer, n.clock)),
+    Registered(ServiceAccount, lambda n: ServiceAccount(n.lister, n.writer, n.new_suffix)),
+    Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),
+    Registered(Priority, lambda n: Priority(n.lister)),
+    Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds()),
+    Registered(DefaultStorageClass, lambda n: DefaultStorageClass(n.lister)),
+    Registered(StorageObjectInUseProtection, lambda n: StorageObjectInUseProtection()),
+    Registered(PersistentVolumeClaimResize, lambda n: PersistentVolumeClaimResize(n.lister)),
+    Registered(RuntimeClass, lambda n: RuntimeClass(n.lister, n.writer)),
+    Registered(CertificateApproval, lambda n: CertificateApproval(n.authorization.authorizer)),
+    Registered(CertificateSigning, lambda n: CertificateSigning(n.authorization.authorizer)),
+    Registered(CertificateSubjectRestriction, lambda n: CertificateSubjectRestriction()),
+    Registered(DefaultIngressClass, lambda n: DefaultIngressClass(n.lister)),
+)
+"""All plugins in upstream's order (pkg/kubeapiserver/options/plugins.go)."""
+
+
+def enabled_plugins(enable: Sequence[str], disable: Sequence[str]) -> list[Registered]:
+    """The rows to run. Raises ValueError for names that are not in the table and for names both enabled and disabled."""
+    known = {row.plugin.name for row in PLUGINS}
+    for name in (*enable, *disable):
+        if name not in known:
+            raise ValueError(f"unknown admission plugin {name!r}; there are {', '.join(sorted(known))}")
+    both = set(enable) & set(disable)
+    if both:
+        raise ValueError(f"admission plugins both enabled and disabled: {', '.join(sorted(both))}")
+    return [row for row in PLUGINS if row.plugin.name not in disable and (row.by_default or row.plugin.name in enable)]
+
+
+def build_admission(
+    config: Config,
+    lister: Lister,
+    writer: Writer,
+    authorization: Authorization,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    new_suffix: Callable[[], str] = _new_suffix,
+) -> AdmissionChain:
+    """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends."""
+    needs = Needs(lister, writer, authorization, clock, new_suffix)
+    plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
+    if authorization.rbac is not None:
+        plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))
+    return AdmissionChain([*plugins, CertificateRequestor()])
