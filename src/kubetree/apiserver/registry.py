@@ -11,6 +11,7 @@ from kubetree.api.kinds import Kind, Kinds
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.streams import Streams
 from kubetree.apiserver.watch_cache import WatchCache
 from kubetree.store.protocol import Store
 
@@ -122,6 +123,7 @@ class Registry:
     new_uid: Callable[[], str]
     admission: Admission = field(default_factory=AdmitAll)
     hooks: dict[str, WriteHook] = field(default_factory=dict)
+    streams: Streams = field(default_factory=Streams)
     _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
 
     def resource(self, kind: Kind) -> Resource:

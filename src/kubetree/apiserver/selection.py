@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubetree.api import errors
-from kubetree.api.selectors import Selector
+from kubetree.api.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
 from kubetree.api.strategies import field_label_supported
-from kubetree.apiserver.interim import FieldSelector, parse_field_selector, parse_label_selector
 from kubetree.apiserver.options import ListOptions
 from kubetree.apiserver.registry import Resource
 from kubetree.apiserver.watch_cache import Cached
@@ -26,6 +25,8 @@ class Selection:
     labels: Selector | None = None
     fields: FieldSelector | None = None
     index: Mapping[str, str] | None = None
+    """Fields that must have just this value."""
+    exact_labels: Mapping[str, str] | None = None
 
     @property
     def everything(self) -> bool:
@@ -42,7 +43,7 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
     kind = resource.kind
     labels = _labels(options.label_selector)
     fields = _fields(resource, options.field_selector)
-    exact = {r.field: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
+    exact = {r.key: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
     if name:
         if exact.get("metadata.name", name) != name or (fields is not None and "metadata.name" not in exact):
             raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
@@ -53,7 +54,15 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
         namespace = exact.get("metadata.namespace", "")
     single = exact.get("metadata.name", "")
     key = resource.key(namespace, single) if single and (namespace or not kind.namespaced) else ""
-    return Selection(key or resource.scope_prefix(namespace), key, labels, fields, exact or None)
+    return Selection(key or resource.scope_prefix(namespace), key, labels, fields, exact or None, _exact(labels))
+
+
+def _exact(labels: Selector | None) -> Mapping[str, str] | None:
+    """Labels that must have one certain value, by which the cache can narrow."""
+    if labels is None:
+        return None
+    found = {r.key: r.values[0] for r in labels.requirements if r.operator in ("=", "==", "in") and len(r.values) == 1}
+    return found or None
 
 
 def _labels(text: str) -> Selector | None:
@@ -77,8 +86,8 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
         return None
     kind = resource.kind
     for requirement in selector.requirements:
-        if not field_label_supported(kind, requirement.field):
+        if not field_label_supported(kind, requirement.key):
             if kind.kind in _TERSE:
-                raise errors.BadRequest(f"field label not supported: {requirement.field}")
-            raise errors.BadRequest(f'"{requirement.field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+                raise errors.BadRequest(f"field label not supported: {requirement.key}")
+            raise errors.BadRequest(f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     return selector

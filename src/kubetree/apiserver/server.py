@@ -21,6 +21,7 @@ from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
+from kubetree.apiserver.streams import HttpServer
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
@@ -45,7 +46,7 @@ class ApiServer:
         self._store, self._given = store, store
         self._parts: Parts | None = None
         self._handler: Handler | None = None
-        self._http: web.Server | None = None
+        self._http: HttpServer | None = None
         self._listener: asyncio.Server | None = None
         self._background = contextlib.AsyncExitStack()
         self.port = config.secure_port
@@ -72,7 +73,7 @@ class ApiServer:
             build(config, self.kinds, self._store, self.clock, self.metrics, lambda: self.url)
         )
         self._handler = self._parts.handler
-        self._http = web.Server(
+        self._http = HttpServer(
             self._serve,
             access_log=None,
             max_line_size=_MAX_LINE,

@@ -61,7 +61,11 @@ class CacheWatch(Protocol):
         ...
 
     async def wait(self, timeout: float) -> bool:
-        """True as soon as there is something to take; False after `timeout` seconds."""
+        """True as soon as there is something to take; False after `timeout` seconds or when woken with nothing to take."""
+        ...
+
+    def wake(self, something: bool = True) -> None:
+        """Ends a `wait`: the client has gone, or the server stops."""
         ...
 
     @property
@@ -89,9 +93,7 @@ class WatchCache(Protocol):
 
     def get(self, key: str) -> Cached | None: ...
 
-    def items(
-        self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
-    ) -> Iterable[Cached]:
+    def items(self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None) -> Iterable[Cached]:
         """In key order, keys that start with `prefix`; to be read before the next await. `index` are fields and `labels` labels that
         must have just this value: the cache narrows by one of them, the caller still checks every object."""
         ...

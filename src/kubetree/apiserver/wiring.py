@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.kinds import Kinds
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
+from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.discovery.endpoints import Discovery
@@ -25,12 +25,9 @@ from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.pages import add_pages
 from kubetree.apiserver.post_start import run_hooks
 from kubetree.apiserver.registry import Registry
-from kubetree.apiserver.simple_cache import SimpleCache
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.writer import RegistryWriter
 from kubetree.store.protocol import Store
-
-Object = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -55,34 +52,9 @@ class Parts:
 
     def stopping(self) -> None:
         self.ready.clear()
+        self.registry.streams.end()
         for task in self._running:
             task.cancel()
-
-
-class CacheLister:
-    """The Lister that authorizers and admission see: the caches themselves."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        resource = self._registry.resource(kind)
-        entry = resource.cache.get(resource.key(namespace, name))
-        return entry.obj if entry is not None else None
-
-    def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
-        resource = self._registry.resource(kind)
-        return [e.obj for e in resource.cache.items(resource.scope_prefix(namespace))]
-
-    def generation(self, kind: Kind) -> int:
-        return self._registry.resource(kind).cache.revision
-
-    def selected(self, kind: Kind, field: str, value: str) -> Iterable[Object]:
-        resource = self._registry.resource(kind)
-        wanted = {field: value}
-        for entry in resource.cache.items(resource.storage.prefix, wanted):
-            if entry.fields.get(field, "") == value:
-                yield entry.obj
 
 
 @asynccontextmanager
@@ -91,16 +63,9 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
-        caches: dict[str, SimpleCache] = {}
-
-        def cache_of(storage: Kind) -> SimpleCache:
-            found = caches.get(storage.prefix)
-            if found is None:
-                found = caches[storage.prefix] = SimpleCache(store, storage, tasks)
-            return found
-
-        registry = Registry(config, kinds, store, cache_of, clock, DenyEverything(), lambda: str(uuid4()))
-        writer, lister = RegistryWriter(registry), CacheLister(registry)
+        caches = Caches(store, kinds)
+        registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), lambda: str(uuid4()))
+        writer, lister = RegistryWriter(registry), CacheLister(caches)
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
         authentication = build_authenticator(config, lister, writer)
@@ -112,8 +77,8 @@ async def build(
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
-        for cache in caches.values():
-            await cache.ready()
+        filling = tasks.create_task(caches.run())
+        await caches.ready()
         handler = render_errors(metrics)(
             authenticate(authentication.requests, anonymous=config.anonymous_auth)(authorize(registry.authorizer)(dispatcher))
         )
@@ -127,5 +92,4 @@ async def build(
             yield parts
         finally:
             parts.stopping()
-            for cache in caches.values():
-                cache.task.cancel()
+            filling.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from kubetree.api.kinds import Kind, Kinds
@@ -97,6 +97,10 @@ class CacheLister:
     def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
         prefix = f"{kind.prefix}{namespace}/" if namespace and kind.namespaced else ""
         return [entry.obj for entry in self._caches.cache_of(kind).items(prefix)]
+
+    def selected(self, kind: Kind, field: str, value: str) -> Iterable[Object]:
+        entries = self._caches.cache_of(kind).items(index={field: value})
+        return [entry.obj for entry in entries if entry.fields.get(field, "") == value]
 
     def generation(self, kind: Kind) -> int:
         return self._caches.cache_of(kind).generation

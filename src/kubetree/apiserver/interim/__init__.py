@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +11,6 @@ import orjson
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kind, Kinds
-from kubetree.api.selectors import Requirement, Selector
 
 Object = dict[str, Any]
 
@@ -163,44 +159,3 @@ def openapi_v3_index(kinds: Kinds) -> Object:
 
 def openapi_v3(kinds: Kinds, group: str, version: str) -> Object:
     return {}
-
-
-_TERM = re.compile(r"\s*(!?)([\w./-]+)\s*(?:(==|=|!=)\s*([\w./-]*)|(in|notin)\s*\(([^)]*)\))?\s*(?:,|$)")
-
-
-def parse_label_selector(text: str) -> Selector:
-    found = []
-    for neg, key, op, value, set_op, values in _TERM.findall(text):
-        if set_op:
-            found.append(Requirement(key, set_op, tuple(sorted(v.strip() for v in values.split(",")))))
-        elif op:
-            found.append(Requirement(key, "!=" if op == "!=" else "=", (value,)))
-        else:
-            found.append(Requirement(key, "!" if neg else "exists"))
-    return Selector(tuple(found))
-
-
-@dataclass(frozen=True)
-class FieldRequirement:
-    field: str
-    operator: str
-    value: str
-
-
-@dataclass(frozen=True)
-class FieldSelector:
-    requirements: Sequence[FieldRequirement]
-
-    def matches(self, fields: Mapping[str, str]) -> bool:
-        return all((fields.get(r.field, "") == r.value) == (r.operator != "!=") for r in self.requirements)
-
-
-def parse_field_selector(text: str) -> FieldSelector:
-    out = []
-    for term in text.split(","):
-        for op in ("!=", "==", "="):
-            if op in term:
-                key, _, value = term.partition(op)
-                out.append(FieldRequirement(key, op, value))
-                break
-    return FieldSelector(tuple(out))

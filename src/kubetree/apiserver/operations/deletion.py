@@ -119,7 +119,7 @@ _PENDING: Object = {}
 
 def mark(storage: Kind, old: Object, options: DeleteOptions, now: datetime) -> Object | None:
     """The object as a delete leaves it: None to remove it at once, `_PENDING` to leave it, else what to write. Pure."""
-    new = copy(old)
+    new: Object = copy(old)
     metadata = new["metadata"]
     graceful = _graceful(storage, new, options, now)
     if graceful is None:
@@ -196,7 +196,7 @@ def mark_namespace(old: Object, options: DeleteOptions, now: datetime) -> Object
         if (old.get("spec") or {}).get("finalizers"):
             return _PENDING
         return mark(_NAMESPACES, old, options, now)
-    new = copy(old)
+    new: Object = copy(old)
     metadata = new["metadata"]
     metadata["deletionTimestamp"] = format_time(now)
     new.setdefault("status", {})["phase"] = "Terminating"

@@ -69,7 +69,7 @@ def assigned(old: Object, binding: Object, now: str) -> Object:
         raise _refuse(name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
     if spec.get("schedulingGates"):
         raise _refuse(name, f"pod {name} has non-empty .spec.schedulingGates")
-    pod = copy(old)
+    pod: Object = copy(old)
     given = binding["metadata"]
     if given.get("resourceVersion"):
         pod["metadata"]["resourceVersion"] = given["resourceVersion"]

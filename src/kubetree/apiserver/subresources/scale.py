@@ -93,7 +93,7 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
         if replicas < 0:
             detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
             raise invalid("Scale", "autoscaling", call.name, [Cause("FieldValueInvalid", detail, "spec.replicas")])
-        new = copy(old)
+        new: Object = copy(old)
         new.setdefault("spec", {})["replicas"] = replicas
         given = metadata.get("resourceVersion")
         if given:

@@ -94,12 +94,10 @@ def _from_cache(resource: Resource, selection: Selection, options: ListOptions, 
     if selection.key:
         entry = cache.get(selection.key)
         return Listing([entry] if entry is not None and selection.matches(entry) else [], revision)
-    entries = cache.items(selection.prefix, selection.index)
+    entries = cache.items(selection.prefix, selection.index, selection.exact_labels)
     if after:
-        entries = (e for e in entries if e.key > after)
-    if not selection.everything:
-        entries = (e for e in entries if selection.matches(e))
-    found = list(entries)
+        entries = [e for e in entries if e.key > after]
+    found = list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
     if not limit or len(found) <= limit:
         return Listing(found, revision)
     rest = len(found) - limit

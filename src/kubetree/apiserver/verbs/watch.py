@@ -45,10 +45,11 @@ async def watch(call: Call) -> web.StreamResponse:
     stream = _Stream(call, output)
     start = cache.revision if initial or options.resource_version in ("", "0") else revision
     try:
-        with cache.watch(start, selection.prefix) as changes:
+        with cache.watch(start, selection.prefix, selection.index) as changes:
             entries = _initial(call, selection) if initial else []
-            await stream.open()
-            await _serve(stream, changes, entries, selection, options, start, timeout)
+            with call.registry.streams.opened(call.ctx, changes.wake):
+                await stream.open()
+                await _serve(stream, changes, entries, selection, options, start, timeout)
     except ApiError as error:
         await stream.open()
         await stream.error(error)
@@ -66,7 +67,7 @@ def _initial(call: Call, selection: Selection) -> list[Cached]:
     if selection.key:
         entry = cache.get(selection.key)
         return [entry] if entry is not None and selection.matches(entry) else []
-    entries = cache.items(selection.prefix, selection.index)
+    entries = cache.items(selection.prefix, selection.index, selection.exact_labels)
     return list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
 
 
@@ -112,10 +113,10 @@ def _picker(selection: Selection) -> Callable[[CacheEvent], str]:
     """Under which type an event goes to this watcher, '' for not at all."""
     if selection.everything and not selection.key:
         return lambda event: event.type
-    key, matches = selection.key, selection.matches
+    prefix, matches = selection.prefix, selection.matches
 
     def pick(event: CacheEvent) -> str:
-        if key and event.current.key != key:
+        if not event.current.key.startswith(prefix):
             return ""
         now = event.type != DELETED and matches(event.current)
         before = event.previous is not None and matches(event.previous)
@@ -134,6 +135,7 @@ class _Stream:
         self._plain = (output.plain and call.resource.same_version) or (output.stream and not output.as_kind and call.resource.same_version)
         self._headers_due = True
         content_type = "application/json;stream=watch" if output.stream else "application/json"
+        self._streams = call.registry.streams
         headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private", "Content-Type": content_type}
         self._response = web.StreamResponse(headers=headers)
         self._chunked = call.ctx.http.version >= (1, 1)
@@ -154,7 +156,7 @@ class _Stream:
 
     @property
     def closed(self) -> bool:
-        return self._transport is None or self._transport.is_closing()
+        return self._streams.ending or self._transport is None or self._transport.is_closing()
 
     @property
     def full(self) -> bool:
@@ -233,6 +235,6 @@ class _Stream:
             await self._call.ctx.http.writer.drain()
 
     async def close(self) -> web.StreamResponse:
-        if not self.closed:
+        if self._transport is not None and not self._transport.is_closing():
             await self._response.write_eof()
         return self._response
