@@ -1,0 +1,264 @@
+"""From the API's events to the kernel: follows Services, EndpointSlices and the node, and keeps the tables equal to them.
+
+An event renders its one service anew; what came in together is written together. Nothing is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kubetree.api.kind_table import kind
+from kubetree.client import Client, Informer
+from kubetree.kernel.conntrack import delete_udp_flows
+from kubetree.kernel.nftables import Nftables, NftablesError
+from kubetree.kernel.routes import own_addresses, sink_routes
+from kubetree.kernel.table_monitor import TableMonitor
+from kubetree.proxy.applier import Applier
+from kubetree.proxy.ledger import NODE, Ledger, Owner
+from kubetree.proxy.metrics import Metrics
+from kubetree.proxy.render import Node, render_node, render_service
+from kubetree.proxy.services import HEADLESS_LABEL, PROXY_NAME_LABEL, SERVICE_NAME_LABEL
+from kubetree.proxy.stale_flows import udp_frontends
+from kubetree.proxy.table import FAMILIES, TABLE, Family, Settings
+
+log = logging.getLogger("kubetree.proxy")
+Object = dict[str, Any]
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+SINK = "kubetree-svc"
+"""The link that the service ranges lead to."""
+RETRY = 1.0
+"""Seconds before a refused transaction is tried again, and between answers to somebody else's changes."""
+
+
+@dataclass(slots=True)
+class Status:
+    """What the health endpoints tell. Times are seconds of the epoch."""
+
+    synced: bool = False
+    queued_at: float = 0.0
+    updated_at: float = 0.0
+    node_eligible: bool = True
+    local_endpoints: Mapping[Owner, int] = field(default_factory=dict)
+    """Ready endpoints on this node, of services that have a health check port."""
+
+
+class Proxier:
+    """`run()` belongs in a TaskGroup. `settings` holds the ranges of both families. NodePorts answer on the node's own addresses,
+    or on all the machine's in `node_port_ranges`."""
+
+    def __init__(
+        self, client: Client, node_name: str, settings: Settings, node_port_ranges: Sequence[str] = (), *, metrics: Metrics
+    ) -> None:
+        not_ours = f"!{PROXY_NAME_LABEL}"
+        self._services = Informer(client, kind("v1", "Service"), label_selector=not_ours)
+        slices_of_ours = f"{not_ours},!{HEADLESS_LABEL}"
+        self._slices = Informer(client, kind("discovery.k8s.io/v1", "EndpointSlice"), label_selector=slices_of_ours)
+        self._node_informer = Informer(client, kind("v1", "Node"), field_selector=f"metadata.name={node_name}")
+        self._slices.add_index("service", lambda s: ["/".join(_service_of(s))])
+        self._nft = Nftables()
+        self._settings = {family: _settings_of(family, settings) for family in FAMILIES}
+        self._metrics = metrics
+        self._service_cidrs, self._node_port_ranges = settings.service_cidrs, node_port_ranges
+        self._nodes = {family: Node(node_name) for family in FAMILIES}
+        self._ledgers = {family: Ledger() for family in FAMILIES}
+        self._appliers = {f: Applier(self._nft, f, self._settings[f], self._ledgers[f]) for f in FAMILIES}
+        self._dirty: set[Owner] = set()
+        self._wake = asyncio.Event()
+        self.status = Status()
+        self.on_synced: Callable[[], None] = lambda: None
+        self._node_ips: Sequence[str] = ()
+        self._routed_from: Sequence[str] | None = None
+
+    async def run(self) -> None:
+        """Follows the API until cancelled. The tables stay when it ends: connections go on, as with upstream's proxy."""
+        self._services.on_change(lambda old, new: self._touch(_name(new or old)))
+        self._slices.on_change(self._slice_changed)
+        self._node_informer.on_change(lambda _, new: self._node_changed(new))
+        monitor = TableMonitor(self._nft, {(f.ip, TABLE) for f in FAMILIES}, self._tables_changed)
+        async with asyncio.TaskGroup() as tasks:
+            for informer in (self._node_informer, self._services, self._slices):
+                tasks.create_task(informer.run())
+            tasks.create_task(monitor.run())
+            await self._services.synced()
+            await self._slices.synced()
+            await self._node_informer.synced()
+            await self._follow()
+
+    # -- what happened
+
+    def _touch(self, owner: Owner) -> None:
+        if not self._dirty and self.status.synced:
+            self.status.queued_at = time.time()
+        self._dirty.add(owner)
+        self._wake.set()
+
+    def _slice_changed(self, old: Object | None, new: Object | None) -> None:
+        for slice_ in (old, new):
+            if slice_ is not None:
+                self._touch(_service_of(slice_))
+
+    def _node_changed(self, node: Object | None) -> None:
+        if node is None:
+            self.status.node_eligible = False
+            return
+        metadata = node["metadata"]
+        taints = node.get("spec", {}).get("taints") or ()
+        self.status.node_eligible = not any(t["key"] == "ToBeDeletedByClusterAutoscaler" for t in taints)
+        addresses = [a["address"] for a in node.get("status", {}).get("addresses") or () if a["type"] == "InternalIP"]
+        self._node_ips = addresses
+        chosen = addresses
+        if self._node_port_ranges:
+            chosen = addresses_in(own_addresses(), self._node_port_ranges)
+        zone = (metadata.get("labels") or {}).get(ZONE_LABEL, "")
+        for family in FAMILIES:
+            before = self._nodes[family]
+            after = Node(metadata["name"], zone, _of(family, addresses), _of(family, chosen))
+            if after == before:
+                continue
+            self._nodes[family] = after
+            self._touch(NODE)
+            if (after.zone, after.ips) != (before.zone, before.ips):
+                self._dirty.update(_name(service) for service in self._services.list())
+
+    def _tables_changed(self) -> None:
+        log.warning("somebody else changed the table %s; writing it again", TABLE)
+        for applier in self._appliers.values():
+            applier.replace_next()
+        self._wake.set()
+
+    # -- what to do about it
+
+    async def _follow(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            replacing = any(applier.replaces_next for applier in self._appliers.values())
+            dirty, self._dirty = self._dirty, set()
+            for owner in dirty:
+                self._render(owner)
+            try:
+                await self._lead_services()
+                with self._metrics.sync.time():
+                    written = await self._write()
+            except NftablesError as error:
+                self._metrics.failures.inc()
+                log.error("the kernel refuses the table %s: %s", TABLE, error)
+                await asyncio.sleep(RETRY)
+                self._wake.set()
+                continue
+            await self._end_stale_flows(None if replacing else dirty)
+            self._note_health(dirty)
+            self.status.updated_at = time.time()
+            self._metrics.last_sync.set(self.status.updated_at)
+            if replacing:
+                self._metrics.full_syncs.inc()
+            if not self.status.synced:
+                self.status.synced = True
+                log.info("synced: %d services, %d elements", len(self._services), written)
+            self.on_synced()
+            if replacing:
+                await asyncio.sleep(RETRY)
+
+    async def _lead_services(self) -> None:
+        """A route for the service ranges, before any rule: what no rule redirects must end on this machine."""
+        if self._service_cidrs and self._routed_from != self._node_ips:
+            await asyncio.to_thread(sink_routes, SINK, self._service_cidrs, self._node_ips)
+            self._routed_from = self._node_ips
+
+    def _render(self, owner: Owner) -> None:
+        for family in FAMILIES:
+            node, settings = self._nodes[family], self._settings[family]
+            if owner == NODE:
+                self._ledgers[family].put(NODE, render_node(node))
+                continue
+            service = self._services.get(*owner)
+            tables = render_service(service or _NOTHING, self._slices_of(owner), node, family, settings)
+            self._ledgers[family].put(owner, tables)
+
+    async def _write(self) -> int:
+        """A change is quicker than a thread; a whole table takes long enough to let others go on meanwhile."""
+        written = 0
+        for applier in self._appliers.values():
+            if applier.replaces_next:
+                written += await asyncio.to_thread(applier.apply)
+            else:
+                written += applier.apply()
+        return written
+
+    async def _end_stale_flows(self, owners: Iterable[Owner] | None) -> None:
+        """Ends the flows of these services (all of them when None) that lead to endpoints which are gone."""
+        services = self._services.list() if owners is None else [s for o in owners if (s := self._services.get(*o))]
+        pairs = [(service, self._slices_of(_name(service))) for service in services]
+        for family in FAMILIES:
+            frontends = udp_frontends(pairs, family.version)
+            if frontends:
+                try:
+                    if count := await asyncio.to_thread(delete_udp_flows, frontends.stale, family.version):
+                        self._metrics.stale_flows.inc(count)
+                        log.info("ended %d UDP flows to endpoints that are gone", count)
+                except OSError as error:
+                    log.error("UDP flows to endpoints that are gone may go on until they are idle: %s", error)
+
+    def _note_health(self, owners: Iterable[Owner]) -> None:
+        counts = dict(self.status.local_endpoints)
+        node = self._nodes[FAMILIES[0]].name
+        for owner in owners:
+            counts.pop(owner, None)
+            service = self._services.get(*owner)
+            if service and service["spec"].get("healthCheckNodePort"):
+                counts[owner] = _ready_on(node, self._slices_of(owner))
+        self.status.local_endpoints = counts
+
+    def health_check_ports(self) -> Mapping[int, Owner]:
+        """The services that want to be asked on a port of their own whether this node has endpoints."""
+        found = ((owner, self._services.get(*owner)) for owner in self.status.local_endpoints)
+        return {service["spec"]["healthCheckNodePort"]: owner for owner, service in found if service}
+
+    def _slices_of(self, owner: Owner) -> Sequence[Object]:
+        return self._slices.by_index("service", "/".join(owner))
+
+
+_NOTHING: Object = {"metadata": {}, "spec": {}}
+"""A service that is not there: it renders to no elements."""
+
+
+def addresses_in(addresses: Iterable[str], ranges: Iterable[str]) -> Sequence[str]:
+    """The addresses that lie in one of the ranges, as --nodeport-addresses chooses them. Pure."""
+    networks = [ipaddress.ip_network(r) for r in ranges]
+    return [a for a in addresses if any(ipaddress.ip_address(a) in network for network in networks)]
+
+
+def _settings_of(family: Family, settings: Settings) -> Settings:
+    cluster, service = _of(family, settings.cluster_cidrs), _of(family, settings.service_cidrs)
+    return replace(settings, cluster_cidrs=cluster, service_cidrs=service)
+
+
+def _name(obj: Object | None) -> Owner:
+    metadata = (obj or {}).get("metadata", {})
+    return metadata.get("namespace", ""), metadata.get("name", "")
+
+
+def _service_of(slice_: Object) -> Owner:
+    metadata = slice_["metadata"]
+    return metadata.get("namespace", ""), (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL, "")
+
+
+def _ready_on(node: str, slices: Iterable[Object]) -> int:
+    ready = {
+        endpoint["addresses"][0]
+        for slice_ in slices
+        for endpoint in slice_.get("endpoints") or ()
+        if endpoint.get("nodeName") == node and (endpoint.get("conditions") or {}).get("ready") is not False
+    }
+    return len(ready)
+
+
+def _of(family: Family, addresses: Iterable[str]) -> tuple[str, ...]:
+    return tuple(a for a in addresses if (":" in a) == (family.version == 6))
