@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import errno
+import ipaddress
 import socket
 import struct
 from collections.abc import Callable, Iterator

@@ -120,4 +120,3 @@ def _missing() -> Iterator[None]:
 
 def _family(cidr: str) -> int:
     return socket.AF_INET if ipaddress.ip_network(cidr).version == 4 else socket.AF_INET6
-

@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hostname-override", default="", help="this node's name; the host's name unless given")
     parser.add_argument("--cluster-cidr", default="", help="the range of pods' addresses, or two, for both address families")
     parser.add_argument("--service-cidr", default="", help="the range of services' addresses: packets to unused ones are dropped")
-    parser.add_argument("--nodeport-addresses", default="", help="ranges of addresses that answer on NodePorts; the node's own unless given")
+    parser.add_argument(
+        "--nodeport-addresses", default="", help="ranges of addresses that answer on NodePorts; the node's own unless given"
+    )
     parser.add_argument("--masquerade-all", action="store_true", help="masquerade all traffic to cluster IPs")
     parser.add_argument("--conntrack-max-per-core", type=int, default=32768, help="connections tracked for each core; 0 leaves the limit")
     parser.add_argument("--conntrack-min", type=int, default=131072, help="connections tracked at least, however few cores")
@@ -52,7 +54,9 @@ async def run(options: argparse.Namespace) -> None:
         node_ports_everywhere=_everywhere(options.nodeport_addresses),
     )
     _prepare_kernel(settings, options)
-    node_port_ranges = () if settings.node_ports_everywhere or options.nodeport_addresses == "primary" else _ranges(options.nodeport_addresses)
+    node_port_ranges = (
+        () if settings.node_ports_everywhere or options.nodeport_addresses == "primary" else _ranges(options.nodeport_addresses)
+    )
     node_name = options.hostname_override or socket.gethostname().lower()
     metrics = Metrics()
     async with Client(load_kubeconfig(options.kubeconfig, user_agent="kube-proxy")) as client:

@@ -34,7 +34,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 SINK = "kubetree-svc"
 """The link that the service ranges lead to."""
 RETRY = 1.0
-"""Seconds before a refused transaction is tried again, and between answers to somebody else's changes."""
+"""Seconds before a refused transaction is tried again, and at least between two answers to somebody else's changes."""
 
 
 @dataclass(slots=True)
@@ -74,6 +74,7 @@ class Proxier:
         self.status = Status()
         self.on_synced: Callable[[], None] = lambda: None
         self._node_ips: Sequence[str] = ()
+        self._replaced_at = -RETRY
         self._routed_from: Sequence[str] | None = None
 
     async def run(self) -> None:
@@ -113,7 +114,7 @@ class Proxier:
         self.status.node_eligible = not any(t["key"] == "ToBeDeletedByClusterAutoscaler" for t in taints)
         addresses = [a["address"] for a in node.get("status", {}).get("addresses") or () if a["type"] == "InternalIP"]
         self._node_ips = addresses
-        chosen = addresses
+        chosen: Sequence[str] = addresses
         if self._node_port_ranges:
             chosen = addresses_in(own_addresses(), self._node_port_ranges)
         zone = (metadata.get("labels") or {}).get(ZONE_LABEL, "")
@@ -131,7 +132,8 @@ class Proxier:
         log.warning("somebody else changed the table %s; writing it again", TABLE)
         for applier in self._appliers.values():
             applier.replace_next()
-        self._wake.set()
+        wait = self._replaced_at + RETRY - time.monotonic()
+        asyncio.get_running_loop().call_later(max(0.0, wait), self._wake.set)
 
     # -- what to do about it
 
@@ -158,13 +160,12 @@ class Proxier:
             self.status.updated_at = time.time()
             self._metrics.last_sync.set(self.status.updated_at)
             if replacing:
+                self._replaced_at = time.monotonic()
                 self._metrics.full_syncs.inc()
             if not self.status.synced:
                 self.status.synced = True
                 log.info("synced: %d services, %d elements", len(self._services), written)
             self.on_synced()
-            if replacing:
-                await asyncio.sleep(RETRY)
 
     async def _lead_services(self) -> None:
         """A route for the service ranges, before any rule: what no rule redirects must end on this machine."""

@@ -80,22 +80,23 @@ def _client(family: Family, scope: str) -> tuple[str, str]:
 
 
 def pick(family: Family, scope: str, count: int, affinity_timeout: int = 0) -> Chain:
-    """The chain that sends a connection to one of `count` endpoints at random, or to the client's former one."""
+    """The chain that sends a connection to one of `count` endpoints at random, or to the client's former one.
+
+    A packet may be in the chain while the endpoints become fewer and miss its slot; slot 0 is there as long as any is.
+    """
     key, ip = _key(family, scope), family.ip
     transports = f"meta l4proto {{ {', '.join(TRANSPORTS)} }}"
     if not affinity_timeout:
-        return Chain(f"pick-{scope}-{count}", (f"{transports} dnat {ip} to {key} . numgen random mod {count} map @{scope}-endpoints",))
+        rules = [f"{transports} dnat {ip} to {key} . numgen random mod {n} map @{scope}-endpoints" for n in dict.fromkeys((count, 1))]
+        return Chain(f"pick-{scope}-{count}", tuple(rules))
     _, client = _client(family, scope)
     remember = f"update @{scope}-clients {{ {client} timeout {affinity_timeout}s : meta priority }}"
     go = f"dnat {ip} to {key} . meta priority map @{scope}-numbers"
-    return Chain(
-        f"pick-{scope}-{count}-sticky-{affinity_timeout}",
-        (
-            f"{transports} meta priority set {client} map @{scope}-clients {remember} {go}",
-            f"delete @{scope}-clients {{ {client} : meta priority }}",
-            f"{transports} meta priority set {key} . numgen random mod {count} map @{scope}-slots {remember} {go}",
-        ),
-    )
+    rules = [f"{transports} meta priority set {client} map @{scope}-clients {remember} {go}"]
+    rules.append(f"delete @{scope}-clients {{ {client} : meta priority }}")
+    for n in dict.fromkeys((count, 1)):
+        rules.append(f"{transports} meta priority set {key} . numgen random mod {n} map @{scope}-slots {remember} {go}")
+    return Chain(f"pick-{scope}-{count}-sticky-{affinity_timeout}", tuple(rules))
 
 
 def split(family: Family, settings: Settings, inside: Chain | None, outside: Chain | None) -> Chain:
