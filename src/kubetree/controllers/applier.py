@@ -10,12 +10,14 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.kinds import Kind
 from kubetree.client import Client, EventRecorder
+from kubetree.controllers.discovery import discover
 from kubetree.controllers.plan import (
     Action,
     Batch,
     Create,
     Delete,
     DeleteCollection,
+    Discover,
     Event,
     Outcome,
     Patch,
@@ -153,6 +155,8 @@ class Applier:
                 return await client.list(request.kind, request.namespace, label_selector=request.label_selector, limit=request.limit)
             case Verify():
                 return await self._verify(request)
+            case Discover():
+                return {"kinds": await discover(client)}
 
     async def _verify(self, request: Verify) -> Object:
         fresh = await self._client.get(request.kind, request.name, request.namespace)

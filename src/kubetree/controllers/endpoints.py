@@ -54,7 +54,7 @@ def reconcile(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
     if service is None:
         if current is None or LEADER in annotations_of(current) or labels(current).get(MANAGED_BY) != MANAGER:
             return NOTHING
-        return plan(Delete(ENDPOINTS, *key, uid=current["metadata"]["uid"]))
+        return plan(Delete(ENDPOINTS, key[0], key[1], uid=current["metadata"]["uid"]))
     if not has_backends(service):
         return NOTHING
     chosen = backends(snapshot, service, terminating=bool(service["spec"].get("publishNotReadyAddresses")))

@@ -7,8 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kubetree.api.kinds import Kind
+from kubetree.api.objects import namespace_name
 from kubetree.client import Client, Informer
-from kubetree.controllers.snapshot import BY_CONTROLLER, BY_NODE, CacheSnapshot, IndexFunction, by_controller, by_node
+from kubetree.controllers.snapshot import (
+    BY_CONTROLLER,
+    BY_NODE,
+    CacheSnapshot,
+    Dependents,
+    IndexFunction,
+    KindId,
+    by_controller,
+    by_node,
+    kind_id,
+)
 
 Object = dict[str, Any]
 Key = tuple[str, str]
@@ -28,22 +39,23 @@ class SharedInformers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._informers: dict[Kind, Informer] = {}
+        self._informers: dict[KindId, Informer] = {}
+        self._dependents: Dependents = {}
         self._group: asyncio.TaskGroup | None = None
-        self._tasks: dict[Kind, asyncio.Task[None]] = {}
-        self._waiting: dict[tuple[Kind, Key], list[tuple[Predicate, asyncio.Future[None]]]] = {}
-        self.snapshot = CacheSnapshot(self._informers)
+        self._tasks: dict[KindId, asyncio.Task[None]] = {}
+        self._waiting: dict[tuple[KindId, Key], list[tuple[Predicate, asyncio.Future[None]]]] = {}
+        self.snapshot = CacheSnapshot(self._informers, self._dependents)
 
     def informer(self, kind: Kind) -> Informer:
         """The informer of `kind`, with the index by controller, and for pods by node."""
-        found = self._informers.get(kind)
+        found = self._informers.get(kind_id(kind))
         if found is None:
-            found = self._informers[kind] = Informer(self._client, kind, transform=slim)
+            found = self._informers[kind_id(kind)] = Informer(self._client, kind, transform=slim)
             found.add_index(BY_CONTROLLER, by_controller)
             if (kind.group, kind.kind) == ("", "Pod"):
                 found.add_index(BY_NODE, by_node)
             found.on_change(lambda old, new: self._changed(kind, old, new))
-            self._start(kind)
+            self._start(found)
         return found
 
     def add_indexes(self, indexes: Mapping[Kind, Mapping[str, IndexFunction]]) -> None:
@@ -53,23 +65,25 @@ class SharedInformers:
 
     def forget(self, kind: Kind) -> None:
         """Stops following a kind that is no longer served."""
-        self._informers.pop(kind, None)
-        if task := self._tasks.pop(kind, None):
+        informer = self._informers.pop(kind_id(kind), None)
+        if task := self._tasks.pop(kind_id(kind), None):
             task.cancel()
+        for obj in informer.list() if informer is not None else ():
+            self._leave(kind, obj)
 
     def followed(self, kind: Kind) -> bool:
-        return kind in self._informers
+        return kind_id(kind) in self._informers
 
     @property
     def kinds(self) -> list[Kind]:
-        return list(self._informers)
+        return [informer.kind for informer in self._informers.values()]
 
     async def run(self) -> None:
         """Follows all kinds until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            for kind in self._informers:
-                self._start(kind)
+            for informer in self._informers.values():
+                self._start(informer)
             await asyncio.Event().wait()
 
     async def synced(self, kinds: Iterable[Kind]) -> None:
@@ -81,7 +95,7 @@ class SharedInformers:
         if holds(self.informer(kind).get(*key)):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault((kind, key), [])
+        waiting = self._waiting.setdefault((kind_id(kind), key), [])
         waiting.append((holds, future))
         try:
             await future
@@ -89,18 +103,31 @@ class SharedInformers:
             if (holds, future) in waiting:
                 waiting.remove((holds, future))
             if not waiting:
-                self._waiting.pop((kind, key), None)
+                self._waiting.pop((kind_id(kind), key), None)
 
-    def _start(self, kind: Kind) -> None:
-        if self._group is not None and kind not in self._tasks:
-            self._tasks[kind] = self._group.create_task(self._informers[kind].run())
+    def _start(self, informer: Informer) -> None:
+        if self._group is not None and kind_id(informer.kind) not in self._tasks:
+            self._tasks[kind_id(informer.kind)] = self._group.create_task(informer.run())
+
+    def _leave(self, kind: Kind, obj: Object) -> None:
+        """Takes an object out of the index by owner."""
+        for reference in obj["metadata"].get("ownerReferences") or ():
+            if (entries := self._dependents.get(reference["uid"])) is not None:
+                entries.pop((*kind_id(kind), *namespace_name(obj)), None)
+                if not entries:
+                    del self._dependents[reference["uid"]]
 
     def _changed(self, kind: Kind, old: Object | None, new: Object | None) -> None:
+        if old is not None:
+            self._leave(kind, old)
+        if new is not None:
+            for reference in new["metadata"].get("ownerReferences") or ():
+                entries = self._dependents.setdefault(reference["uid"], {})
+                entries[(*kind_id(kind), *namespace_name(new))] = (kind, new)
         if not self._waiting:
             return
         either = new or old
         assert either is not None
-        metadata = either["metadata"]
-        for holds, future in self._waiting.get((kind, (metadata.get("namespace", ""), metadata["name"])), ()):
+        for holds, future in self._waiting.get((kind_id(kind), namespace_name(either)), ()):
             if not future.done() and holds(new):
                 future.set_result(None)

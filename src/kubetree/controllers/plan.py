@@ -141,13 +141,18 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Discover:
+    """Asks which kinds are served. Its result is {"kinds": [Kind, ...]}."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequeueAfter:
     """Has the key reconciled again `seconds` from now, whatever else happens."""
 
     seconds: float
 
 
-Request = Create | Update | Patch | Delete | Post | DeleteCollection | Read | ReadAll | Verify
+Request = Create | Update | Patch | Delete | Post | DeleteCollection | Read | ReadAll | Verify | Discover
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,9 @@ def plan(*actions: Action | Iterable[Action] | None, then: Callable[[Outcome], P
     for action in actions:
         if action is None:
             continue
-        if isinstance(action, (Create, Update, Patch, Delete, Post, DeleteCollection, Read, ReadAll, Verify, Batch, Event, RequeueAfter)):
+        if isinstance(
+            action, (Create, Update, Patch, Delete, Post, DeleteCollection, Read, ReadAll, Verify, Discover, Batch, Event, RequeueAfter)
+        ):
             flat.append(action)
         else:
             flat.extend(action)

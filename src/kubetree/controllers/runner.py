@@ -14,19 +14,22 @@ from datetime import datetime
 from typing import Any
 
 from kubetree.api import errors
+from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.client import Client, EventRecorder, QueueClosed, WorkQueue
 from kubetree.controllers.applier import Applier, Write
 from kubetree.controllers.clock import Clock, SystemClock
+from kubetree.controllers.discovery import discover
 from kubetree.controllers.informers import SharedInformers
 from kubetree.controllers.metrics import QueueMetrics
 from kubetree.controllers.plan import Outcome, Plan
-from kubetree.controllers.snapshot import IndexFunction, Snapshot
+from kubetree.controllers.snapshot import IndexFunction, KindId, Snapshot, kind_id
 
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-Key = tuple[str, str]
+Key = tuple[str, ...]
+"""Usually (namespace, name)."""
 KeyFunction = Callable[[Object, Snapshot], Iterable[Key]]
 """The keys to reconcile when an object changed; asked of its old and of its new form."""
 
@@ -35,6 +38,9 @@ SameFunction = Callable[[Object, Object], bool]
 
 EVERYTHING: Key = ("", "")
 """The one key of a duty that looks at the whole cluster at a time."""
+
+DISCOVERY_KINDS = (kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), kind("apiregistration.k8s.io/v1", "APIService"))
+DISCOVERY_PERIOD, DISCOVERY_DELAY = 30.0, 0.2
 
 CATCH_UP = 30.0
 """Seconds to wait for a cache to show our own writes before trying anyway."""
@@ -55,6 +61,15 @@ def nothing(_: Object, __: Snapshot) -> tuple[Key, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Everywhere:
+    """What a duty wants to know of every kind that is served and that `wants` accepts, also of kinds added later."""
+
+    wants: Callable[[Kind], bool]
+    keys: KeyFunction
+    same: SameFunction
+
+
+@dataclass(frozen=True, slots=True)
 class Duty:
     """One controller. `name` is upstream's, as `--controllers` spells it; `component` the source of its events.
 
@@ -69,6 +84,7 @@ class Duty:
     indexes: Mapping[Kind, Mapping[str, IndexFunction]] = field(default_factory=dict)
     same: Mapping[Kind, SameFunction] = field(default_factory=dict)
     start: tuple[Key, ...] = ()
+    everywhere: Everywhere | None = None
 
 
 class Runner:
@@ -84,6 +100,7 @@ class Runner:
     ) -> None:
         self.clock = clock or SystemClock()
         self.informers = informers or SharedInformers(client)
+        self._client = client
         self._workers = [DutyWorker(client, duty, self.informers, self.clock) for duty in duties]
 
     async def run(self) -> None:
@@ -91,6 +108,41 @@ class Runner:
             group.create_task(self.informers.run())
             for worker in self._workers:
                 group.create_task(worker.run())
+            if any(worker.duty.everywhere for worker in self._workers):
+                group.create_task(self._follow_discovery())
+
+    async def _follow_discovery(self) -> None:
+        """Follows new kinds as they appear, and no longer those that are gone. A change of a CustomResourceDefinition or an
+        APIService is looked at soon, anything else within half a minute."""
+        changed = asyncio.Event()
+        for name in DISCOVERY_KINDS:
+            self.informers.informer(name).on_change(lambda *_: changed.set())
+        while True:
+            changed.clear()
+            try:
+                kinds = await discover(self._client)
+            except errors.ApiError as error:
+                log.warning("discovery: %s", error.message)
+            else:
+                await self._follow(kinds)
+            try:
+                async with asyncio.timeout(DISCOVERY_PERIOD):
+                    await changed.wait()
+                await asyncio.sleep(DISCOVERY_DELAY)
+            except TimeoutError:
+                continue
+
+    async def _follow(self, kinds: Sequence[Kind]) -> None:
+        """Has duties follow all kinds served. They begin when all caches are filled, or without those that take too long."""
+        for worker in self._workers:
+            worker.follow(kinds)
+            if worker.duty.everywhere is not None:
+                try:
+                    async with asyncio.timeout(CATCH_UP):
+                        await self.informers.synced([k for k in kinds if worker.duty.everywhere.wants(k)])
+                except TimeoutError:
+                    log.warning("%s: begins although not all kinds could be listed", worker.duty.name)
+                worker.opened.set()
 
     @property
     def idle(self) -> bool:
@@ -110,13 +162,30 @@ class DutyWorker:
         self._unseen: dict[Key, list[Write]] = {}
         self._metrics = QueueMetrics(duty.name)
         self._busy = 0
+        self._everywhere: dict[KindId, Kind] = {}
+        self.opened = asyncio.Event()
+        if duty.everywhere is None:
+            self.opened.set()
         informers.add_indexes(duty.indexes)
-        for kind, keys in duty.watches.items():
-            informers.informer(kind).on_change(self._on_change(keys, duty.same.get(kind)))
+        for row, keys in duty.watches.items():
+            informers.informer(row).on_change(self._on_change(keys, duty.same.get(row)))
 
     @property
     def idle(self) -> bool:
         return self._busy == 0 and len(self.queue) == 0
+
+    def follow(self, kinds: Sequence[Kind]) -> None:
+        """Told of all kinds that are served now."""
+        everywhere = self.duty.everywhere
+        if everywhere is None:
+            return
+        wanted = {kind_id(k): k for k in kinds if everywhere.wants(k)}
+        for identity in [i for i in self._everywhere if i not in wanted]:
+            self.informers.forget(self._everywhere.pop(identity))
+        for identity, found in wanted.items():
+            if identity not in self._everywhere:
+                self._everywhere[identity] = found
+                self.informers.informer(found).on_change(self._on_change(everywhere.keys, everywhere.same))
 
     def add(self, key: Key) -> None:
         self._metrics.added()
@@ -124,6 +193,7 @@ class DutyWorker:
 
     async def run(self) -> None:
         await self.informers.synced(self.duty.watches)
+        await self.opened.wait()
         for key in self.duty.start:
             self.add(key)
         try:
@@ -156,7 +226,7 @@ class DutyWorker:
                 with self._metrics.working(len(self.queue)):
                     await self._once(key)
             except Exception:
-                log.exception("%s: %s/%s", self.duty.name, *key)
+                log.exception("%s: %s", self.duty.name, "/".join(key))
                 self._retry(key)
             finally:
                 self._busy -= 1
@@ -172,7 +242,7 @@ class DutyWorker:
             return
         for error in failures:
             if not isinstance(error, errors.Conflict):
-                log.warning("%s: %s/%s: %s", self.duty.name, *key, error.message)
+                log.warning("%s: %s: %s", self.duty.name, "/".join(key), error.message)
         self._retry(key)
 
     async def _follow(self, key: Key, plan: Plan) -> list[errors.ApiError]:
@@ -203,7 +273,7 @@ class DutyWorker:
                     if self.informers.followed(write.kind):
                         await self._seen(write)
         except TimeoutError:
-            log.warning("%s: %s/%s: the cache does not show our own writes after %g s", self.duty.name, *key, CATCH_UP)
+            log.warning("%s: %s: the cache does not show our own writes after %g s", self.duty.name, "/".join(key), CATCH_UP)
 
     async def _seen(self, write: Write) -> None:
         if write.resource_version:

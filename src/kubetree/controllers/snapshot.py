@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from kubetree.api.kinds import Kind
+from kubetree.api.kind_table import builtin
+from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.objects import controller_of, namespace_name
 from kubetree.client import Informer
 
@@ -48,28 +49,53 @@ class Snapshot(Protocol):
 
     def by_index(self, kind: Kind, index: str, value: str) -> Sequence[Object]: ...
 
+    def dependents(self, uid: str) -> Sequence[tuple[Kind, Object]]:
+        """Objects of all followed kinds with an owner reference to `uid`."""
+        ...
+
+    def row(self, api_version: str, kind: str) -> Kind | None:
+        """The followed kind of that name; None when it is not served or not followed."""
+        ...
+
+
+KindId = tuple[str, str]
+Dependents = dict[str, dict[tuple[str, ...], tuple[Kind, Object]]]
+
+
+def kind_id(kind: Kind) -> KindId:
+    """A short key for a kind: a row has too many fields to be hashed each time."""
+    return kind.api_version, kind.kind
+
 
 class CacheSnapshot:
     """The caches of informers that run."""
 
-    def __init__(self, informers: dict[Kind, Informer]) -> None:
-        self._informers = informers
+    def __init__(self, informers: dict[KindId, Informer], dependents: Dependents) -> None:
+        self._informers, self._dependents = informers, dependents
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        return self._informers[kind].get(namespace, name)
+        return self._informers[kind_id(kind)].get(namespace, name)
 
     def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
-        return self._informers[kind].list(namespace)
+        return self._informers[kind_id(kind)].list(namespace)
 
     def by_index(self, kind: Kind, index: str, value: str) -> Sequence[Object]:
-        return self._informers[kind].by_index(index, value)
+        return self._informers[kind_id(kind)].by_index(index, value)
+
+    def dependents(self, uid: str) -> Sequence[tuple[Kind, Object]]:
+        return list(self._dependents.get(uid, {}).values())
+
+    def row(self, api_version: str, kind: str) -> Kind | None:
+        informer = self._informers.get((api_version, kind))
+        return informer.kind if informer is not None else None
 
 
 class ObjectSnapshot:
     """A list of objects as a snapshot, for tests and for planning ahead."""
 
-    def __init__(self, objects: Iterable[Object]) -> None:
+    def __init__(self, objects: Iterable[Object], kinds: Kinds | None = None) -> None:
         self.objects = list(objects)
+        self.kinds = kinds or builtin()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         return next((o for o in self.list(kind) if namespace_name(o) == (namespace, name)), None)
@@ -80,6 +106,13 @@ class ObjectSnapshot:
 
     def by_index(self, kind: Kind, index: str, value: str) -> Sequence[Object]:
         return [o for o in self.list(kind) if value in INDEXES[index](o)]
+
+    def dependents(self, uid: str) -> Sequence[tuple[Kind, Object]]:
+        found = [o for o in self.objects if any(r["uid"] == uid for r in o["metadata"].get("ownerReferences") or ())]
+        return [(row, o) for o in found if (row := self.row(o["apiVersion"], o["kind"])) is not None]
+
+    def row(self, api_version: str, kind: str) -> Kind | None:
+        return self.kinds.by_kind(api_version, kind)
 
 
 def owned(snapshot: Snapshot, kind: Kind, owner: Object) -> list[Object]:
