@@ -1,0 +1,1 @@
+"""Probes: one file a mechanism, and the worker that runs one probe of one container."""
