@@ -48,7 +48,7 @@ ListPodSandboxRequest: 1 filter PodSandboxFilter
 PodSandbox: 1 id string, 2 metadata PodSandboxMetadata, 3 state int32, 4 created_at int64, 5 labels map, 6 annotations map, 7 runtime_handler string
 ListPodSandboxResponse: 1 items PodSandbox*
 ImageSpec: 1 image string, 2 annotations map, 18 user_specified_image string, 19 runtime_handler string, 20 image_ref string
-KeyValue: 1 key string, 2 value string
+KeyValue: 1 key string, 2 value bytes
 HugepageLimit: 1 page_size string, 2 limit uint64
 LinuxContainerResources: 1 cpu_period int64, 2 cpu_quota int64, 3 cpu_shares int64, 4 memory_limit_in_bytes int64, 5 oom_score_adj int64, 6 cpuset_cpus string, 7 cpuset_mems string, 8 hugepage_limits HugepageLimit*, 9 unified map, 10 memory_swap_limit_in_bytes int64
 Capability: 1 add_capabilities string*, 2 drop_capabilities string*, 3 add_ambient_capabilities string*
