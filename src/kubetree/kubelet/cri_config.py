@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -91,9 +92,7 @@ def _groups(pod_context: Object) -> list[int]:
     return own + list(pod_context.get("supplementalGroups") or ())
 
 
-def sandbox_config(
-    pod: Object, *, attempt: int, log_root: str, resolver: dns.Resolver, cluster_domain: str, cgroup_root: str
-) -> Object:
+def sandbox_config(pod: Object, *, attempt: int, log_root: str, resolver: dns.Resolver, cluster_domain: str, cgroup_root: str) -> Object:
     """CRI's PodSandboxConfig. Raises ConfigError for a host name that cannot be."""
     spec, metadata = pod["spec"], pod["metadata"]
     context = spec.get("securityContext") or {}
@@ -169,7 +168,9 @@ def check_non_root(pod: Object, container: Object, user: ImageUser) -> None:
     if user.uid == 0 or (user.uid is None and not user.name):
         raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
     if user.uid is None:
-        raise ConfigError(f"container has runAsNonRoot and image has non-numeric user ({user.name}), cannot verify user is non-root {where}")
+        raise ConfigError(
+            f"container has runAsNonRoot and image has non-numeric user ({user.name}), cannot verify user is non-root {where}"
+        )
 
 
 def _profile(profile: Object | None, root: str) -> Object:
@@ -220,12 +221,12 @@ def _container_security(pod: Object, container: Object, user: ImageUser, seccomp
     return security
 
 
-_SIGNALS = (
+_SIGNAL_NAMES = (
     "SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL SIGPIPE SIGPOLL SIGPROF SIGPWR SIGQUIT "
     "SIGSEGV SIGSTKFLT SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ SIGRTMIN"
-).split()
+)
 SIGNAL_NUMBERS = (
-    {name: number for number, name in enumerate(_SIGNALS, start=1)}
+    {name: number for number, name in enumerate(re.findall(r"\S+", _SIGNAL_NAMES), start=1)}
     | {f"SIGRTMIN+{n}": 35 + n for n in range(1, 16)}
     | {f"SIGRTMAX-{n}": 65 - n for n in range(1, 15)}
     | {"SIGRTMAX": 65}

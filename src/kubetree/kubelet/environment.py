@@ -25,8 +25,8 @@ class Sources:
 
     config_map: Callable[[str], Object | None] = field(default=lambda name: None)
     secret: Callable[[str], Object | None] = field(default=lambda name: None)
-    addresses: PodAddresses = PodAddresses()
-    node: NodeResources = NodeResources()
+    addresses: PodAddresses = field(default_factory=PodAddresses)
+    node: NodeResources = field(default_factory=NodeResources)
 
 
 def expand(text: str, *variables: Mapping[str, str]) -> str:

@@ -27,16 +27,16 @@ def uid(pod: Object) -> str:
     return str(pod["metadata"]["uid"])
 
 
-def annotations(pod: Object) -> dict[str, str]:
+def annotations_of(pod: Object) -> dict[str, str]:
     return pod["metadata"].get("annotations") or {}
 
 
 def is_static(pod: Object) -> bool:
-    return annotations(pod).get(CONFIG_SOURCE, "api") != "api"
+    return annotations_of(pod).get(CONFIG_SOURCE, "api") != "api"
 
 
 def is_mirror(pod: Object) -> bool:
-    return CONFIG_MIRROR in annotations(pod)
+    return CONFIG_MIRROR in annotations_of(pod)
 
 
 def is_sidecar(container: Object) -> bool:
@@ -84,9 +84,9 @@ def should_restart(container: Object, pod: Object, exit_code: int) -> bool:
         codes = rule.get("exitCodes") or {}
         listed = exit_code in (codes.get("values") or ())
         if listed == (codes.get("operator") == "In"):
-            return rule.get("action") == "Restart"
+            return bool(rule.get("action") == "Restart")
     policy = container.get("restartPolicy") or restart_policy(pod)
-    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+    return bool(policy == "Always" or (policy == "OnFailure" and exit_code != 0))
 
 
 def container_hash(container: Object) -> str:

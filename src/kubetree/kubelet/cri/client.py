@@ -72,8 +72,8 @@ class RuntimeClient:
         self._methods = {
             method: self._channel.unary_unary(
                 f"/{PACKAGE}.{service}/{method}",
-                request_serializer=request_type(method).SerializeToString,  # type: ignore[attr-defined]
-                response_deserializer=response_type(method).FromString,  # type: ignore[attr-defined]
+                request_serializer=request_type(method).SerializeToString,
+                response_deserializer=response_type(method).FromString,
             )
             for method, service in METHODS.items()
             if method != "GetContainerEvents"

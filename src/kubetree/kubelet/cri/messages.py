@@ -124,15 +124,20 @@ GetEventsRequest:
 ContainerEventResponse: 1 container_id string, 2 container_event_type int32, 3 created_at int64, 4 pod_sandbox_status PodSandboxStatus
 """
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 # Method to service; requests and responses are named after the method but for the exceptions.
 METHODS: dict[str, str] = dict.fromkeys(
-    (
+    _words(
         "Version RunPodSandbox StopPodSandbox RemovePodSandbox PodSandboxStatus ListPodSandbox CreateContainer StartContainer StopContainer "
         "RemoveContainer ListContainers ContainerStatus UpdateContainerResources ReopenContainerLog ExecSync Exec Attach PortForward "
         "ListContainerStats UpdateRuntimeConfig Status GetContainerEvents"
-    ).split(),
+    ),
     "RuntimeService",
-) | dict.fromkeys("ListImages ImageStatus PullImage RemoveImage ImageFsInfo".split(), "ImageService")
+) | dict.fromkeys(_words("ListImages ImageStatus PullImage RemoveImage ImageFsInfo"), "ImageService")
 
 _REQUESTS = {"GetContainerEvents": "GetEventsRequest"}
 _RESPONSES = {"GetContainerEvents": "ContainerEventResponse"}
