@@ -178,7 +178,9 @@ class Containers:
             return volume.path
         directory = self._context.volumes.pod_directory(specs.uid(pod))
         target: Path = directory / "volume-subpaths" / entry["name"] / container["name"] / str(index)
-        prepared: Path = await asyncio.to_thread(subpath.prepare, volume.path, below, target, volume_name=entry["name"], container=container["name"])
+        prepared: Path = await asyncio.to_thread(
+            subpath.prepare, volume.path, below, target, volume_name=entry["name"], container=container["name"]
+        )
         return prepared
 
     def _hosts_file(self, pod: Object, pod_ips: Sequence[str]) -> Path:
@@ -192,7 +194,7 @@ class Containers:
         return path
 
     def _termination_log(self, pod: Object, container: Object, restart_count: int) -> Path:
-        path = self._context.volumes.pod_directory(specs.uid(pod)) / "containers" / container["name"] / f"{restart_count:08x}"
+        path: Path = self._context.volumes.pod_directory(specs.uid(pod)) / "containers" / container["name"] / f"{restart_count:08x}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
         path.chmod(0o666)

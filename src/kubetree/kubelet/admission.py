@@ -1,0 +1,135 @@
+"""Whether a pod fits on this node: the last word after the scheduler's, worded as upstream's predicates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubetree.api.quantities import parse_quantity
+from kubetree.kubelet import resources, specs
+
+Object = dict[str, Any]
+Refusal = tuple[str, str]
+"""Reason and message."""
+
+CRITICAL = 2_000_000_000
+
+
+def admit(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str], node: Object | None) -> Refusal | None:
+    """None, or why the pod is refused. `others` are the pods that use the node now; `node` is None without an API server."""
+    if specs.is_static(pod) and (pod["spec"].get("priority") or 0) >= CRITICAL:
+        return None
+    return _resources(pod, others, allocatable) or _selector(pod, node) or _ports(pod, others) or _taints(pod, node)
+
+
+def _resources(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+    limit = int(parse_quantity(allocatable.get("pods", "110")).value())
+    if len(others) + 1 > limit:
+        return _insufficient("pods", 1, len(others), limit)
+    names = ["cpu", "memory", "ephemeral-storage", *_extended(pod)]
+    for name in names:
+        requested = _units(pod, name)
+        if not requested:
+            continue
+        have = parse_quantity(allocatable.get(name, "0"))
+        capacity = have.milli() if name == "cpu" else have.value()
+        used = sum(_units(other, name) for other in others)
+        if used + requested > capacity:
+            return _insufficient(name, requested, used, capacity)
+    return None
+
+
+def _extended(pod: Object) -> list[str]:
+    """Resources beyond cpu, memory and storage that the pod asks for, such as hugepages-2Mi or example.com/gpu."""
+    found = {name for c in specs.every_container(pod) for name in ((c.get("resources") or {}).get("requests") or {})}
+    return sorted(found - {"cpu", "memory", "ephemeral-storage"})
+
+
+def _units(pod: Object, name: str) -> int:
+    total = resources.pod_total(pod, "requests", name)
+    return total.milli() if name == "cpu" else total.value()
+
+
+def _insufficient(name: str, requested: int, used: int, capacity: int) -> Refusal:
+    return f"OutOf{name}", f"Node didn't have enough resource: {name}, requested: {requested}, used: {used}, capacity: {capacity}"
+
+
+def _selector(pod: Object, node: Object | None) -> Refusal | None:
+    if node is None or specs.is_static(pod):
+        return None
+    wanted = pod["spec"].get("nodeSelector") or {}
+    labels = node["metadata"].get("labels") or {}
+    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    fits = all(labels.get(key) == value for key, value in wanted.items())
+    if fits and (not affinity or any(_term_matches(term, node) for term in affinity.get("nodeSelectorTerms") or ())):
+        return None
+    return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+
+
+def _term_matches(term: Object, node: Object) -> bool:
+    """A node selector term; an empty one matches nothing."""
+    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    labels = node["metadata"].get("labels") or {}
+    names = {"metadata.name": node["metadata"]["name"]}
+    return bool(expressions or fields) and all(_holds(e, labels) for e in expressions) and all(_holds(f, names) for f in fields)
+
+
+def _holds(requirement: Object, values: Mapping[str, str]) -> bool:
+    value, wanted = values.get(requirement["key"]), requirement.get("values") or []
+    match requirement["operator"]:
+        case "In":
+            return value in wanted
+        case "NotIn":
+            return value not in wanted
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt" as operator:
+            try:
+                difference = int(value or "") - int(wanted[0])
+            except ValueError:
+                return False
+            return difference > 0 if operator == "Gt" else difference < 0
+    return False
+
+
+def _host_ports(pod: Object) -> set[tuple[str, int, str]]:
+    return {
+        (port.get("protocol") or "TCP", port["hostPort"], port.get("hostIP") or "0.0.0.0")
+        for c in specs.containers(pod)
+        for port in c.get("ports") or ()
+        if port.get("hostPort")
+    }
+
+
+def _ports(pod: Object, others: Sequence[Object]) -> Refusal | None:
+    wanted = _host_ports(pod)
+    taken = {entry for other in others for entry in _host_ports(other)} if wanted else set()
+    for protocol, port, ip in wanted:
+        for other_protocol, other_port, other_ip in taken:
+            if (protocol, port) == (other_protocol, other_port) and (ip == other_ip or "0.0.0.0" in (ip, other_ip)):
+                return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    return None
+
+
+def _taints(pod: Object, node: Object | None) -> Refusal | None:
+    """Only NoExecute counts here: the scheduler's word on NoSchedule stands for pods that were bound before the taint."""
+    if node is None or specs.is_static(pod):
+        return None
+    for taint in node["spec"].get("taints") or ():
+        if taint.get("effect") == "NoExecute" and not any(_tolerates(t, taint) for t in pod["spec"].get("tolerations") or ()):
+            text = f"{{{taint['key']}: {taint.get('value', '')}}}"
+            return "TaintToleration", f"Predicate TaintToleration failed: node(s) had untolerated taint {text}"
+    return None
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    key = toleration.get("key") or ""
+    if key and key != taint["key"]:
+        return False
+    if (toleration.get("operator") or "Equal") == "Exists":
+        return True
+    return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")

@@ -1,0 +1,34 @@
+"""Fixtures of the node tests: one containerd for the whole session, a kubelet for each test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from kubelet_machine import Machine
+
+pytestmark = pytest.mark.node
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.node)
+        if os.geteuid():
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest_asyncio.fixture
+async def machine() -> AsyncIterator[Machine]:
+    """A node without a kubelet; `machine.start_kubelet()` starts one."""
+    with tempfile.TemporaryDirectory(prefix="kubetree-kubelet-", ignore_cleanup_errors=True) as base:
+        made = Machine(Path(base), os.getpid() % 8)
+        try:
+            await made.start()
+            yield made
+        finally:
+            await made.remove()
