@@ -17,8 +17,8 @@ from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.client import Client, EventRecorder, QueueClosed, WorkQueue
+from kubetree.client.clock import Clock, SystemClock
 from kubetree.controllers.applier import Applier, Write
-from kubetree.controllers.clock import Clock, SystemClock
 from kubetree.controllers.discovery import discover
 from kubetree.controllers.informers import SharedInformers
 from kubetree.controllers.metrics import QueueMetrics

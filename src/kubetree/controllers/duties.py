@@ -1,0 +1,37 @@
+"""The one wiring list: every duty of the controller manager, made for the options given."""
+
+from __future__ import annotations
+
+from kubetree.controllers import (
+    endpoints,
+    endpointslice_mirroring,
+    endpointslices,
+    garbage_collector,
+    namespaces,
+    pod_gc,
+    replicasets,
+    replication_controllers,
+    root_ca,
+    service_accounts,
+)
+from kubetree.controllers.deployments import rollout
+from kubetree.controllers.options import Options
+from kubetree.controllers.runner import Duty
+
+
+def duties(options: Options) -> list[Duty]:
+    """The duties that `--controllers` asks for, those that others wait for first."""
+    every = [
+        service_accounts.DUTY,
+        *([root_ca.duty(options.root_ca)] if options.root_ca else []),
+        namespaces.DUTY,
+        garbage_collector.DUTY,
+        replication_controllers.DUTY,
+        replicasets.DUTY,
+        rollout.DUTY,
+        endpoints.DUTY,
+        endpointslices.DUTY,
+        endpointslice_mirroring.DUTY,
+        pod_gc.duty(options.terminated_pod_gc_threshold),
+    ]
+    return [duty for duty in every if options.enabled(duty.name)]
