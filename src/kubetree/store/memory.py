@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 
 from sortedcontainers import SortedDict
 
+from kubetree.store.expiry import Expiry
 from kubetree.store.fanout import MAX_PENDING, Hub, LocalWatch
 from kubetree.store.protocol import Compacted, Entry, Page, StoreEvent, StoreUnavailable, Written
 
@@ -36,9 +35,7 @@ class MemoryStore:
         self._log: list[StoreEvent] = []
         self._revision, self._compacted = FIRST_REVISION, 0
         self._hub = Hub(self._revision, max_pending)
-        self._expiry: list[tuple[float, int, str]] = []
-        self._leases: dict[str, int] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._expiry = Expiry(clock, lambda key, _: self._expire(key))
         self._closed = False
 
     async def revision(self) -> int:
@@ -106,8 +103,7 @@ class MemoryStore:
 
     async def close(self) -> None:
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._expiry.close()
         self._hub.shut()
 
     def _check_open(self) -> None:
@@ -152,14 +148,14 @@ class MemoryStore:
             return Written(False, self._revision, current)
         revision = self._put(key, value, current.created if current is not None else 0)
         if ttl:
-            self._expire_later(key, revision, ttl)
+            self._expiry.set(key, revision, self._clock() + ttl)
         return Written(True, revision)
 
     def _put(self, key: str, value: bytes | None, created: int) -> int:
         self._revision = revision = self._revision + 1
         entry = None if value is None else Entry(key, value, revision, created or revision)
         self._versions.setdefault(key, []).append(_Version(revision, entry))
-        self._leases.pop(key, None)
+        self._expiry.clear(key)
         event = StoreEvent(revision, key, value, entry.created if entry is not None else 0)
         self._log.append(event)
         self._hub.publish((event,))
@@ -174,24 +170,5 @@ class MemoryStore:
         if not versions:
             del self._versions[key]
 
-    def _expire_later(self, key: str, revision: int, ttl: int) -> None:
-        self._leases[key] = revision
-        heapq.heappush(self._expiry, (self._clock() + ttl, revision, key))
-        if self._expiry[0][1] == revision:
-            self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._expiry and not self._closed:
-            delay = max(self._expiry[0][0] - self._clock(), 0.0)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._expire)
-
-    def _expire(self) -> None:
-        now = self._clock()
-        while self._expiry and self._expiry[0][0] <= now:
-            _, revision, key = heapq.heappop(self._expiry)
-            if self._leases.get(key) == revision:
-                self._put(key, None, 0)
-        self._arm()
+    def _expire(self, key: str) -> None:
+        self._put(key, None, 0)

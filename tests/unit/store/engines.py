@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubetree.store.memory import MemoryStore
 from kubetree.store.protocol import Store
+from kubetree.store.sqlite import SQLiteStore
 
 Opener = Callable[[Path], AbstractAsyncContextManager[Store]]
 
@@ -21,4 +22,13 @@ async def memory(_: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-ENGINES: dict[str, Opener] = {"memory": memory}
+@asynccontextmanager
+async def sqlite(directory: Path) -> AsyncIterator[Store]:
+    store = await SQLiteStore.open(directory / "store.db")
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+ENGINES: dict[str, Opener] = {"memory": memory, "sqlite": sqlite}
