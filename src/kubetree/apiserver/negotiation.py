@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import yaml
 
-from kubetree.api import errors
+from kubetree.api import errors, protobuf
 
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _YamlDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -57,9 +57,19 @@ class Serializer:
     content_type: str = ""
 
 
+def protobuf_to_json(data: bytes) -> bytes:
+    """Raises ValueError with the decoder's words."""
+    return orjson.dumps(protobuf.decode(data))
+
+
+def json_to_protobuf(data: bytes) -> bytes:
+    return protobuf.encode(orjson.loads(data))
+
+
 JSON = Serializer("application/json", stream=True, pretty=True)
 YAML = Serializer("application/yaml", to_json=yaml_to_json, from_json=json_to_yaml)
-SERIALIZERS: tuple[Serializer, ...] = (JSON, YAML)
+PROTOBUF = Serializer(protobuf.CONTENT_TYPE, to_json=protobuf_to_json, from_json=json_to_protobuf)
+SERIALIZERS: tuple[Serializer, ...] = (JSON, YAML, PROTOBUF)
 _BY_TYPE = {s.media_type: s for s in SERIALIZERS}
 _SUPPORTED = ", ".join(s.media_type for s in SERIALIZERS)
 _STREAMS = ", ".join(f"{s.media_type};stream=watch" for s in SERIALIZERS if s.stream)
@@ -133,11 +143,16 @@ def accepts_objects(group: str, version: str, kind: str) -> bool:
 
 @lru_cache(maxsize=512)
 def negotiate(accept: str, accepts: Accepts = accepts_transforms) -> Output | None:
-    """The first clause of Accept that can be served, None when there is none."""
+    """The first clause of Accept that can be served, None when there is none.
+
+    Who takes JSON as well as protobuf gets JSON, which is what objects are kept in: it costs nothing to make.
+    """
     if not accept:
         return PLAIN
-    for clause in _clauses(accept):
-        if clause.q <= 0:
+    clauses = _clauses(accept)
+    json_too = any(clause.media_type == JSON.media_type and clause.q > 0 and not clause.params for clause in clauses)
+    for clause in clauses:
+        if clause.q <= 0 or (json_too and clause.media_type == PROTOBUF.media_type):
             continue
         for serializer in SERIALIZERS:
             if clause.media_type not in (serializer.media_type, "*/*", "application/*"):
