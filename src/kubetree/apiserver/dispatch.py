@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 from aiohttp import web
 
 from kubetree.api.kinds import Kind
@@ -21,8 +18,6 @@ from kubetree.apiserver.verbs.list import list_
 from kubetree.apiserver.verbs.patch import patch
 from kubetree.apiserver.verbs.update import update
 from kubetree.apiserver.verbs.watch import watch
-
-Object = dict[str, Any]
 
 VERBS: dict[str, Verb] = {
     "create": create,
@@ -108,7 +103,3 @@ def _in_scope(ctx: RequestContext, kind: Kind) -> bool:
     if kind.namespaced:
         return bool(info.namespace) or not info.name or info.verb in ("list", "watch")
     return not info.namespace or (kind.plural == "namespaces" and not kind.group)
-
-
-Reply = Callable[[RequestContext, Object], Awaitable[Object]]
-"""Answers an object that is never stored: reviews. Gets the decoded, defaulted object and gives it back filled in."""

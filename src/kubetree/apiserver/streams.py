@@ -1,10 +1,12 @@
-"""Answers that go on: woken when their client goes away or the server stops, since nobody else would tell them."""
+"""Connections that go on after their request: watches, which must be woken when their client leaves or the server stops, and
+upgraded connections, whose bytes are no longer HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -14,19 +16,78 @@ from kubetree.apiserver.context import RequestContext
 Wake = Callable[[], None]
 
 
-class Connection(RequestHandler):
-    """aiohttp's connection, which says when it is lost."""
+class Taker(Protocol):
+    """Who gets the bytes of a connection that was taken over."""
 
-    __slots__ = ("on_lost",)
+    def client_data(self, data: bytes) -> None: ...
+
+    def client_eof(self) -> bool: ...
+
+    def client_lost(self) -> None: ...
+
+    def client_paused(self, paused: bool) -> None: ...
+
+
+class Connection(RequestHandler):
+    """aiohttp's connection, which says when it is lost and can be taken over for another protocol."""
+
+    __slots__ = ("_taker", "ended", "on_lost")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.on_lost: Wake | None = None
+        self._taker: Taker | None = None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         super().connection_made(transport)
+
+    def take_over(self, taker: Taker) -> None:
+        """From now on `taker` gets what the client sends, first what was read ahead."""
+        self._taker = taker
+        early, self._message_tail = self._message_tail, b""
+        if early:
+            taker.client_data(early)
+
+    def data_received(self, data: bytes) -> None:
+        if self._taker is not None:
+            self._taker.client_data(data)
+        else:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        return self._taker.client_eof() if self._taker is not None else None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        if not self.ended.done():
+            self.ended.set_result(None)
+        if self._taker is not None:
+            self._taker.client_lost()
         if self.on_lost is not None:
             self.on_lost()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._taker is not None:
+            self._taker.client_paused(True)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._taker is not None:
+            self._taker.client_paused(False)
+
+    def hold_reading(self, hold: bool) -> None:
+        """Stops or resumes reading from the client, as the other side can take more or not."""
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            if hold:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    def close_gently(self) -> None:
+        """Closes after everything written has been sent."""
+        self.close()
+        if self.transport is not None:
+            self.transport.close()
 
 
 class HttpServer(web.Server):

@@ -14,6 +14,7 @@ from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
@@ -22,6 +23,7 @@ from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
+from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.pages import add_pages
 from kubetree.apiserver.post_start import run_hooks
 from kubetree.apiserver.registry import Registry
@@ -72,16 +74,22 @@ async def build(
         discovery = Discovery(kinds, lambda: address().partition("://")[2])
         dispatcher = Dispatcher(registry, discovery)
         health = Health()
-        add_actions(dispatcher)
+        backends = Backends(config)
+        add_actions(dispatcher, backends, authentication.minter, {})
         add_pages(dispatcher, health, metrics, kinds)
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
         await caches.ready()
-        handler = render_errors(metrics)(
-            authenticate(authentication.requests, anonymous=config.anonymous_auth)(authorize(registry.authorizer)(dispatcher))
-        )
+        handler: Handler = dispatcher
+        for layer in (
+            authorize(registry.authorizer),
+            act_as(registry.authorizer),
+            authenticate(authentication.requests, anonymous=config.anonymous_auth),
+            render_errors(metrics),
+        ):
+            handler = layer(handler)
         parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, tasks)
 
         async def ready() -> str:
@@ -93,3 +101,4 @@ async def build(
         finally:
             parts.stopping()
             filling.cancel()
+            await backends.close()

@@ -1,0 +1,23 @@
+"""Impersonate-User and its companions: the request goes on as someone else, when its sender is allowed that."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kubetree.apiserver.authentication.impersonation import impersonate
+from kubetree.apiserver.authorization.attributes import Authorizer
+from kubetree.apiserver.context import Handler, Middleware, RequestContext
+
+
+def act_as(authorizer: Authorizer) -> Middleware:
+    def wrap(inner: Handler) -> Handler:
+        async def handle(ctx: RequestContext) -> web.StreamResponse:
+            if any(name[:12].lower() == "impersonate-" for name in ctx.headers):
+                other = impersonate(ctx.headers, ctx.user, authorizer)
+                if other is not None:
+                    ctx.impersonated_by, ctx.user = ctx.user, other
+            return await inner(ctx)
+
+        return handle
+
+    return wrap

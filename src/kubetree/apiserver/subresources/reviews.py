@@ -1,0 +1,35 @@
+"""Kinds that are answered and never stored: reviews. Decoded, defaulted and admitted like any create, then asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from kubetree.api.defaults import apply_defaults
+from kubetree.apiserver.admission.request import CREATE
+from kubetree.apiserver.bodies import decode_object
+from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.operations.creation import check_namespace
+from kubetree.apiserver.options import write_options
+from kubetree.apiserver.verbs.call import Call, Verb
+
+Object = dict[str, Any]
+Reply = Callable[[RequestContext, Object], Awaitable[Object]]
+"""From the review as sent to the review with its status. Raises Invalid for one that asks nothing sensible."""
+
+
+def review(reply: Reply) -> Verb:
+    async def create_review(call: Call) -> web.StreamResponse:
+        ctx, kind, output = call.ctx, call.resource.kind, call.output()
+        options = write_options(ctx.query, ctx.user_agent, "CreateOptions")
+        obj = decode_object(ctx, await call.body(), kind, options.validation)
+        check_namespace(call.namespace, obj.setdefault("metadata", {}))
+        apply_defaults(kind, obj)
+        request = call.scope(options, "CreateOptions").admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
+        await call.registry.admission.admit(request)
+        await call.registry.admission.validate(request)
+        return call.object(await reply(ctx, obj), output, 201)
+
+    return create_review

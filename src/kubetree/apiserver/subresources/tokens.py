@@ -1,0 +1,37 @@
+"""serviceaccounts/NAME/token: decodes and admits a TokenRequest; the authentication package mints."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kubetree.api import errors
+from kubetree.apiserver.admission.request import CREATE
+from kubetree.apiserver.authentication.token_requests import TokenRequests
+from kubetree.apiserver.bodies import decode_as
+from kubetree.apiserver.options import write_options
+from kubetree.apiserver.responses import answer_object
+from kubetree.apiserver.verbs.call import Call, Verb
+
+_DEFINITION, _API_VERSION = "io.k8s.api.authentication.v1.TokenRequest", "authentication.k8s.io/v1"
+
+
+def token_requests(minter: TokenRequests | None) -> Verb:
+    """`minter` None: this server has no signing key and issues no tokens."""
+
+    async def create_token(call: Call) -> web.StreamResponse:
+        ctx, output = call.ctx, call.output()
+        options = write_options(ctx.query, ctx.user_agent, "CreateOptions")
+        body = await call.body()
+        if minter is None:
+            raise errors.NotFound("the server could not find the requested resource")
+        request = decode_as(ctx, body, _DEFINITION, _API_VERSION, "TokenRequest", options.validation)
+        scope = call.scope(options, "CreateOptions")
+        admission = scope.admission(CREATE, call.resource.kind, call.name, request, None)
+        await call.registry.admission.admit(admission)
+        await call.registry.admission.validate(admission)
+        minted = await minter.mint(call.namespace, call.name, request)
+        ctx.warnings.extend(minted.warnings)
+        ctx.annotations.update(minted.annotations)
+        return answer_object(ctx, minted.request, output, 201)
+
+    return create_token
