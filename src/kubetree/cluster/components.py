@@ -56,6 +56,7 @@ def _controller_manager(layout: Layout, settings: Settings) -> Sequence[str]:
         f"--cluster-cidr={settings.cluster_cidr}",
         f"--service-cluster-ip-range={settings.service_cidr}",
         "--allocate-node-cidrs",
+        "--use-service-account-credentials",
         "--bind-address=127.0.0.1",
     ]
 

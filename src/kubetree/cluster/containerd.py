@@ -181,6 +181,12 @@ async def import_pause_image(config: ContainerdConfig) -> None:
     await import_image(str(config.socket), pause_archive(config.sandbox_image), snapshotter=config.snapshotter)
 
 
+async def image_names(config: ContainerdConfig) -> set[str]:
+    """Every name under which containerd's Kubernetes namespace has an image."""
+    async with RuntimeClient(str(config.socket)) as runtime:
+        return {tag for image in (await runtime.call("ListImages")).images for tag in image.repo_tags}
+
+
 async def remove_pods(config: ContainerdConfig) -> None:
     """Stop and remove every sandbox and container, so that no process, mount, namespace or CNI address of a pod stays behind."""
     async with RuntimeClient(str(config.socket)) as runtime:

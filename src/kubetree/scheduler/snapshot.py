@@ -89,7 +89,8 @@ class Snapshot:
         self.allocatable[row] = 0
         for resource, amount in allocatable.items():
             if resource != PODS:
-                self.allocatable[row, self._column(resource)] = amount
+                column = self._column(resource)
+                self.allocatable[row, column] = amount
 
     # -- pods
 
@@ -131,7 +132,8 @@ class Snapshot:
 
     def _count(self, row: int, info: PodInfo, sign: int) -> None:
         for resource, amount in info.requests.items():
-            self.requested[row, self._column(resource)] += sign * amount
+            column = self._column(resource)
+            self.requested[row, column] += sign * amount
         self.scored[row, 0] += sign * info.scored.get(CPU, 0)
         self.scored[row, 1] += sign * info.scored.get(MEMORY, 0)
         self.pod_count[row] += sign

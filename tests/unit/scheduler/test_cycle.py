@@ -211,6 +211,20 @@ def test_more_nodes_than_the_first_rows() -> None:
     assert where(pod("p", cpu="3"), cluster) == "0/200 nodes are available: 200 Insufficient cpu."
 
 
+def test_extended_resources_count() -> None:
+    big = node("a")
+    big["status"]["allocatable"]["example.com/gpu"] = "1"
+    cluster = snapshot(node("b"), big)
+    wanted = pod("p")
+    wanted["spec"]["containers"][0]["resources"]["requests"] = {"example.com/gpu": "1"}
+    assert where(wanted, cluster) == "a"
+    cluster.add_pod("a", pod_info(wanted))
+    assert (
+        where({**wanted, "metadata": {**wanted["metadata"], "name": "q"}}, cluster)
+        == "0/2 nodes are available: 2 Insufficient example.com/gpu."
+    )
+
+
 def test_pods_of_a_node_that_comes_back_count_again() -> None:
     cluster = snapshot(node("a", cpu="1"), placed={"a": [pod("x", cpu="1")]})
     cluster.remove_node("a")
