@@ -28,7 +28,7 @@ async def down(layout: Layout, settings: Settings, say: Say, *, keep_data: bool 
     containerd.kill_shims(config)
     for folder in (layout.kubelet, layout.containerd_state, layout.containerd):
         containerd.unmount_below(folder)
-    remove_proxy_rules()
+    await asyncio.to_thread(remove_proxy_rules)
     machine.restore(layout, settings)
     remove_cgroups(CGROUP)
     kubeconfig.remove_from_user_config(settings.name)
