@@ -6,10 +6,9 @@ from typing import Any
 
 import orjson
 
-from kubetree.api import errors
+from kubetree.api import errors, schema
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.interim import schema
 from kubetree.apiserver.negotiation import negotiate_input
 
 Object = dict[str, Any]

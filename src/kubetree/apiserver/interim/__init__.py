@@ -7,32 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import jsonpatch
-import orjson
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kind, Kinds
 
 Object = dict[str, Any]
-
-
-class schema:
-    @staticmethod
-    def decode(kind: Kind | None, data: bytes, validation: str = "Strict") -> tuple[Object, list[str]]:
-        try:
-            obj = orjson.loads(data)
-        except ValueError as error:
-            raise errors.BadRequest(str(error)) from None
-        if not isinstance(obj, dict):
-            raise errors.BadRequest("json: cannot unmarshal into an object")
-        return obj, []
-
-    @staticmethod
-    def decode_as(name: str, data: bytes, validation: str = "Strict") -> tuple[Object, list[str]]:
-        return schema.decode(None, data, validation)
-
-    @staticmethod
-    def check(kind: Kind, obj: Object, validation: str = "Strict") -> list[str]:
-        return []
 
 
 def merge_patch(doc: Object, patch: Object) -> Object:

@@ -12,12 +12,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubetree.api import errors
+from kubetree.api import errors, schema
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type
-from kubetree.apiserver.interim import apply, json_patch, merge_patch, schema, strategic_merge
+from kubetree.apiserver.interim import apply, json_patch, merge_patch, strategic_merge
 from kubetree.apiserver.negotiation import unsupported, yaml_to_json
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
@@ -123,8 +123,6 @@ def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
     kind, info, options = call.resource.kind, call.ctx.info, request.options
     applied: Object = request.data
     check_applied(applied, kind.api_version, kind.kind)
-    if options.validation != "Ignore":
-        request.warnings.extend(schema.check(kind, applied, options.validation) or ())
     return apply(
         kind,
         live,
