@@ -5,26 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.kinds import Kind
+from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.strategies.hooks import restore
 from kubetree.api.strategies.pods import only_ephemeral_containers, only_resources
 from kubetree.api.strategies.rows import is_custom, row
 
 Object = dict[str, Any]
-
-
-def _empty(value: Any) -> bool:
-    return value is None or value == {} or value == []
-
-
-def semantic_equal(one: Any, other: Any) -> bool:
-    """Equal as upstream's Semantic.DeepEqual sees it: missing, null and empty are the same. Both sides are in canonical form."""
-    if one == other:
-        return True
-    if isinstance(one, dict) and isinstance(other, dict):
-        return all(semantic_equal(one.get(k), other.get(k)) for k in one.keys() | other.keys())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(semantic_equal(a, b) for a, b in zip(one, other, strict=True))
-    return _empty(one) and _empty(other)
 
 
 def _at(obj: Object, path: str) -> Any:

@@ -1,0 +1,54 @@
+"""Whether an object may be stored: upstream's pkg/apis/*/validation, rule for rule, word for word.
+
+Objects come here decoded, checked against the schema, defaulted and prepared by their strategy, so types and defaults hold.
+What stood in the store before was valid; updates check what changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubetree.api.kinds import Kind
+from kubetree.api.validation.autoscaling import scale as validate_scale
+from kubetree.api.validation.core import binding as validate_binding
+from kubetree.api.validation.errors import Errors, FieldError
+from kubetree.api.validation.metadata import builtin_finalizers, object_meta, object_meta_update
+from kubetree.api.validation.table import OTHER, TABLE
+
+__all__ = ["FieldError", "validate_binding", "validate_create", "validate_scale", "validate_update"]
+
+
+def validate_create(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
+    """What is wrong with a new object; nothing when it may be stored."""
+    errs: Errors = []
+    rules = TABLE.get((kind.api_version, kind.kind))
+    if rules is None:
+        object_meta(errs, obj["metadata"], kind.namespaced, OTHER.name)
+        return errs
+    if rules.metadata:
+        metadata = obj["metadata"]
+        object_meta(errs, metadata, kind.namespaced, rules.name)
+        if metadata.get("finalizers"):
+            builtin_finalizers(errs, metadata)
+    if rules.create is not None:
+        rules.create(errs, obj)
+    return errs
+
+
+def validate_update(kind: Kind, new: dict[str, Any], old: dict[str, Any], subresource: str = "") -> list[FieldError]:
+    """What is wrong with replacing `old` by `new`. `subresource` is '', status, finalize, ephemeralcontainers, resize or approval."""
+    errs: Errors = []
+    rules = TABLE.get((kind.api_version, kind.kind), OTHER)
+    if rules.metadata or kind.stored:
+        object_meta_update(errs, new["metadata"], old["metadata"])
+        if rules is not OTHER and new["metadata"].get("finalizers"):
+            builtin_finalizers(errs, new["metadata"])
+    if subresource:
+        check = rules.subresources.get(subresource)
+        if check is not None:
+            check(errs, new, old)
+    elif rules.update is not None:
+        rules.update(errs, new, old)
+    elif rules.create is not None:
+        rules.create(errs, new)
+    return errs

@@ -1,0 +1,28 @@
+"""A row of the table of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubetree.api.validation.errors import Errors
+from kubetree.api.validation.names import NameRule, dns_subdomain
+
+Check = Callable[[Errors, dict[str, Any]], None]
+ChangeCheck = Callable[[Errors, dict[str, Any], dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a kind is validated beyond its metadata; functions append to the list of errors.
+
+    `create(errs, obj)`. `update(errs, new, old)`; None: `create` on the new object. `name`: the format of names. `subresources`:
+    the check of each that has its own; the others get the metadata's alone. `metadata` False: the kind has no stored identity.
+    """
+
+    create: Check | None = None
+    update: ChangeCheck | None = None
+    name: NameRule = dns_subdomain
+    subresources: Mapping[str, ChangeCheck] = field(default_factory=dict)
+    metadata: bool = True

@@ -1,0 +1,103 @@
+"""Which rules hold for which kind."""
+
+from __future__ import annotations
+
+from kubetree.api.validation import (
+    autoscaling,
+    core,
+    cron_jobs,
+    endpoints,
+    events,
+    job_status,
+    jobs,
+    networking,
+    persistent_volumes,
+    policies,
+    quotas,
+    rbac,
+    services,
+    workloads,
+)  # fmt: skip
+from kubetree.api.validation.names import dns_label, path_segment
+from kubetree.api.validation.pods import pod, resize
+from kubetree.api.validation.pods import status as pod_status
+from kubetree.api.validation.rules import Rules
+
+_RBAC = rbac.GROUP
+
+TABLE: dict[tuple[str, str], Rules] = {
+    ("v1", "ConfigMap"): Rules(core.config_map, core.config_map_update),
+    ("v1", "Endpoints"): Rules(endpoints.create, endpoints.update),
+    ("v1", "Event"): Rules(events.core, events.core_update, name=path_segment),
+    ("v1", "LimitRange"): Rules(quotas.limit_range),
+    ("v1", "Namespace"): Rules(
+        core.namespace,
+        lambda errs, new, old: None,
+        name=dns_label,
+        subresources={"status": core.namespace_status, "finalize": core.namespace_finalize},
+    ),
+    ("v1", "Node"): Rules(core.node, core.node_update, subresources={"status": core.node_update}),
+    ("v1", "PersistentVolume"): Rules(persistent_volumes.volume, persistent_volumes.volume_update),
+    ("v1", "PersistentVolumeClaim"): Rules(
+        persistent_volumes.claim, persistent_volumes.claim_update, subresources={"status": persistent_volumes.claim_status}
+    ),
+    ("v1", "Pod"): Rules(
+        pod.create,
+        pod.update,
+        subresources={"status": pod_status.update, "ephemeralcontainers": pod.update_ephemeral_containers, "resize": resize.update},
+    ),
+    ("v1", "PodTemplate"): Rules(core.pod_template, core.pod_template_update),
+    ("v1", "ReplicationController"): Rules(workloads.replication_controller, subresources={"status": workloads.replica_status}),
+    ("v1", "ResourceQuota"): Rules(
+        quotas.resource_quota, quotas.resource_quota_update, subresources={"status": quotas.resource_quota_status}
+    ),
+    ("v1", "Secret"): Rules(core.secret, core.secret_update),
+    ("v1", "Service"): Rules(services.create, services.update, name=dns_label, subresources={"status": services.status}),
+    ("v1", "ServiceAccount"): Rules(),
+    ("apiregistration.k8s.io/v1", "APIService"): Rules(
+        policies.api_service, name=path_segment, subresources={"status": policies.api_service_status}
+    ),
+    ("apps/v1", "ControllerRevision"): Rules(workloads.controller_revision, workloads.controller_revision_update),
+    ("apps/v1", "DaemonSet"): Rules(
+        workloads.daemon_set, workloads.keeps_selector(workloads.daemon_set), subresources={"status": workloads.daemon_set_status}
+    ),
+    ("apps/v1", "Deployment"): Rules(
+        workloads.deployment, workloads.keeps_selector(workloads.deployment), subresources={"status": workloads.deployment_status}
+    ),
+    ("apps/v1", "ReplicaSet"): Rules(
+        workloads.replica_set, workloads.keeps_selector(workloads.replica_set), subresources={"status": workloads.replica_status}
+    ),
+    ("apps/v1", "StatefulSet"): Rules(
+        workloads.stateful_set, workloads.stateful_set_update, name=dns_label, subresources={"status": workloads.stateful_set_status}
+    ),
+    ("authorization.k8s.io/v1", "LocalSubjectAccessReview"): Rules(policies.local_subject_access_review, metadata=False),
+    ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): Rules(policies.self_subject_access_review, metadata=False),
+    ("authorization.k8s.io/v1", "SubjectAccessReview"): Rules(policies.subject_access_review, metadata=False),
+    ("authentication.k8s.io/v1", "SelfSubjectReview"): Rules(metadata=False),
+    ("authentication.k8s.io/v1", "TokenReview"): Rules(metadata=False),
+    ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): Rules(metadata=False),
+    ("autoscaling/v1", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler_v1, subresources={"status": autoscaling.autoscaler_status}),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler, subresources={"status": autoscaling.autoscaler_status}),
+    ("batch/v1", "CronJob"): Rules(cron_jobs.create, cron_jobs.update),
+    ("batch/v1", "Job"): Rules(jobs.create, jobs.update, subresources={"status": job_status.update}),
+    ("coordination.k8s.io/v1", "Lease"): Rules(policies.lease),
+    ("discovery.k8s.io/v1", "EndpointSlice"): Rules(endpoints.create_slice, endpoints.update_slice),
+    ("events.k8s.io/v1", "Event"): Rules(events.create, events.update),
+    ("networking.k8s.io/v1", "Ingress"): Rules(
+        networking.ingress, networking.ingress_update, subresources={"status": networking.ingress_status}
+    ),
+    ("networking.k8s.io/v1", "IngressClass"): Rules(networking.ingress_class, networking.ingress_class_update),
+    ("networking.k8s.io/v1", "IPAddress"): Rules(networking.ip_address, networking.ip_address_update, name=networking.ip_address_name),
+    ("networking.k8s.io/v1", "NetworkPolicy"): Rules(networking.network_policy, networking.network_policy_update),
+    ("networking.k8s.io/v1", "ServiceCIDR"): Rules(networking.service_cidr, networking.service_cidr_update),
+    ("node.k8s.io/v1", "RuntimeClass"): Rules(policies.runtime_class, policies.runtime_class_update),
+    ("policy/v1", "PodDisruptionBudget"): Rules(policies.disruption_budget, subresources={"status": policies.disruption_budget_status}),
+    (f"{_RBAC}/v1", "ClusterRole"): Rules(rbac.cluster_role, name=path_segment),
+    (f"{_RBAC}/v1", "ClusterRoleBinding"): Rules(rbac.binding(False), rbac.binding_update(False), name=path_segment),
+    (f"{_RBAC}/v1", "Role"): Rules(rbac.role, name=path_segment),
+    (f"{_RBAC}/v1", "RoleBinding"): Rules(rbac.binding(True), rbac.binding_update(True), name=path_segment),
+    ("scheduling.k8s.io/v1", "PriorityClass"): Rules(core.priority_class, core.priority_class_update),
+}
+
+OTHER = Rules()
+"""Kinds without rules of their own, custom resources among them: metadata only."""
