@@ -46,6 +46,7 @@ TRANSITIONS: Mapping[tuple[Stage, Cause], Stage] = {
     (Stage.SYNC, Cause.COMPLETED): Stage.TERMINATING,
     (Stage.TERMINATING, Cause.DELETED): Stage.TERMINATING,
     (Stage.TERMINATING, Cause.EVICTED): Stage.TERMINATING,
+    (Stage.TERMINATING, Cause.COMPLETED): Stage.TERMINATING,
     (Stage.TERMINATING, Cause.STOPPED): Stage.TERMINATED,
     (Stage.TERMINATED, Cause.DELETED): Stage.TERMINATED,
     (Stage.TERMINATED, Cause.EVICTED): Stage.TERMINATED,

@@ -165,8 +165,10 @@ class NodeKeeper:
             return
         for reason in node_status.transitions(earlier, status):
             self._event("Normal", reason, f"Node {self._config.node_name} status is now: {reason}")
-        patch = {"status": {**status, "addresses": [{"$patch": "replace"}, *status["addresses"]]}}
-        self.node = await client.patch(NODE, self._config.node_name, patch, type="strategic", subresource="status")
+        changed = {key: value for key, value in status.items() if earlier.get(key) != value}
+        if "addresses" in changed:
+            changed["addresses"] = [*changed["addresses"], {"$patch": "replace"}]
+        self.node = await client.patch(NODE, self._config.node_name, {"status": changed}, type="strategic", subresource="status")
         self._reported_at = moment
 
     def _event(self, type_: str, reason: str, message: str) -> None:

@@ -139,6 +139,10 @@ class PodWorker:
         except OSError as error:
             log.warning("pod %s: %s", specs.full_name(self.pod), error)
             return RETRY
+        except Exception:
+            # A defect met by one pod must not end the others: it is shown whole, and the pod is tried again.
+            log.exception("pod %s", specs.full_name(self.pod))
+            return RETRY
 
     async def _unless_interrupted(self, work: Awaitable[T]) -> T:
         """Wait for `work`, but give it up when the pod is to end. Raises Interrupted."""

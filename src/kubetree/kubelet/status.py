@@ -425,8 +425,9 @@ def status_patch(uid: str, old: Object, new: Object) -> Object | None:
         if _pruned(old.get(key) or []) != _pruned(new.get(key) or []):
             changes[key] = new.get(key)
     for key in ("podIPs", "hostIPs"):
-        if (old.get(key) or []) != (new.get(key) or []):
-            changes[key] = [*(new.get(key) or []), {"$patch": "replace"}]
+        had_ips, ips = old.get(key) or [], new.get(key) or []
+        if had_ips != ips:
+            changes[key] = [*ips, *({"$patch": "delete", **entry} for entry in had_ips if entry not in ips)]
     had = {c["type"]: c for c in old.get("conditions") or ()}
     own = {c["type"]: c for c in new.get("conditions") or () if c["type"] in OWN_CONDITIONS or c["type"] == "DisruptionTarget"}
     differing = [_pruned(c) for kind, c in own.items() if _pruned(had.get(kind)) != _pruned(c)]

@@ -1,4 +1,4 @@
-"""Fixtures of the node tests: one containerd for the whole session, a kubelet for each test."""
+"""Fixtures of the kubelet's node tests: one node (containerd, network) for each module, a kubelet for each test."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from kubelet_cluster import Cluster, cluster
 from kubelet_machine import Machine
-
-pytestmark = pytest.mark.node
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        item.add_marker(pytest.mark.node)
-        if os.geteuid():
-            item.add_marker(pytest.mark.skip(reason="needs root"))
+        if "tests/node/kubelet" in str(item.path):
+            item.add_marker(pytest.mark.node)
+            if os.geteuid():
+                item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def machine() -> AsyncIterator[Machine]:
     """A node without a kubelet; `machine.start_kubelet()` starts one."""
     with tempfile.TemporaryDirectory(prefix="kubetree-kubelet-", ignore_cleanup_errors=True) as base:
@@ -32,3 +32,10 @@ async def machine() -> AsyncIterator[Machine]:
             yield made
         finally:
             await made.remove()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pods(machine: Machine) -> AsyncIterator[Cluster]:
+    """An API server and a kubelet over `machine`."""
+    async with cluster(machine) as made:
+        yield made

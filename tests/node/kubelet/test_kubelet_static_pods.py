@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from kubelet_machine import Machine, pod, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_static_pod_runs_restarts_and_goes(machine: Machine) -> None:
@@ -25,4 +29,4 @@ async def test_a_static_pod_runs_restarts_and_goes(machine: Machine) -> None:
 
     await until(gone, "the pod ends when its manifest goes")
     assert not list((machine.kubelet_root / "pods").iterdir()), "its directory is gone"
-    assert not list(machine.logs.iterdir()), "its logs are gone"
+    await until(lambda: not list(machine.logs.iterdir()), "its logs are gone")

@@ -1,0 +1,135 @@
+"""An API server in this process with a kubelet over real containers: what the kubelet's node tests of API pods stand on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from kubelet_machine import Machine, until
+from kubetree.api import errors
+from kubetree.api.kind_table import kind
+from kubetree.apiserver.config import Config
+from kubetree.apiserver.server import ApiServer
+from kubetree.client import Client, ClientConfig
+from kubetree.kubelet.config import KubeletConfig
+from kubetree.kubelet.dns import DnsSettings, Resolver
+from kubetree.kubelet.kubelet import Kubelet
+
+Object = dict[str, Any]
+POD, NODE, EVENT, NAMESPACE = kind("v1", "Pod"), kind("v1", "Node"), kind("v1", "Event"), kind("v1", "Namespace")
+SYSTEM_NAMESPACES = ("default", "kube-node-lease")
+
+
+class Cluster:
+    """`client` talks to the API; `kubelet` is replaced by `restart_kubelet`."""
+
+    def __init__(self, machine: Machine, client: Client) -> None:
+        self.machine, self.client = machine, client
+        self.kubelet: Kubelet | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def config(self) -> KubeletConfig:
+        return KubeletConfig(
+            node_name="node-a",
+            root_dir=self.machine.kubelet_root,
+            pod_log_dir=self.machine.logs,
+            runtime_endpoint=f"unix://{self.machine.config.socket}",
+            node_ips=("127.0.0.1",),
+            manifest_path=self.machine.manifests,
+            manifest_period=0.1,
+            cgroup_root=f"/{self.machine.cgroup}",
+            dns=DnsSettings(("10.96.0.10",), "cluster.local", Resolver(("192.0.2.1",), ("example.org",))),
+            address="127.0.0.1",
+            port=0,
+            cert_dir=self.machine.base / "pki",
+        )
+
+    async def start_kubelet(self) -> None:
+        self.kubelet = kubelet = Kubelet(self.config(), self.client)
+        self._task = asyncio.create_task(kubelet.run())
+        await until(lambda: kubelet.node.node and not kubelet.node.health().not_ready, "the node is ready")
+
+    async def stop_kubelet(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    # -- pods
+
+    async def create(self, pod: Object) -> Object:
+        bound = {**pod, "spec": {**pod["spec"], "nodeName": "node-a"}}
+        return await self.client.create(POD, bound, "default")
+
+    async def get(self, name: str) -> Object | None:
+        try:
+            return await self.client.get(POD, name, "default")
+        except errors.NotFound:
+            return None
+
+    async def status(self, name: str) -> Object:
+        pod = await self.get(name)
+        return (pod or {}).get("status") or {}
+
+    async def phase(self, name: str, phase: str, timeout: float = 20.0) -> Object:
+        """The pod once it is in a phase."""
+
+        async def reached() -> Object | None:
+            pod = await self.get(name)
+            return pod if pod and pod["status"].get("phase") == phase else None
+
+        found: Object = await until(reached, f"{name} is {phase}", timeout)
+        return found
+
+    async def waiting(self, name: str, reason: str, timeout: float = 20.0) -> Object:
+        """The first container's waiting state once it has this reason."""
+
+        async def reached() -> Object | None:
+            statuses = (await self.status(name)).get("containerStatuses") or [{}]
+            waiting = (statuses[0].get("state") or {}).get("waiting") or {}
+            return waiting if waiting.get("reason") == reason else None
+
+        found: Object = await until(reached, f"{name} waits: {reason}", timeout)
+        return found
+
+    async def gone(self, name: str, timeout: float = 20.0) -> None:
+        async def absent() -> bool:
+            return await self.get(name) is None
+
+        await until(absent, f"{name} is gone", timeout)
+
+    async def events(self, name: str) -> list[tuple[str, str]]:
+        """(reason, message) of a pod's events."""
+        listed = await self.client.list(EVENT, "default")
+        return [(e["reason"], e["message"]) for e in listed["items"] if e["involvedObject"].get("name") == name]
+
+    async def event(self, name: str, reason: str, text: str = "", timeout: float = 10.0) -> str:
+        """The message of the first event with this reason whose message has `text`."""
+
+        async def seen() -> str | None:
+            return next((message for r, message in await self.events(name) if r == reason and text in message), None)
+
+        found: str = await until(seen, f"{name} has an event {reason} {text}", timeout)
+        return found
+
+
+@contextlib.asynccontextmanager
+async def cluster(machine: Machine) -> AsyncIterator[Cluster]:
+    server = ApiServer(Config(always_allow=True, disable_admission_plugins=("ServiceAccount",)))
+    await server.start()
+    try:
+        async with Client(ClientConfig(server.url)) as client:
+            for name in SYSTEM_NAMESPACES:
+                with contextlib.suppress(errors.AlreadyExists):
+                    await client.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            made = Cluster(machine, client)
+            await made.start_kubelet()
+            try:
+                yield made
+            finally:
+                await made.stop_kubelet()
+    finally:
+        await server.stop()

@@ -1,0 +1,340 @@
+"""Pods from the API in real containers: what a user sees in status, events and inside."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from kubelet_cluster import NODE, POD, Cluster
+from kubelet_machine import BUSYBOX, pod, until
+from kubetree.api.kind_table import kind
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+Object = dict[str, Any]
+
+
+async def output(pods: Cluster, name: str) -> str:
+    """What the container `main` of an ended pod printed."""
+    files = sorted(pods.machine.logs.glob(f"default_{name}_*/main/*.log"))
+    return "".join(line.split(" ", 3)[3] for file in files for line in file.read_text().splitlines(keepends=True))
+
+
+async def run_to_end(pods: Cluster, made: Object, phase: str = "Succeeded") -> Object:
+    made["spec"].setdefault("restartPolicy", "Never")
+    await pods.create(made)
+    return await pods.phase(made["metadata"]["name"], phase)
+
+
+async def test_the_node_is_registered(pods: Cluster) -> None:
+    node = await pods.client.get(NODE, "node-a")
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == "node-a"
+    assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
+    assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://")
+    lease = await pods.client.get(kind("coordination.k8s.io/v1", "Lease"), "node-a", "kube-node-lease")
+    assert lease["spec"]["holderIdentity"] == "node-a"
+
+
+async def test_a_pod_runs_and_is_deleted(pods: Cluster) -> None:
+    await pods.create(pod("life", "trap 'exit 0' TERM; while true; do sleep 0.05; done"))
+    running = await pods.phase("life", "Running")
+    status = running["status"]
+    assert {c["type"]: c["status"] for c in status["conditions"]} == dict.fromkeys(
+        ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"), "True"
+    )
+    assert status["podIP"] == status["podIPs"][0]["ip"] and status["hostIP"] == "127.0.0.1"
+    assert status["qosClass"] == "BestEffort"
+    (container,) = status["containerStatuses"]
+    assert container["ready"] and container["started"] and container["containerID"].startswith("containerd://")
+    for reason in ("Pulled", "Created", "Started"):
+        await pods.event("life", reason)
+    await pods.client.delete(POD, "life", "default")
+    await pods.gone("life")
+    await pods.event("life", "Killing", "Stopping container main")
+
+
+async def test_exit_codes_make_the_phase(pods: Cluster) -> None:
+    failed = await run_to_end(pods, pod("fails", "echo -n sorry > /dev/termination-log; exit 3"), "Failed")
+    terminated = failed["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (terminated["exitCode"], terminated["reason"], terminated["message"]) == (3, "Error", "sorry")
+    assert {c["type"]: c.get("reason") for c in failed["status"]["conditions"]}["Ready"] == "PodFailed"
+    succeeded = await run_to_end(pods, pod("succeeds", "true"))
+    assert {c["type"]: c.get("reason") for c in succeeded["status"]["conditions"]}["Initialized"] == "PodCompleted"
+
+
+async def test_a_crashing_container_backs_off(pods: Cluster) -> None:
+    await pods.create(pod("crashes", "exit 1"))
+    waiting = await pods.waiting("crashes", "CrashLoopBackOff")
+    uid = (await pods.get("crashes") or {})["metadata"]["uid"]
+    assert waiting["message"] == f"back-off 10s restarting failed container=main pod=crashes_default({uid})"
+    status = (await pods.status("crashes"))["containerStatuses"][0]
+    assert status["restartCount"] == 1 and status["lastState"]["terminated"]["exitCode"] == 1
+    assert (await pods.status("crashes"))["phase"] == "Running"
+    await pods.event("crashes", "BackOff", "Back-off restarting failed container main in pod crashes_default")
+
+
+async def test_images_that_are_not_there(pods: Cluster) -> None:
+    made = pod("never", "true")
+    made["spec"]["containers"][0] |= {"image": "nowhere.invalid/none:1", "imagePullPolicy": "Never"}
+    await pods.create(made)
+    waiting = await pods.waiting("never", "ErrImageNeverPull")
+    assert waiting["message"] == 'Container image "nowhere.invalid/none:1" is not present with pull policy of Never'
+    made = pod("bad-name", "true")
+    made["spec"]["containers"][0]["image"] = "Upper/Case"
+    await pods.create(made)
+    assert "repository name must be lowercase" in (await pods.waiting("bad-name", "InvalidImageName"))["message"]
+
+
+async def test_a_command_that_is_not_there(pods: Cluster) -> None:
+    made = pod("no-command", "true", restartPolicy="Never")
+    made["spec"]["containers"][0]["command"] = ["/no/such/program"]
+    await pods.create(made)
+    failed = await pods.phase("no-command", "Failed")
+    terminated = failed["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert terminated["exitCode"] in (127, 128) and terminated["reason"] == "StartError"
+
+
+async def test_init_containers_go_first_one_by_one(pods: Cluster) -> None:
+    made = pod("inits", "cat /shared/order", volumes=[{"name": "shared", "emptyDir": {}}])
+    mounts = [{"name": "shared", "mountPath": "/shared"}]
+    step = {"image": BUSYBOX, "volumeMounts": mounts}
+    made["spec"]["initContainers"] = [
+        {"name": "one", "command": ["sh", "-c", "echo one >> /shared/order"], **step},
+        {"name": "two", "command": ["sh", "-c", "echo two >> /shared/order"], **step},
+    ]
+    made["spec"]["containers"][0]["volumeMounts"] = mounts
+    ended = await run_to_end(pods, made)
+    assert await output(pods, "inits") == "one\ntwo\n"
+    assert [s["ready"] for s in ended["status"]["initContainerStatuses"]] == [True, True]
+
+
+async def test_a_sidecar_starts_before_and_ends_after(pods: Cluster) -> None:
+    made = pod("sidecar", "cat /shared/side", volumes=[{"name": "shared", "emptyDir": {}}])
+    mounts = [{"name": "shared", "mountPath": "/shared"}]
+    command = "echo ready > /shared/side; trap 'exit 0' TERM; while true; do sleep 0.05; done"
+    probe = {"exec": {"command": ["test", "-e", "/shared/side"]}, "periodSeconds": 1}
+    made["spec"]["initContainers"] = [
+        {
+            "name": "side",
+            "image": BUSYBOX,
+            "command": ["sh", "-c", command],
+            "restartPolicy": "Always",
+            "volumeMounts": mounts,
+            "startupProbe": probe,
+        }
+    ]
+    made["spec"]["containers"][0]["volumeMounts"] = mounts
+    ended = await run_to_end(pods, made)
+    assert await output(pods, "sidecar") == "ready\n"
+    assert ended["status"]["phase"] == "Succeeded"
+
+
+async def test_variables_from_everywhere(pods: Cluster) -> None:
+    await pods.client.create(
+        kind("v1", "ConfigMap"),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"COLOUR": "green"}},
+        "default",
+    )
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "data": {"PIN": base64.b64encode(b"1234").decode()}}
+    await pods.client.create(kind("v1", "Secret"), secret, "default")
+    made = pod("variables", "echo $GREETING $COLOUR $PIN $NAME $CPU $X_COLOUR $LITERAL")
+    made["spec"]["containers"][0] |= {
+        "resources": {"limits": {"cpu": "100m", "memory": "64Mi"}},
+        "envFrom": [{"configMapRef": {"name": "settings"}}, {"prefix": "X_", "configMapRef": {"name": "settings"}}],
+        "env": [
+            {"name": "PIN", "valueFrom": {"secretKeyRef": {"name": "key", "key": "PIN"}}},
+            {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}},
+            {"name": "GREETING", "value": "hello-$(NAME)"},
+            {"name": "LITERAL", "value": "$$(NAME)-$(NOTHING)"},
+        ],
+    }
+    await run_to_end(pods, made)
+    assert await output(pods, "variables") == "hello-variables green 1234 variables 100 green $(NAME)-$(NOTHING)\n"
+
+
+async def test_a_missing_config_map_holds_the_container_up(pods: Cluster) -> None:
+    made = pod("lacks", "true", restartPolicy="Never")
+    made["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "later"}}]
+    await pods.create(made)
+    assert (await pods.waiting("lacks", "CreateContainerConfigError"))["message"] == 'configmap "later" not found'
+    await pods.event("lacks", "Failed", 'Error: configmap "later" not found')
+
+
+async def test_a_missing_volume_source_holds_the_pod_up_until_it_comes(pods: Cluster) -> None:
+    made = pod("volume-lacks", "cat /config/a", volumes=[{"name": "config", "configMap": {"name": "comes"}}])
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": "config", "mountPath": "/config"}]
+    made["spec"]["restartPolicy"] = "Never"
+    await pods.create(made)
+    message = await pods.event("volume-lacks", "FailedMount")
+    assert message == 'MountVolume.SetUp failed for volume "config" : configmap "comes" not found'
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "comes"}, "data": {"a": "here\n"}}
+    await pods.client.create(kind("v1", "ConfigMap"), config_map, "default")
+    await pods.phase("volume-lacks", "Succeeded")
+    assert await output(pods, "volume-lacks") == "here\n"
+
+
+async def test_volumes_of_every_kind(pods: Cluster) -> None:
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files"}, "data": {"one": "1\n", "two": "2\n"}}
+    await pods.client.create(kind("v1", "ConfigMap"), config_map, "default")
+    host = pods.machine.base / "host-directory"
+    made = pod(
+        "volumes",
+        "cat /cm/one /sub/two.txt /down/labels; echo; stat -f -c %T /memory; stat -c %a /cm/..data/one; ls -d /host; readlink /cm/one; touch /ro/x || true",
+        volumes=[
+            {"name": "cm", "configMap": {"name": "files", "defaultMode": 0o440}},
+            {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "down", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+            {"name": "host", "hostPath": {"path": str(host), "type": "DirectoryOrCreate"}},
+            {"name": "all", "projected": {"sources": [{"configMap": {"name": "files", "items": [{"key": "two", "path": "deep/2"}]}}]}},
+        ],
+    )
+    made["metadata"]["labels"] = {"app": "x"}
+    made["spec"]["containers"][0]["volumeMounts"] = [
+        {"name": "cm", "mountPath": "/cm"},
+        {"name": "cm", "mountPath": "/sub/two.txt", "subPath": "two"},
+        {"name": "memory", "mountPath": "/memory"},
+        {"name": "down", "mountPath": "/down"},
+        {"name": "host", "mountPath": "/host"},
+        {"name": "host", "mountPath": "/ro", "readOnly": True},
+        {"name": "all", "mountPath": "/all"},
+    ]
+    await run_to_end(pods, made)
+    text = await output(pods, "volumes")
+    assert text.splitlines()[:7] == ["1", "2", 'app="x"', "tmpfs", "440", "/host", "..data/one"]
+    assert "Read-only file system" in text
+    assert host.is_dir() and not (host / "x").exists()
+
+
+async def test_probes_gate_readiness_and_restart(pods: Cluster) -> None:
+    made = pod("probed", "sleep 1; touch /tmp/ready; sleep 2; rm /tmp/ready; touch /tmp/sick; sleep 1000", terminationGracePeriodSeconds=1)
+    probe = {"periodSeconds": 1, "failureThreshold": 1}
+    made["spec"]["containers"][0] |= {
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/tmp/ready"]}, **probe},
+        "livenessProbe": {"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}, **probe},
+    }
+    await pods.create(made)
+    seen: list[bool] = []
+
+    async def restarted() -> bool:
+        status = ((await pods.status("probed")).get("containerStatuses") or [{"ready": False, "restartCount": 0}])[0]
+        if not seen or seen[-1] != status["ready"]:
+            seen.append(status["ready"])
+        return bool(status["restartCount"])
+
+    await until(restarted, "the liveness probe restarts it", 25)
+    assert seen[:3] == [False, True, False]
+    await pods.event("probed", "Unhealthy", "Readiness probe failed: ")
+    await pods.event("probed", "Killing", "Container main failed liveness probe, will be restarted")
+
+
+async def test_hooks_and_grace(pods: Cluster) -> None:
+    host = pods.machine.base / "hooks"
+    host.mkdir()
+    made = pod("hooked", "trap 'echo term >> /host/log; exit 0' TERM; while true; do sleep 0.05; done")
+    made["spec"]["volumes"] = [{"name": "host", "hostPath": {"path": str(host)}}]
+    made["spec"]["containers"][0] |= {
+        "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+        "lifecycle": {
+            "postStart": {"exec": {"command": ["sh", "-c", "echo started >> /host/log"]}},
+            "preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> /host/log"]}},
+        },
+    }
+    await pods.create(made)
+    await pods.phase("hooked", "Running")
+    await pods.client.delete(POD, "hooked", "default")
+    await pods.gone("hooked")
+    assert (host / "log").read_text().split() == ["started", "stopping", "term"]
+
+
+async def test_names_and_resolver_inside(pods: Cluster) -> None:
+    made = pod("inside", "hostname; cat /etc/resolv.conf; cat /etc/hosts", hostname="box", subdomain="sub")
+    made["spec"]["hostAliases"] = [{"ip": "192.0.2.7", "hostnames": ["seven", "sept"]}]
+    await run_to_end(pods, made)
+    text = await output(pods, "inside")
+    assert text.startswith("box\n")
+    assert "nameserver 10.96.0.10\n" in text
+    assert "search default.svc.cluster.local svc.cluster.local cluster.local example.org\n" in text
+    assert "options ndots:5\n" in text
+    assert "\tbox.sub.default.svc.cluster.local\tbox\n" in text and "192.0.2.7\tseven\tsept\n" in text
+
+
+async def test_security_settings_hold_inside(pods: Cluster) -> None:
+    made = pod("secured", "id -u; id -G; touch /x 2>&1; grep CapEff /proc/self/status; grep NoNewPrivs /proc/self/status")
+    made["spec"]["securityContext"] = {"runAsUser": 1000, "fsGroup": 2000, "supplementalGroups": [3000]}
+    made["spec"]["containers"][0]["securityContext"] = {
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsGroup": 1001,
+    }
+    await run_to_end(pods, made)
+    lines = (await output(pods, "secured")).splitlines()
+    assert lines[0] == "1000" and set(lines[1].split()) == {"1001", "2000", "3000"}
+    assert "Read-only file system" in lines[2]
+    assert lines[3].split()[1] == "0000000000000000" and lines[4].split()[1] == "1"
+
+
+async def test_non_root_is_checked(pods: Cluster) -> None:
+    made = pod("must-not-be-root", "true", securityContext={"runAsNonRoot": True})
+    await pods.create(made)
+    message = (await pods.waiting("must-not-be-root", "CreateContainerConfigError"))["message"]
+    assert message.startswith("container has runAsNonRoot and image will run as root (pod: ")
+
+
+async def test_a_pod_that_does_not_fit_is_refused(pods: Cluster) -> None:
+    made = pod("huge", "true")
+    made["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1000"}}
+    await pods.create(made)
+    status = (await pods.phase("huge", "Failed"))["status"]
+    assert status["reason"] == "OutOfcpu"
+    assert status["message"].startswith("Pod was rejected: Node didn't have enough resource: cpu, requested: 1000000, used: ")
+
+
+async def test_limits_reach_the_cgroup(pods: Cluster) -> None:
+    made = pod("limited", "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true")
+    made["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "500m", "memory": "64Mi"}}
+    await run_to_end(pods, made)
+    assert await output(pods, "limited") == f"{64 << 20}\n"
+
+
+async def test_deadline(pods: Cluster) -> None:
+    await pods.create(pod("late", "sleep 100", activeDeadlineSeconds=1, terminationGracePeriodSeconds=1))
+    status = (await pods.phase("late", "Failed"))["status"]
+    assert (status["reason"], status["message"]) == ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+
+
+async def test_a_static_pod_has_a_mirror(pods: Cluster) -> None:
+    pods.machine.write_pod(pod("fixed", "trap 'exit 0' TERM; while true; do sleep 0.05; done"))
+    mirror = await pods.phase("fixed-node-a", "Running")
+    notes = mirror["metadata"]["annotations"]
+    assert notes["kubernetes.io/config.mirror"] == notes["kubernetes.io/config.hash"] and notes["kubernetes.io/config.source"] == "file"
+    assert mirror["metadata"]["ownerReferences"][0]["kind"] == "Node"
+    await pods.client.delete(POD, "fixed-node-a", "default", grace_period=0)
+
+    async def made_again() -> bool:
+        again = await pods.get("fixed-node-a")
+        return again is not None and again["metadata"]["uid"] != mirror["metadata"]["uid"] and again["status"].get("phase") == "Running"
+
+    await until(made_again, "the mirror comes back")
+    pods.machine.delete_pod("fixed")
+    await pods.gone("fixed-node-a")
+
+
+async def test_a_new_kubelet_takes_running_pods_over(pods: Cluster) -> None:
+    made = pod("kept", "trap 'exit 0' TERM; touch /tmp/ok; while true; do sleep 0.05; done")
+    made["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["test", "-e", "/tmp/ok"]}, "periodSeconds": 1}
+    await pods.create(made)
+
+    async def ready() -> bool:
+        return {c["type"]: c["status"] for c in (await pods.status("kept")).get("conditions") or ()}.get("Ready") == "True"
+
+    await until(ready, "it is ready")
+    before = (await pods.status("kept"))["containerStatuses"][0]["containerID"]
+    await pods.stop_kubelet()
+    await pods.create(pod("while-away", "true", restartPolicy="Never"))
+    await pods.start_kubelet()
+    await pods.phase("while-away", "Succeeded")
+    assert await ready(), "readiness did not flap"
+    assert (await pods.status("kept"))["containerStatuses"][0]["containerID"] == before
