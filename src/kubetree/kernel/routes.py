@@ -18,6 +18,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 _UNREACHABLE = 7
 _SCOPE_HOST = 254
+_OWN_PROTOCOL = 175
+"""Marks our routes to other nodes; no routing daemon uses the number."""
 _PRIORITY = 4096
 """The metric of unreachable ranges: any other route to the same range wins."""
 
@@ -56,6 +58,36 @@ def remove_unreachable_routes(cidrs: Iterable[str]) -> None:
         for cidr in cidrs:
             with _missing():
                 netlink.route("del", dst=cidr, type=_UNREACHABLE, family=_family(cidr), priority=_PRIORITY)
+
+
+class RouteError(Exception):
+    """The kernel refuses a route."""
+
+
+def replace_route(destination: str, gateway: str) -> None:
+    """A route that `own_routes` knows again. Raises RouteError when the gateway is on no link of ours."""
+    with _netlink() as netlink:
+        try:
+            netlink.route("replace", dst=destination, gateway=gateway, proto=_OWN_PROTOCOL, family=_family(destination))
+        except NetlinkError as error:
+            raise RouteError(str(error)) from error
+
+
+def remove_route(destination: str) -> None:
+    with _netlink() as netlink, _missing():
+        netlink.route("del", dst=destination, proto=_OWN_PROTOCOL, family=_family(destination))
+
+
+def own_routes() -> list[tuple[str, str]]:
+    """(destination, gateway) of the routes that `replace_route` made, in this process or another."""
+    found = []
+    with _netlink() as netlink:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for message in netlink.get_routes(family=family, proto=_OWN_PROTOCOL):
+                destination, gateway = message.get_attr("RTA_DST"), message.get_attr("RTA_GATEWAY")
+                if destination and gateway and message["proto"] == _OWN_PROTOCOL:
+                    found.append((f"{destination}/{message['dst_len']}", gateway))
+    return found
 
 
 def local_addresses(addresses: Iterable[str]) -> None:
