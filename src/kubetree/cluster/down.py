@@ -79,11 +79,11 @@ def remove_cgroups(name: str) -> None:
 def leftovers(layout: Layout) -> list[str]:
     """What of a cluster is still on the machine: the check that `down` did its work, for tests and for `kubetree status`."""
     found = [f"file {path}" for path in (layout.data, layout.run, layout.log) if path.exists()]
-    found += [f"mount {line.split()[4]}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if "kubetree" in line.split()[4]]
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    found += [f"mount {mount}" for mount in mounts if any(Path(mount).is_relative_to(root) for root in (layout.data, layout.run))]
     found += [f"cgroup {path}" for path in (CGROUP_ROOT / CGROUP, *(h / CGROUP for h in CGROUP_ROOT.iterdir())) if path.is_dir()]
     links = machine.ip("-brief", "link").splitlines()
     found += [f"link {line.split()[0]}" for line in links if line.startswith("kubetree")]
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout.splitlines()
     found += [f"nft {table}" for table in tables if "kubetree" in table or "kube-proxy" in table]
-    found += [f"namespace {line}" for line in machine.ip("netns", "list").splitlines() if line.startswith("cni-")]
     return found
