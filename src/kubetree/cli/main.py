@@ -29,7 +29,7 @@ COMMANDS: dict[str, Command] = {
     "scheduler": Command("kubetree.scheduler.main", "run kube-scheduler"),
     "kubelet": Command("kubetree.kubelet.main", "run kubelet"),
     "proxy": Command("kubetree.proxy.main", "run kube-proxy"),
-    "dns": Command("kubetree.network.main", "run the cluster DNS server"),
+    "network": Command("kubetree.network.main", "run the node's pod network and cluster DNS"),
 }
 
 
