@@ -69,7 +69,7 @@ class Http:
 
 @asynccontextmanager
 async def running_server(**config: Any) -> AsyncIterator[Http]:
-    server = ApiServer(Config(**{"always_allow": True, "shutdown_grace": 0.1, **config}))
+    server = ApiServer(Config(**{"always_allow": True, "disable_admission_plugins": ("ServiceAccount",), "shutdown_grace": 0.1, **config}))
     await server.start()
     try:
         async with aiohttp.ClientSession() as session:

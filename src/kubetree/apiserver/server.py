@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import ssl
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, unquote
@@ -19,6 +18,7 @@ from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
+from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
 from kubetree.apiserver.streams import HttpServer
@@ -107,7 +107,7 @@ class ApiServer:
         headers = http.headers
         parameters = parse_qs(query, keep_blank_values=True) if query else _NO_QUERY
         method = http.method
-        audit_id = headers.get("Audit-Id") or str(uuid.uuid4())
+        audit_id = headers.get("Audit-Id") or new_uuid()
         try:
             info = request_info.parse(method, path, parameters)
         except ValueError as error:

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import uuid4
 
 from kubetree.api.kinds import Kinds
+from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -19,6 +19,7 @@ from kubetree.apiserver.context import Handler
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
+from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
@@ -66,10 +67,11 @@ async def build(
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
         caches = Caches(store, kinds)
-        registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), lambda: str(uuid4()))
+        registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
+        registry.admission = build_admission(config, lister, writer, authorization)
         authentication = build_authenticator(config, lister, writer)
         discovery = Discovery(kinds, lambda: address().partition("://")[2])
         dispatcher = Dispatcher(registry, discovery)

@@ -107,19 +107,6 @@ def convert(obj: Object, api_version: str) -> Object:
     return {**obj, "apiVersion": api_version}
 
 
-class FieldError:
-    def to_cause(self) -> errors.Cause:
-        return errors.Cause("", "")
-
-
-def validate_create(kind: Kind, obj: Object) -> list[FieldError]:
-    return []
-
-
-def validate_update(kind: Kind, new: Object, old: Object, subresource: str = "") -> list[FieldError]:
-    return []
-
-
 def columns(kind: Kind) -> list[Object]:
     return [{"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}]
 

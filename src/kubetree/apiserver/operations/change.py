@@ -12,11 +12,11 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.errors import Cause
 from kubetree.api.strategies import allow_create_on_update, allow_unconditional_update, prepare_for_update, warnings
+from kubetree.api.validation import validate_update
 from kubetree.apiserver.admission.request import CREATE, UPDATE
 from kubetree.apiserver.authorization.attributes import Attributes, Decision
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.encoding import decode, encode
-from kubetree.apiserver.interim import validate_update
 from kubetree.apiserver.operations import creation, deletion
 from kubetree.apiserver.operations.managers import stored_version, track_change, track_create, without_manager_times
 from kubetree.apiserver.operations.scope import Stored, WriteScope

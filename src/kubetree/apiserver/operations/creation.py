@@ -10,9 +10,9 @@ from kubetree.api.defaults import apply_defaults
 from kubetree.api.objects import copy
 from kubetree.api.strategies import prepare_for_create, warnings
 from kubetree.api.times import format_time
+from kubetree.api.validation import validate_create
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
-from kubetree.apiserver.interim import validate_create
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
