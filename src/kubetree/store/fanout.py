@@ -19,7 +19,7 @@ _MAX_ROUTES = 10_000
 class LocalWatch:
     """A watch fed by a Hub. `told` is the revision up to which everything has been taken."""
 
-    __slots__ = ("_asked", "_broken", "_hub", "_pending", "_told", "_waiter", "prefix")
+    __slots__ = ("_asked", "_broken", "_hub", "_pending", "_told", "_waiter", "prefix", "wanted")
 
     def __init__(self, hub: Hub, prefix: str, after: int) -> None:
         self.prefix = prefix
@@ -28,6 +28,7 @@ class LocalWatch:
         self._waiter: asyncio.Future[None] | None = None
         self._broken: Exception | None = None
         self._asked = False
+        self.wanted = 0
 
     def replay(self, events: Sequence[StoreEvent]) -> None:
         """Puts history before what came live."""
@@ -73,8 +74,16 @@ class LocalWatch:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
-    def request_progress(self) -> None:
-        self._asked = True
+    def request_progress(self, revision: int = 0) -> None:
+        if revision <= self._hub.revision:
+            self.reached()
+        elif not self.wanted or revision < self.wanted:
+            self.wanted = revision
+            self._hub.wants(self)
+
+    def reached(self) -> None:
+        """The wanted revision has been published."""
+        self.wanted, self._asked = 0, True
         self._wake()
 
     async def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent | Progress]]:
@@ -90,6 +99,7 @@ class Hub:
         self.revision, self.max_pending = revision, max_pending
         self._watches: list[LocalWatch] = []
         self._routes: dict[str, tuple[LocalWatch, ...]] = {}
+        self._wanting: set[LocalWatch] = set()
 
     def open(self, prefix: str, after: int) -> LocalWatch:
         """Live from now on; the caller replays what lies between `after` and `revision`."""
@@ -100,6 +110,7 @@ class Hub:
 
     def close(self, watch: LocalWatch) -> None:
         self._watches.remove(watch)
+        self._wanting.discard(watch)
         self._routes.clear()
 
     def publish(self, events: Sequence[StoreEvent]) -> None:
@@ -109,6 +120,14 @@ class Hub:
                 if event.key.startswith(watch.prefix):
                     watch.push(event)
             self.revision = event.revision
+        if self._wanting:
+            for watch in [w for w in self._wanting if w.wanted <= self.revision]:
+                self._wanting.discard(watch)
+                watch.reached()
+
+    def wants(self, watch: LocalWatch) -> None:
+        """It is to be woken with a Progress when its wanted revision has been published."""
+        self._wanting.add(watch)
 
     def _route(self, key: str) -> tuple[LocalWatch, ...]:
         """The watches that may want a key, remembered by the key's folder."""
@@ -121,6 +140,10 @@ class Hub:
             self._routes[folder] = found
         return found
 
-    def shut(self) -> None:
+    def break_all(self, error: Exception) -> None:
+        """Every watch ends with `error`."""
         for watch in self._watches:
-            watch.fail(StoreUnavailable("the store is closed"))
+            watch.fail(error)
+
+    def shut(self) -> None:
+        self.break_all(StoreUnavailable("the store is closed"))

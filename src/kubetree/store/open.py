@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from kubetree.store.memory import MemoryStore
 from kubetree.store.protocol import Store
@@ -10,10 +11,25 @@ from kubetree.store.sqlite import SQLiteStore
 
 
 async def open_store(url: str) -> Store:
-    """`memory://`, `sqlite:///absolute/path` or `etcd://host:port,host:port`. Raises ValueError, StoreUnavailable."""
+    """`memory://`, `sqlite:///absolute/path` or `etcd://host:port,host:port?ca=file&cert=file&key=file` (the query for TLS). Raises ValueError, StoreUnavailable."""
     scheme, separator, rest = url.partition("://")
     if separator and scheme == "memory":
         return MemoryStore()
     if scheme == "sqlite" and rest.startswith("/"):
         return await SQLiteStore.open(Path(rest))
+    if scheme == "etcd" and rest:
+        return await _connect(rest)
     raise ValueError(f"cannot open the store {url!r}: use memory://, sqlite:///path or etcd://host:port,host:port")
+
+
+async def _connect(rest: str) -> Store:
+    from kubetree.store.etcd import EtcdStore  # grpc is heavy, and must not be imported before the fork server forks
+    from kubetree.store.etcd.endpoints import TLS
+
+    addresses, _, query = rest.partition("?")
+    files = {name: Path(values[-1]) for name, values in parse_qs(query).items()}
+    unknown = files.keys() - {"ca", "cert", "key"}
+    if unknown:
+        raise ValueError(f"an etcd URL takes ca, cert and key, not {', '.join(sorted(unknown))}")
+    tls = TLS(files.get("ca"), files.get("cert"), files.get("key")) if files else None
+    return await EtcdStore.connect([a for a in addresses.rstrip("/").split(",") if a], tls)

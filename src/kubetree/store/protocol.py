@@ -94,8 +94,8 @@ class Watch(Protocol):
         """Returns once `take` has something to give (or to raise)."""
         ...
 
-    def request_progress(self) -> None:
-        """Asks for a Progress of at least the store's present revision; it comes with the next batches."""
+    def request_progress(self, revision: int = 0) -> None:
+        """Asks for a Progress as soon as the store has told of everything up to `revision`; 0: what it has told of so far."""
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[StoreEvent | Progress]]: ...
@@ -125,7 +125,7 @@ class Store(Protocol):
         ...
 
     async def update(self, key: str, value: bytes, expected: int, *, ttl: int = 0) -> Written:
-        """Replaces the value if the key stands at revision `expected`. `ttl` sets or, when 0, clears the expiry."""
+        """Replaces the value if the key stands at revision `expected` (0: there is none). `ttl` sets or, when 0, clears the expiry."""
         ...
 
     async def delete(self, key: str, expected: int) -> Written:

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from kubetree.store.etcd import EtcdStore
 from kubetree.store.memory import MemoryStore
 from kubetree.store.protocol import Store
 from kubetree.store.sqlite import SQLiteStore
+from unit.store import etcd_server
 
 Opener = Callable[[Path], AbstractAsyncContextManager[Store]]
 
@@ -31,4 +33,15 @@ async def sqlite(directory: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-ENGINES: dict[str, Opener] = {"memory": memory, "sqlite": sqlite}
+@asynccontextmanager
+async def etcd(_: Path) -> AsyncIterator[Store]:
+    store = await EtcdStore.connect([etcd_server.shared().address])
+    try:
+        for entry in (await store.range("")).entries:
+            await store.delete(entry.key, entry.revision)
+        yield store
+    finally:
+        await store.close()
+
+
+ENGINES: dict[str, Opener] = {"memory": memory, "sqlite": sqlite} | ({"etcd": etcd} if etcd_server.available() else {})

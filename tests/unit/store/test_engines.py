@@ -184,7 +184,7 @@ async def test_a_requested_progress_passes_every_event_before_it(store: Store) -
 
         async def read() -> None:
             while not any(isinstance(e, Progress) and e.revision >= other.revision for e in seen):
-                watch.request_progress()
+                watch.request_progress(other.revision)
                 await watch.wait()
                 seen.extend(watch.take())
 

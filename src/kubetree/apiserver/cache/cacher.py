@@ -159,7 +159,7 @@ class Cacher:
             if left <= 0:
                 raise _too_large(revision, self.revision)
             if self._watch is not None:
-                self._watch.request_progress()
+                self._watch.request_progress(revision)
             if self._moved is None:
                 self._moved = loop.create_future()
             await asyncio.wait((self._moved,), timeout=min(left, _ASK_AGAIN))

@@ -1,0 +1,105 @@
+"""One watch of the whole key space, from which all watches of this process are served.
+
+Every revision of etcd is a change of some key, so whoever has seen the event of a revision has seen everything before it: that tells how
+far a watch has come, without progress notifications (which before etcd 3.4.25 and 3.5.8 could overtake events).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+import grpc.aio
+
+from kubetree.store.etcd.endpoints import Endpoints
+from kubetree.store.etcd.messages import DELETE, WatchCreateRequest, WatchRequest
+from kubetree.store.fanout import Hub
+from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+RECENT = 2000
+"""Events kept so that a watch which starts a moment ago needs no stream of its own."""
+_RETRY = 0.2
+
+
+async def stream(endpoints: Endpoints, after: int) -> AsyncIterator[Sequence[StoreEvent]]:
+    """All changes of the key space with a revision greater than `after`. Raises Compacted, StoreUnavailable when the stream ends."""
+    at, call = endpoints.stream()
+    try:
+        everything = WatchCreateRequest(key=b"\0", range_end=b"\0", start_revision=after + 1)
+        await call.write(WatchRequest(create_request=everything))
+        async for response in call:
+            if response.compact_revision:
+                raise Compacted(after, response.compact_revision)
+            if response.canceled:
+                raise StoreUnavailable(f"etcd ended the watch: {response.cancel_reason}")
+            if response.events:
+                yield [_event(e) for e in response.events]
+        raise StoreUnavailable("etcd ended the watch")
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+        endpoints.leave(at)
+        details = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
+        raise StoreUnavailable(f"the watch of etcd at {endpoints.names} broke: {details}") from None
+    except StoreUnavailable:
+        endpoints.leave(at)
+        raise
+    finally:
+        call.cancel()
+
+
+def _event(event: object) -> StoreEvent:
+    kv = event.kv  # type: ignore[attr-defined]
+    key, revision = kv.key.decode(errors="surrogateescape"), kv.mod_revision
+    if event.type == DELETE:  # type: ignore[attr-defined]
+        return StoreEvent(revision, key, None)
+    return StoreEvent(revision, key, kv.value, kv.create_revision)
+
+
+class Follower:
+    """Feeds the hub from a revision on, over lost connections."""
+
+    def __init__(self, endpoints: Endpoints, hub: Hub) -> None:
+        self._endpoints, self._hub = endpoints, hub
+        self._recent: deque[StoreEvent] = deque()
+        self._complete_after = hub.revision
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async for events in stream(self._endpoints, self._hub.revision):
+                    self._publish(events)
+            except Compacted as error:
+                log.warning("etcd was compacted past what was seen: %s", error)
+                self._start_anew(error)
+            except StoreUnavailable as error:
+                log.warning("%s; trying again from revision %d", error, self._hub.revision)
+                await asyncio.sleep(_RETRY)
+
+    def recent(self, after: int, prefix: str) -> list[StoreEvent] | None:
+        """The published changes after a revision, None when they reach back too little."""
+        if after < self._complete_after:
+            return None
+        return [e for e in self._recent if e.revision > after and e.key.startswith(prefix)]
+
+    async def history(self, after: int, prefix: str, upto: int) -> list[StoreEvent]:
+        """The changes in (after, upto], from a stream of their own. Raises Compacted, StoreUnavailable."""
+        found: list[StoreEvent] = []
+        async for events in stream(self._endpoints, after):
+            found.extend(e for e in events if e.revision <= upto and e.key.startswith(prefix))
+            if events[-1].revision >= upto:
+                break
+        return found
+
+    def _publish(self, events: Sequence[StoreEvent]) -> None:
+        self._recent.extend(events)
+        while len(self._recent) > RECENT:
+            self._complete_after = self._recent.popleft().revision
+        self._hub.publish(events)
+
+    def _start_anew(self, error: Compacted) -> None:
+        self._recent.clear()
+        self._hub.break_all(error)
+        self._hub.revision = self._complete_after = max(error.oldest - 1, self._hub.revision)

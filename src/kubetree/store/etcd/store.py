@@ -1,0 +1,216 @@
+"""The etcd engine. A write is one transaction: compare the key's mod_revision, then put or delete, else read how the key stands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from kubetree.store.etcd.endpoints import TLS, Endpoints
+from kubetree.store.etcd.follower import Follower
+from kubetree.store.etcd.leases import Leases
+from kubetree.store.etcd.messages import (
+    EQUAL,
+    TARGET_MOD,
+    CompactionRequest,
+    Compare,
+    DeleteRangeRequest,
+    PutRequest,
+    RangeRequest,
+    RequestOp,
+    TxnRequest,
+)
+from kubetree.store.fanout import MAX_PENDING, Hub, LocalWatch
+from kubetree.store.protocol import Compacted, Entry, Page, StoreUnavailable, Written
+
+_NO_KEY = b"\0"
+"""Reading this tells the revision and nothing else."""
+
+
+class EtcdStore:
+    """Made by `connect`. Reads are linearizable; watches are served from one stream (see follower.py)."""
+
+    def __init__(self, endpoints: Endpoints, revision: int, clock: Callable[[], float], max_pending: int) -> None:
+        self._endpoints = endpoints
+        self._hub = Hub(revision, max_pending)
+        self._leases = Leases(endpoints, clock)
+        self._follower = Follower(endpoints, self._hub)
+        self._following = asyncio.create_task(self._follower.run(), name="follower of etcd")
+        self._revision = _SharedCalls(self._read_revision)
+        self._compacted = 0
+        self._closed = False
+
+    @classmethod
+    async def connect(
+        cls,
+        addresses: Sequence[str],
+        tls: TLS | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        max_pending: int = MAX_PENDING,
+    ) -> EtcdStore:
+        """`addresses` are host:port of the members. Raises StoreUnavailable when none answers."""
+        endpoints = Endpoints(addresses, tls)
+        try:
+            response = await endpoints.call("range", RangeRequest(key=_NO_KEY, count_only=True), repeatable=True)
+        except BaseException:
+            await endpoints.close()
+            raise
+        return cls(endpoints, response.header.revision, clock, max_pending)
+
+    async def revision(self) -> int:
+        self._check_open()
+        return await self._revision.result()
+
+    async def get(self, key: str, revision: int = 0) -> tuple[Entry | None, int]:
+        response = await self._range(RangeRequest(key=key.encode(), revision=revision), revision)
+        at = revision or response.header.revision
+        return (_entry(response.kvs[0]) if response.kvs else None), at
+
+    async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
+        start = max(prefix.encode(), after.encode() + b"\0") if after else prefix.encode()
+        request = RangeRequest(key=start or b"\0", range_end=_end_of(prefix), limit=limit, revision=revision)
+        response = await self._range(request, revision)
+        entries = [_entry(kv) for kv in response.kvs]
+        return Page(entries, revision or response.header.revision, response.count - len(entries))
+
+    async def count(self, prefix: str) -> int:
+        request = RangeRequest(key=prefix.encode() or b"\0", range_end=_end_of(prefix), count_only=True)
+        count: int = (await self._range(request, 0)).count
+        return count
+
+    async def create(self, key: str, value: bytes, *, ttl: int = 0) -> Written:
+        return await self._write(key, value, 0, ttl)
+
+    async def update(self, key: str, value: bytes, expected: int, *, ttl: int = 0) -> Written:
+        return await self._write(key, value, expected, ttl)
+
+    async def delete(self, key: str, expected: int) -> Written:
+        if expected == 0:
+            entry, revision = await self.get(key)
+            return Written(False, revision, entry)
+        response = await self._swap(key, expected, RequestOp(request_delete_range=DeleteRangeRequest(key=key.encode(), prev_kv=True)))
+        (answer,) = response.responses
+        found = answer.response_delete_range.prev_kvs if response.succeeded else answer.response_range.kvs
+        return Written(response.succeeded, response.header.revision, _entry(found[0]) if found else None)
+
+    @asynccontextmanager
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[LocalWatch]:
+        self._check_open()
+        watch, upto = self._hub.open(prefix, after), self._hub.revision
+        try:
+            if after < upto:
+                try:
+                    history = self._follower.recent(after, prefix) if after >= self._compacted else None
+                    watch.replay(history if history is not None else await self._follower.history(after, prefix, upto))
+                except Compacted as error:
+                    watch.fail(error)
+            yield watch
+        finally:
+            self._hub.close(watch)
+
+    async def compact(self, revision: int) -> None:
+        self._check_open()
+        revision = min(revision, await self.revision())
+        try:
+            await self._endpoints.call("compact", CompactionRequest(revision=revision), repeatable=True)
+        except Compacted:
+            return
+        self._compacted = max(revision, self._compacted)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._following.cancel()
+        await asyncio.wait((self._following,))
+        self._hub.shut()
+        await self._endpoints.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        if self._following.done():
+            self._following.result()
+
+    async def _read_revision(self) -> int:
+        revision: int = (await self._range(RangeRequest(key=_NO_KEY, count_only=True), 0)).header.revision
+        return revision
+
+    async def _range(self, request: Any, revision: int) -> Any:
+        self._check_open()
+        try:
+            return await self._endpoints.call("range", request, repeatable=True)
+        except Compacted:
+            raise Compacted(revision, self._compacted) from None
+
+    async def _write(self, key: str, value: bytes, expected: int, ttl: int) -> Written:
+        self._check_open()
+        lease = await self._leases.lease(ttl) if ttl else 0
+        put = RequestOp(request_put=PutRequest(key=key.encode(), value=value, lease=lease))
+        response = await self._swap(key, expected, put)
+        if response.succeeded:
+            return Written(True, response.header.revision)
+        found = response.responses[0].response_range.kvs
+        return Written(False, response.header.revision, _entry(found[0]) if found else None)
+
+    async def _swap(self, key: str, expected: int, change: Any) -> Any:
+        self._check_open()
+        at = key.encode()
+        request = TxnRequest(
+            compare=[Compare(result=EQUAL, target=TARGET_MOD, key=at, mod_revision=expected)],
+            success=[change],
+            failure=[RequestOp(request_range=RangeRequest(key=at))],
+        )
+        return await self._endpoints.call("txn", request, repeatable=False)
+
+
+class _SharedCalls:
+    """Many callers, few calls: all who ask while one is under way share the next, which starts after they asked."""
+
+    def __init__(self, call: Callable[[], Awaitable[int]]) -> None:
+        self._call = call
+        self._running: asyncio.Future[int | None] | None = None
+        self._next: asyncio.Future[int | None] | None = None
+
+    async def result(self) -> int:
+        while self._next is not None:
+            found = await asyncio.shield(self._next)
+            if found is not None:
+                return found
+        return await self._lead()
+
+    async def _lead(self) -> int:
+        """Makes the next call for all who ask until it starts; when this caller goes away, one of them leads (their result is None)."""
+        mine: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._next = mine
+        try:
+            while self._running is not None:
+                await asyncio.wait((self._running,))
+            self._running, self._next = mine, None
+            found = await self._call()
+            mine.set_result(found)
+            return found
+        except Exception as error:
+            mine.set_exception(error)
+            mine.exception()
+            raise
+        finally:
+            if self._running is mine:
+                self._running = None
+            if self._next is mine:
+                self._next = None
+            if not mine.done():
+                mine.set_result(None)
+
+
+def _entry(kv: Any) -> Entry:
+    return Entry(kv.key.decode(errors="surrogateescape"), kv.value, kv.mod_revision, kv.create_revision)
+
+
+def _end_of(prefix: str) -> bytes:
+    """etcd's range_end for a prefix: the first key after it; a zero byte for everything."""
+    key = prefix.encode().rstrip(b"\xff")
+    return key[:-1] + bytes((key[-1] + 1,)) if key else b"\0"

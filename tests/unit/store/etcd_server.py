@@ -1,0 +1,88 @@
+"""A real etcd on loopback for the tests: own data directory, own ports, ended with the test run."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from functools import cache
+from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class EtcdServer:
+    """A one-member cluster. `kill` and `start` again keep the data and the address."""
+
+    def __init__(self, *, tls_arguments: tuple[str, ...] = (), scheme: str = "http") -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="kubetree-etcd-"))
+        self._client, self._peer, self._scheme, self._tls = free_port(), free_port(), scheme, tls_arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._client}"
+
+    def start(self) -> None:
+        client, peer = f"{self._scheme}://{self.address}", f"http://127.0.0.1:{self._peer}"
+        arguments = [
+            "etcd",
+            f"--data-dir={self._directory}/data",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--heartbeat-interval=20",
+            "--election-timeout=200",
+            *self._tls,
+        ]
+        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not self._answers():
+            assert self._process.poll() is None, "etcd ended at once"
+            assert time.monotonic() < deadline, "etcd does not get ready"
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        if self._scheme == "https":
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self._client)) == 0
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/health", timeout=1) as response:
+                return b"true" in response.read()
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def available() -> bool:
+    return shutil.which("etcd") is not None
+
+
+@cache
+def shared() -> EtcdServer:
+    """One for all tests that do not disturb it."""
+    server = EtcdServer()
+    atexit.register(server.remove)
+    server.start()
+    return server

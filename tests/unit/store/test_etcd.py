@@ -1,0 +1,197 @@
+"""What only the etcd engine has to cope with: members that go away, TLS, leases, and other programs that compact."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kubetree.store import open_store
+from kubetree.store.etcd import EtcdStore, follower
+from kubetree.store.etcd import store as engine
+from kubetree.store.etcd.endpoints import TLS
+from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable, Watch
+from unit.store import etcd_server
+from unit.store.etcd_server import EtcdServer, free_port
+
+pytestmark = pytest.mark.skipif(not etcd_server.available(), reason="etcd is not installed")
+
+
+@pytest.fixture
+def server() -> Iterator[EtcdServer]:
+    started = EtcdServer()
+    try:
+        started.start()
+        yield started
+    finally:
+        started.remove()
+
+
+@pytest.fixture
+async def store(server: EtcdServer) -> AsyncIterator[EtcdStore]:
+    connected = await EtcdStore.connect([server.address])
+    yield connected
+    await connected.close()
+
+
+async def keys(watch: Watch, count: int) -> list[str]:
+    found: list[str] = []
+    while len(found) < count:
+        await asyncio.wait_for(watch.wait(), 15)
+        found.extend(e.key for e in watch.take() if isinstance(e, StoreEvent))
+    return found
+
+
+async def create_until_it_works(store: EtcdStore, key: str) -> int:
+    for _ in range(200):
+        try:
+            return (await store.create(key, b"")).revision
+        except StoreUnavailable:
+            await asyncio.sleep(0.05)
+    raise AssertionError("etcd did not come back")
+
+
+async def test_a_watch_goes_on_without_a_gap_when_etcd_was_away(server: EtcdServer, store: EtcdStore) -> None:
+    async with store.watch("/", await store.revision()) as watch:
+        await store.create("/before", b"")
+        assert await keys(watch, 1) == ["/before"]
+        server.kill()
+        with pytest.raises(StoreUnavailable, match=server.address):
+            await store.create("/away", b"")
+        with pytest.raises(StoreUnavailable):
+            await store.revision()
+        server.start()
+        await create_until_it_works(store, "/after")
+        assert await keys(watch, 1) == ["/after"]
+
+
+async def test_calls_and_watches_move_to_a_member_that_answers(server: EtcdServer) -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    store = await open_store(f"etcd://{dead},{server.address}")
+    assert (await store.create("/a", b"")).ok
+    async with store.watch("/", 1) as watch:
+        assert await keys(watch, 1) == ["/a"]
+    await store.close()
+
+
+async def test_no_member_that_answers_is_told_by_address() -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    with pytest.raises(StoreUnavailable, match=dead):
+        await EtcdStore.connect([dead])
+    with pytest.raises(ValueError, match="endpoint"):
+        await EtcdStore.connect([])
+
+
+async def test_a_watch_from_further_back_than_is_remembered(store: EtcdStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "RECENT", 2)
+    first = (await store.create("/a/0", b"")).revision
+    for n in range(1, 6):
+        await store.create(f"/a/{n}", b"")
+        await store.create(f"/b/{n}", b"")
+    async with store.watch("/b/", await store.revision()) as sync:
+        sync.request_progress(await store.revision())
+        await asyncio.wait_for(sync.wait(), 5)
+    async with store.watch("/a/", first) as watch:
+        await store.create("/a/6", b"")
+        assert await keys(watch, 6) == [f"/a/{n}" for n in range(1, 7)]
+
+
+async def test_compaction_while_it_was_away_breaks_the_watches(server: EtcdServer, store: EtcdStore) -> None:
+    """Another API server wrote and compacted meanwhile: what happened cannot be told any more."""
+    async with store.watch("/", await store.revision()) as watch:
+        store._following.cancel()
+        await asyncio.wait((store._following,))
+        other = await EtcdStore.connect([server.address])
+        created = await other.create("/a", b"")
+        revision = created.revision
+        for _ in range(5):
+            revision = (await other.update("/a", b"", revision)).revision
+        await other.compact(revision)
+        await other.close()
+        store._following = asyncio.create_task(store._follower.run())
+        with pytest.raises(Compacted):
+            await keys(watch, 1)
+    async with store.watch("/", revision) as watch:
+        await store.create("/b", b"")
+        assert await keys(watch, 1) == ["/b"]
+
+
+async def test_keys_with_one_time_to_live_share_a_lease(store: EtcdStore) -> None:
+    leases = [await store._leases.lease(3600) for _ in range(3)]
+    assert len(set(leases)) == 1
+    assert await store._leases.lease(600) != leases[0]
+
+
+async def test_concurrent_reads_of_the_revision_share_calls() -> None:
+    calls = 0
+
+    async def call() -> int:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0.01)
+        return calls
+
+    shared = engine._SharedCalls(call)
+    assert sorted(set(await asyncio.gather(*(shared.result() for _ in range(50))))) == [1, 2]
+    first = asyncio.create_task(shared.result())
+    await asyncio.sleep(0.005)
+    late = [asyncio.create_task(shared.result()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await first == 3
+    assert [await task for task in late] == [4, 4, 4], "what was under way when they asked may be too old for them"
+
+
+async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
+    async def call() -> int:
+        await asyncio.sleep(0.01)
+        return 7
+
+    shared = engine._SharedCalls(call)
+    leader = asyncio.create_task(shared.result())
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(shared.result()) for _ in range(3)]
+    await asyncio.sleep(0)
+    leader.cancel()
+    waiting[0].cancel()
+    assert await asyncio.gather(*waiting[1:]) == [7, 7]
+
+
+async def test_tls_with_client_certificates(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    arguments = (
+        f"--cert-file={tmp_path}/server.crt",
+        f"--key-file={tmp_path}/server.key",
+        f"--trusted-ca-file={tmp_path}/ca.crt",
+        "--client-cert-auth",
+    )
+    server = EtcdServer(tls_arguments=arguments, scheme="https")
+    try:
+        server.start()
+        store = await open_store(f"etcd://{server.address}?ca={tmp_path}/ca.crt&cert={tmp_path}/client.crt&key={tmp_path}/client.key")
+        assert (await store.create("/a", b"")).ok
+        await store.close()
+        with pytest.raises(StoreUnavailable):
+            await EtcdStore.connect([server.address], TLS(ca=tmp_path / "ca.crt"))
+    finally:
+        server.remove()
+
+
+def make_certificates(directory: Path) -> None:
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+    ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca", "-days", "1")
+    (directory / "san").write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+    for name in ("server", "client"):
+        openssl("req", *ec, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san", "-days", "1")
+        openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-out", f"{name}.crt")
+
+
+async def test_a_url_with_an_unknown_option_is_refused() -> None:
+    with pytest.raises(ValueError, match="bogus"):
+        await open_store("etcd://127.0.0.1:1?bogus=1")
