@@ -12,6 +12,7 @@ from kubetree.cluster import containerd, kubeconfig, machine, pidfile, superviso
 from kubetree.cluster.components import COMPONENTS
 from kubetree.cluster.layout import CGROUP, Layout, Settings
 from kubetree.cluster.up import containerd_config
+from kubetree.network.main import cleanup as remove_network
 from kubetree.proxy.main import cleanup as remove_proxy_rules
 
 Say = Callable[[str], None]
@@ -29,6 +30,7 @@ async def down(layout: Layout, settings: Settings, say: Say, *, keep_data: bool 
     for folder in (layout.kubelet, layout.containerd_state, layout.containerd):
         containerd.unmount_below(folder)
     await asyncio.to_thread(remove_proxy_rules)
+    await asyncio.to_thread(remove_network, [settings.cluster_cidr], [settings.dns_ip], layout.cni)
     machine.restore(layout, settings)
     remove_cgroups(CGROUP)
     kubeconfig.remove_from_user_config(settings.name)

@@ -51,6 +51,10 @@ class Layout:
         return self.data / "cni"
 
     @property
+    def cni_state(self) -> Path:
+        return self.run / "cni"
+
+    @property
     def kubelet(self) -> Path:
         return self.data / "kubelet"
 

@@ -86,7 +86,7 @@ async def up(layout: Layout, settings: Settings, say: Say, *, demo: bool = True)
             group.create_task(_import_images(config, say, demo=demo))
             await _within("the API server", layout.log_file("apiserver"), client.ready(attempts=int(PATIENCE / 0.02), interval=0.02))
             say(f"API server ready at {settings.server}")
-            addons = [*manifests.read("addons/network.yaml"), *manifests.read("addons/dns.yaml", dns_ip=settings.dns_ip)]
+            addons = manifests.read("addons/network.yaml")
             await _until("its namespaces", layout.log_file("apiserver"), lambda: _applied(client, addons))
             await _until("the node to be Ready", layout.log_file("kubelet"), lambda: _node_ready(client, settings.node_name))
             say(f"node {settings.node_name} is Ready")
