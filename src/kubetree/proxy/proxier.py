@@ -90,6 +90,7 @@ class Proxier:
             await self._services.synced()
             await self._slices.synced()
             await self._node_informer.synced()
+            self._wake.set()
             await self._follow()
 
     # -- what happened
