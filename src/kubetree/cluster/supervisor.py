@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
@@ -42,10 +43,10 @@ class Child:
 
 
 class Supervisor:
-    def __init__(self, layout: Layout, skip: frozenset[str] = frozenset()) -> None:
+    def __init__(self, layout: Layout, components: Sequence[Component]) -> None:
         self._layout = layout
         self._settings = read_settings(layout)
-        self._children = [Child(component) for component in COMPONENTS if component.name not in skip]
+        self._children = [Child(component) for component in components]
         self._told = False
 
     def run(self) -> None:
@@ -169,13 +170,13 @@ def main(arguments: list[str] | None = None) -> int:
     if running is not None:
         print(f"a supervisor runs already (pid {running.pid})", file=sys.stderr)
         return 0
-    skip = frozenset(name for name in options.skip.split(",") if name)
-    for component in COMPONENTS:
-        if component.module and component.name not in skip:
+    components = [component for component in COMPONENTS if component.name not in options.skip.split(",")]
+    for component in components:
+        if component.module:
             importlib.import_module(component.module)
     gc.collect()
     gc.freeze()
-    Supervisor(layout, skip).run()
+    Supervisor(layout, components).run()
     return 0
 
 
