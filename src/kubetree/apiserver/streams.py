@@ -31,10 +31,12 @@ class Taker(Protocol):
 class Connection(RequestHandler):
     """aiohttp's connection, which says when it is lost and can be taken over for another protocol."""
 
-    __slots__ = ("_taker", "ended", "on_lost")
+    __slots__ = ("_taker", "ended", "full", "on_lost", "on_writable")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.on_lost: Wake | None = None
+        self.on_writable: Wake | None = None
+        self.full = False
         self._taker: Taker | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         super().connection_made(transport)
@@ -66,13 +68,18 @@ class Connection(RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.full = True
         if self._taker is not None:
             self._taker.client_paused(True)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.full = False
         if self._taker is not None:
             self._taker.client_paused(False)
+        if self.on_writable is not None:
+            callback, self.on_writable = self.on_writable, None
+            callback()
 
     def hold_reading(self, hold: bool) -> None:
         """Stops or resumes reading from the client, as the other side can take more or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -64,8 +64,12 @@ class CacheWatch(Protocol):
         """True as soon as there is something to take; False after `timeout` seconds or when woken with nothing to take."""
         ...
 
+    def notify(self, callback: Callable[[], None]) -> None:
+        """`wait` without a task: calls `callback` once, as soon as there is something to take. It must not raise and may `take`."""
+        ...
+
     def wake(self, something: bool = True) -> None:
-        """Ends a `wait`: the client has gone, or the server stops."""
+        """Ends a `wait` or a `notify`: the client has gone, or the server stops."""
         ...
 
     @property

@@ -7,7 +7,7 @@ one value of a field has a list of its own and is found by dictionary, so that t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 from kubetree.api.errors import ApiError, Expired
@@ -21,12 +21,13 @@ MAX_PENDING = 1000
 class Watching:
     """An open watch: see watch_cache.CacheWatch."""
 
-    __slots__ = ("_after", "_broken", "_timer", "_told", "_waiter", "_watchers")
+    __slots__ = ("_after", "_broken", "_notify", "_told", "_waiter", "_watchers")
 
     def __init__(self, watchers: Watchers, after: int) -> None:
         self._watchers = watchers
         self._after = self._told = after
         self._waiter: asyncio.Future[bool] | None = None
+        self._notify: Callable[[], None] | None = None
         self._broken: ApiError | None = None
 
     @property
@@ -57,7 +58,18 @@ class Watching:
             timer.cancel()
             self._waiter = None
 
+    def notify(self, callback: Callable[[], None]) -> None:
+        """See watch_cache.CacheWatch.notify."""
+        if self._has_pending() or self._broken is not None:
+            asyncio.get_running_loop().call_soon(callback)
+            return
+        self._notify = callback
+        self._watchers.sleeps(self)
+
     def wake(self, something: bool = True) -> None:
+        if self._notify is not None:
+            callback, self._notify = self._notify, None
+            callback()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(something)
 

@@ -14,10 +14,11 @@ import orjson
 from aiohttp import web
 
 from kubetree.api.errors import ApiError
-from kubetree.apiserver.negotiation import Output
+from kubetree.apiserver.negotiation import JSON, Output
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.options import ListOptions, list_options, revision_of
 from kubetree.apiserver.selection import Selection, select
+from kubetree.apiserver.streams import Connection
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, CacheWatch
@@ -42,17 +43,19 @@ async def watch(call: Call) -> web.StreamResponse:
         await cache.fresh(revision)
     else:
         await cache.ready()
-    stream = _Stream(call, output)
     start = cache.revision if initial or options.resource_version in ("", "0") else revision
+    stream = WatchStream(call, output)
     try:
         with cache.watch(start, selection.prefix, selection.index) as changes:
             entries = _initial(call, selection) if initial else []
-            with call.registry.streams.opened(call.ctx, changes.wake):
+            pump = _Pump(stream, changes, _picker(selection), start, timeout, bookmarks=options.bookmarks)
+            with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
-                await _serve(stream, changes, entries, selection, options, start, timeout)
+                await _send_initial(stream, entries, start, options)
+                await pump.run()
     except ApiError as error:
         await stream.open()
-        await stream.error(error)
+        stream.error(error)
     return await stream.close()
 
 
@@ -71,11 +74,7 @@ def _initial(call: Call, selection: Selection) -> list[Cached]:
     return list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
 
 
-async def _serve(
-    stream: _Stream, changes: CacheWatch, entries: list[Cached], selection: Selection, options: ListOptions, start: int, timeout: float
-) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + timeout
+async def _send_initial(stream: WatchStream, entries: list[Cached], start: int, options: ListOptions) -> None:
     for entry in entries:
         stream.initial(entry)
         if stream.full:
@@ -83,30 +82,78 @@ async def _serve(
     if options.send_initial_events and options.bookmarks:
         stream.bookmark(start, {INITIAL_EVENTS_END: "true"})
     await stream.drain()
-    next_bookmark = loop.time() + BOOKMARK_PERIOD * random.uniform(0.9, 1.1) if options.bookmarks else end
-    told = start
-    pick = _picker(selection)
-    while not stream.closed:
-        for event in changes.take():
-            kind = pick(event)
-            if kind:
-                stream.event(event, kind)
-                told = event.revision
-        await stream.drain()
-        now = loop.time()
-        last_call = options.bookmarks and end - _LAST_BOOKMARK < next_bookmark
-        wake = (
-            max(end - _LAST_BOOKMARK, now) if last_call and now < end - _LAST_BOOKMARK else (end if last_call else min(next_bookmark, end))
-        )
-        if now >= end:
+
+
+class _Pump:
+    """Carries events from the cache to a stream in the cache's own call, without a task of its own: a thousand watchers of one event
+    cost a thousand writes and nothing else. Waits while the client reads too slowly, until the cache gives it up.
+    """
+
+    def __init__(
+        self, stream: WatchStream, changes: CacheWatch, pick: Callable[[CacheEvent], str], start: int, timeout: float, *, bookmarks: bool
+    ) -> None:
+        self._stream, self._changes, self._pick, self._told = stream, changes, pick, start
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._end = self._loop.time() + timeout
+        self._bookmarks = bookmarks
+
+    async def run(self) -> None:
+        """Until the time is up, the client has gone or the server stops. Raises Expired when the watch fell behind."""
+        self._move()
+        self._timer = self._arm()
+        try:
+            await self._done
+        finally:
+            self._timer.cancel()
+
+    def stop(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def _move(self) -> None:
+        """Sends what has come, then waits to be called again."""
+        stream = self._stream
+        if self._done.done():
             return
-        if await changes.wait(max(wake - now, 0.0)):
-            continue
-        if options.bookmarks and changes.revision > told and loop.time() < end:
-            told = changes.revision
-            stream.bookmark(told)
-        if loop.time() >= next_bookmark:
-            next_bookmark = loop.time() + BOOKMARK_PERIOD
+        if stream.closed:
+            self.stop()
+            return
+        try:
+            for event in self._changes.take():
+                kind = self._pick(event)
+                if kind:
+                    stream.event(event, kind)
+                    self._told = event.revision
+        except Exception as error:  # must not reach the cache, which has other watchers to serve; `run` raises it
+            self._done.set_exception(error)
+            return
+        stream.send()
+        if stream.blocked:
+            stream.when_writable(self._move)
+        else:
+            self._changes.notify(self._move)
+
+    def _arm(self) -> asyncio.TimerHandle:
+        """The next bookmark, the last one shortly before the end, or the end."""
+        now = self._loop.time()
+        at = self._end
+        if self._bookmarks:
+            period = BOOKMARK_PERIOD * random.uniform(0.9, 1.1)
+            last = self._end - _LAST_BOOKMARK
+            at = min(now + period, last) if now < last else self._end
+        return self._loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        if self._loop.time() >= self._end or self._stream.closed:
+            self.stop()
+            return
+        revision = self._changes.revision
+        if revision > self._told and not self._stream.blocked:
+            self._told = revision
+            self._stream.bookmark(revision)
+            self._stream.send()
+        self._timer = self._arm()
 
 
 def _picker(selection: Selection) -> Callable[[CacheEvent], str]:
@@ -127,23 +174,28 @@ def _picker(selection: Selection) -> Callable[[CacheEvent], str]:
     return pick
 
 
-class _Stream:
-    """The answer's side of a watch: writes frames straight to the connection, and waits when the client is slow."""
+class WatchStream:
+    """The answer's side of a watch: frames are collected and written straight to the connection."""
 
     def __init__(self, call: Call, output: Output) -> None:
         self._call, self._output = call, output
-        self._plain = (output.plain and call.resource.same_version) or (output.stream and not output.as_kind and call.resource.same_version)
+        same = call.resource.same_version and output.serializer is JSON and not output.as_kind
+        self._splice = same
+        http = call.ctx.http
+        self._chunked = http.version >= (1, 1)
+        self._shared = same and self._chunked
         self._headers_due = True
-        content_type = "application/json;stream=watch" if output.stream else "application/json"
-        self._streams = call.registry.streams
-        headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private", "Content-Type": content_type}
+        headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private"}
+        headers["Content-Type"] = "application/json;stream=watch" if output.stream else "application/json"
         self._response = web.StreamResponse(headers=headers)
-        self._chunked = call.ctx.http.version >= (1, 1)
-        self._transport: asyncio.Transport | None = None
+        self._streams = call.registry.streams
+        self._connection = http.protocol if isinstance(http.protocol, Connection) else None
+        self._transport: asyncio.WriteTransport | None = None
         self._pending: list[bytes] = []
         self._size = 0
 
     async def open(self) -> None:
+        """Sends the head of the answer."""
         if self._transport is not None:
             return
         http = self._call.ctx.http
@@ -151,8 +203,9 @@ class _Stream:
             self._response.enable_chunked_encoding()
         await self._response.prepare(http)
         self._call.ctx.fresh = False
-        transport = http.transport
-        self._transport = transport if isinstance(transport, asyncio.Transport) or transport is not None else None
+        self._transport = http.transport
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=_HIGH_WATER)
 
     @property
     def closed(self) -> bool:
@@ -160,15 +213,21 @@ class _Stream:
 
     @property
     def full(self) -> bool:
+        """Enough is pending to be sent."""
         return self._size > _BATCH
 
-    def _write(self, frame: bytes) -> None:
-        self._pending.append(frame)
-        self._size += len(frame)
+    @property
+    def blocked(self) -> bool:
+        """The client has more unread than it should."""
+        return self._connection is not None and self._connection.full
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        if self._connection is not None:
+            self._connection.on_writable = callback
 
     def event(self, event: CacheEvent, kind: str) -> None:
-        if self._plain and self._chunked:
-            self._write(event.frame(kind))
+        if self._shared:
+            self._add(event.frame(kind))
             return
         shown = event.previous if kind == DELETED and event.type != DELETED and event.previous is not None else event.current
         obj = shown.obj
@@ -177,8 +236,8 @@ class _Stream:
         self._object(kind, obj)
 
     def initial(self, entry: Cached) -> None:
-        if self._plain:
-            self._line(b'{"type":"ADDED","object":' + entry.data + b"}\n")
+        if self._splice:
+            self._line(b'{"type":"ADDED","object":%b}\n' % entry.data)
         else:
             self._object(ADDED, entry.obj)
 
@@ -191,47 +250,43 @@ class _Stream:
         self._line(orjson.dumps({"type": kind, "object": obj}) + b"\n")
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> None:
-        kind = self._call.resource.kind
+        kind, output = self._call.resource.kind, self._output
         metadata: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
         if annotations:
             metadata["annotations"] = annotations
         obj: Object = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
-        if self._output.as_kind == "PartialObjectMetadata":
-            obj["kind"], obj["apiVersion"] = "PartialObjectMetadata", f"meta.k8s.io/{self._output.as_version}"
-        elif self._output.as_kind == "Table":
-            obj = {"kind": "Table", "apiVersion": f"meta.k8s.io/{self._output.as_version}", "metadata": {"resourceVersion": str(revision)}}
-            obj |= {
-                "columnDefinitions": None,
-                "rows": [
-                    {
-                        "cells": [],
-                        "object": {
-                            "kind": "PartialObjectMetadata",
-                            "apiVersion": f"meta.k8s.io/{self._output.as_version}",
-                            "metadata": metadata,
-                        },
-                    }
-                ],
-            }
+        if output.as_kind:
+            obj = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{output.as_version}", "metadata": metadata}
+        if output.as_kind == "Table":
+            row = {"cells": [], "object": obj}
+            listed = {"resourceVersion": str(revision)}
+            obj = {"kind": "Table", "apiVersion": obj["apiVersion"], "metadata": listed, "columnDefinitions": None, "rows": [row]}
         self._line(orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n")
 
-    async def error(self, error: ApiError) -> None:
+    def error(self, error: ApiError) -> None:
         self._line(orjson.dumps({"type": "ERROR", "object": error.to_status()}) + b"\n")
-        await self.drain()
+        self.send()
 
     def _line(self, line: bytes) -> None:
-        self._write(b"%x\r\n%b\r\n" % (len(line), line) if self._chunked else line)
+        self._add(b"%x\r\n%b\r\n" % (len(line), line) if self._chunked else line)
 
-    async def drain(self) -> None:
-        """Sends what is pending; waits while the client has more unread than it should."""
+    def _add(self, frame: bytes) -> None:
+        self._pending.append(frame)
+        self._size += len(frame)
+
+    def send(self) -> None:
+        """Hands what is pending to the connection."""
         transport = self._transport
         if transport is None or not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
-        if transport.is_closing():
-            return
-        transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
-        if transport.get_write_buffer_size() > _HIGH_WATER:
+        if not transport.is_closing():
+            transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
+
+    async def drain(self) -> None:
+        """Sends, and waits while the client is behind. Raises ConnectionError when it has gone."""
+        self.send()
+        if self.blocked:
             await self._call.ctx.http.writer.drain()
 
     async def close(self) -> web.StreamResponse:
