@@ -1,0 +1,31 @@
+"""Objects between the versions that the API serves: autoscaling v1 and v2, core events and events.k8s.io."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubetree.api.conversion import autoscaling, events
+
+Object = dict[str, Any]
+
+_CONVERSIONS: dict[tuple[str, str, str], Callable[[Object], Object]] = {
+    ("HorizontalPodAutoscaler", "autoscaling/v1", "autoscaling/v2"): autoscaling.to_v2,
+    ("HorizontalPodAutoscaler", "autoscaling/v2", "autoscaling/v1"): autoscaling.to_v1,
+    ("Event", "v1", "events.k8s.io/v1"): events.to_new,
+    ("Event", "events.k8s.io/v1", "v1"): events.to_core,
+}
+
+
+def convert(obj: Object, api_version: str) -> Object:
+    """The object at another version; `obj` itself when it is at that version already. Never changes `obj`.
+
+    Kinds with one version, custom resources without conversion among them, only change their apiVersion.
+    """
+    current = obj.get("apiVersion") or ""
+    if current == api_version:
+        return obj
+    change = _CONVERSIONS.get((obj.get("kind") or "", current, api_version))
+    converted = change(obj) if change is not None else dict(obj)
+    converted["apiVersion"] = api_version
+    return converted

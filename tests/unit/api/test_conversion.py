@@ -1,0 +1,53 @@
+"""What goes to another version comes back the same."""
+
+from typing import Any
+
+from kubetree.api.conversion import convert
+
+EVENT: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Event",
+    "metadata": {"name": "e"},
+    "involvedObject": {"kind": "Pod", "name": "p"},
+    "message": "hello",
+    "count": 2,
+    "reportingComponent": "kubelet",
+}
+
+AUTOSCALER: dict[str, Any] = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "h", "annotations": {"mine": "x"}},
+    "spec": {
+        "maxReplicas": 3,
+        "metrics": [
+            {"type": "Pods", "pods": {"metric": {"name": "qps"}, "target": {"type": "AverageValue", "averageValue": "5"}}},
+            {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}},
+        ],
+        "behavior": {"scaleDown": {"selectPolicy": "Disabled"}},
+    },
+    "status": {
+        "currentReplicas": 1,
+        "desiredReplicas": 2,
+        "currentMetrics": [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageValue": "10m", "averageUtilization": 9}}}],
+        "conditions": [{"type": "AbleToScale", "status": "True"}],
+    },
+}
+
+
+def test_events() -> None:
+    new = convert(EVENT, "events.k8s.io/v1")
+    assert new["regarding"] == EVENT["involvedObject"]
+    assert (new["note"], new["deprecatedCount"], new["reportingController"]) == ("hello", 2, "kubelet")
+    assert convert(new, "v1") == EVENT
+
+
+def test_autoscalers() -> None:
+    old = convert(AUTOSCALER, "autoscaling/v1")
+    assert old["spec"] == {"maxReplicas": 3, "targetCPUUtilizationPercentage": 60}
+    assert old["status"] == {"currentReplicas": 1, "desiredReplicas": 2, "currentCPUUtilizationPercentage": 9}
+    assert convert(old, "autoscaling/v2") == AUTOSCALER
+
+
+def test_the_same_version_is_the_object_itself() -> None:
+    assert convert(EVENT, "v1") is EVENT
