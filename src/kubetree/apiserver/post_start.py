@@ -7,6 +7,8 @@ import logging
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.apiserver.admission.priority import ensure_system_priority_classes
+from kubetree.apiserver.allocators.service_cidrs import ensure_default_service_cidr
 from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.store.protocol import StoreUnavailable
@@ -19,6 +21,8 @@ _NAMESPACE = kind("v1", "Namespace")
 async def run_hooks(registry: Registry, writer: Writer, ready: asyncio.Event) -> None:
     """Sets `ready` once the server may be used; then keeps the store small until cancelled."""
     await ensure_namespaces(writer)
+    await ensure_system_priority_classes(writer)
+    await ensure_default_service_cidr(writer, registry.config.service_cluster_ip_range, registry.clock)
     if "RBAC" in registry.config.authorization_mode:
         await reconcile_bootstrap_policy(writer)
     ready.set()

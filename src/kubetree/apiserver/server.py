@@ -8,6 +8,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from kubetree.api import errors
 from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
+from kubetree.apiserver.any_client_certificate import accept_any_client_certificate
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.identifiers import new_uuid
@@ -81,7 +83,7 @@ class ApiServer:
             auto_decompress=True,
             keepalive_timeout=300,
         )
-        context = tls_context(config.tls) if config.tls else None
+        context = tls_context(config.tls, config.requestheader_client_ca) if config.tls else None
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024)
         self.port = self._listener.sockets[0].getsockname()[1]
@@ -118,13 +120,19 @@ class ApiServer:
         return await self._handler(ctx)
 
 
-def tls_context(files: TLSFiles) -> ssl.SSLContext:
-    """TLS 1.2 and up; client certificates are asked for and verified when there is a client CA, but need not be given."""
+def tls_context(files: TLSFiles, front_proxy_ca: Path | None = None) -> ssl.SSLContext:
+    """TLS 1.2 and up; client certificates are asked for when there is an authority for them, but need not be given.
+
+    Which of the two authorities issued one, and so what it is good for, is the authenticators' to say, and so is that none did.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(files.certificate, files.key)
     context.set_alpn_protocols(["http/1.1"])
-    if files.client_ca is not None:
-        context.load_verify_locations(files.client_ca)
-        context.verify_mode = ssl.CERT_OPTIONAL
+    for authority in (files.client_ca, front_proxy_ca):
+        if authority is not None:
+            context.load_verify_locations(authority)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    if context.verify_mode == ssl.CERT_OPTIONAL:
+        accept_any_client_certificate(context)
     return context

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
+from kubetree.apiserver.allocators.build import Allocators, build_allocators
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -20,14 +21,17 @@ from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages
 from kubetree.apiserver.post_start import run_hooks
 from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.writer import RegistryWriter
 from kubetree.store.protocol import Store
@@ -44,6 +48,8 @@ class Parts:
     dispatcher: Dispatcher
     health: Health
     handler: Handler
+    allocators: Allocators
+    address: Callable[[], str]
     tasks: asyncio.TaskGroup
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
@@ -52,6 +58,11 @@ class Parts:
         """The port is open: runs the post-start hooks; returns when the server may be used."""
         self._running.append(self.tasks.create_task(run_hooks(self.registry, self.writer, self.ready)))
         await self.ready.wait()
+        port = int(self.address().rpartition(":")[2])
+        config = self.registry.config
+        service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
+        self._running.append(self.tasks.create_task(self.allocators.repair.run()))
+        self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
         self.ready.clear()
@@ -73,11 +84,14 @@ async def build(
         registry.authorizer = authorization.authorizer
         registry.admission = build_admission(config, lister, writer, authorization)
         authentication = build_authenticator(config, lister, writer)
+        allocators = build_allocators(config, lister, writer, store, clock)
+        registry.add_hook(allocators.hook)
         discovery = Discovery(kinds, lambda: address().partition("://")[2])
         dispatcher = Dispatcher(registry, discovery)
         health = Health()
         backends = Backends(config)
-        add_actions(dispatcher, backends, authentication.minter, {})
+        add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
+        add_openid_pages(dispatcher, authentication, lambda: address().partition("://")[2])
         add_pages(dispatcher, health, metrics, kinds)
         for kind in kinds:
             if kind.stored:
@@ -92,7 +106,7 @@ async def build(
             render_errors(metrics),
         ):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, tasks)
+        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, address, tasks)
 
         async def ready() -> str:
             return "" if parts.ready.is_set() else "not started yet"

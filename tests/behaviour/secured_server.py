@@ -1,0 +1,91 @@
+"""An API server with TLS, authentication and RBAC as a cluster runs it, and kubectl against it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.server import ApiServer
+from kubetree.cluster.certificates import ClusterCertificates, KeyPair
+
+
+@dataclass
+class Secured:
+    server: ApiServer
+    certificates: ClusterCertificates
+    directory: Path
+
+    def kubeconfig(self, name: str, credentials: KeyPair | str | None) -> Path:
+        """`credentials`: a certificate, a token, or nothing."""
+        user: dict[str, Any] = {}
+        if isinstance(credentials, KeyPair):
+            for field, data in (("client-certificate", credentials.certificate), ("client-key", credentials.key)):
+                file = self.directory / f"{name}.{field}"
+                file.write_bytes(data)
+                user[field] = str(file)
+        elif credentials is not None:
+            user["token"] = credentials
+        cluster = {"server": self.server.url, "certificate-authority": str(self.directory / "ca.crt")}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        path = self.directory / f"{name}.kubeconfig"
+        path.write_text(json.dumps(config))
+        return path
+
+    async def kubectl(self, kubeconfig: Path, *args: str, stdin: str = "") -> tuple[int, str]:
+        """Exit status and everything printed."""
+        cache = f"--cache-dir={self.directory}/cache-{kubeconfig.stem}"
+        process = await asyncio.create_subprocess_exec(
+            "kubectl",
+            f"--kubeconfig={kubeconfig}",
+            cache,
+            *args,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate(stdin.encode())
+        return process.returncode or 0, output.decode()
+
+    async def anonymously(self, path: str) -> tuple[int, Any]:
+        """Status and JSON of a GET without credentials."""
+        trusted = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
+        async with aiohttp.ClientSession() as session, session.get(self.server.url + path, ssl=trusted) as response:
+            return response.status, await response.json()
+
+
+@asynccontextmanager
+async def secured_server(directory: Path, **config: Any) -> AsyncIterator[Secured]:
+    certificates = ClusterCertificates.create([], datetime.now(UTC))
+    certificates.write(directory)
+    tls = TLSFiles(directory / "apiserver.crt", directory / "apiserver.key", directory / "ca.crt")
+    usual = {
+        "tls": tls,
+        "shutdown_grace": 0.1,
+        "service_account_key_files": (directory / "sa.pub",),
+        "service_account_signing_key_file": directory / "sa.key",
+        "requestheader_client_ca": directory / "front-proxy-ca.crt",
+        "enable_bootstrap_token_auth": True,
+    }
+    server = ApiServer(Config(**{**usual, **config}))
+    await server.start()
+    try:
+        yield Secured(server, certificates, directory)
+    finally:
+        await server.stop()
