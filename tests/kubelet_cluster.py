@@ -44,6 +44,8 @@ class Cluster:
             address="127.0.0.1",
             port=0,
             cert_dir=self.machine.base / "pki",
+            anonymous_auth=True,
+            authorization_mode="AlwaysAllow",
         )
 
     async def start_kubelet(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.client.delegated import Delegated
 from kubetree.client.events import EventRecorder
 from kubetree.client.informer import Informer
 from kubetree.client.rest import Client
@@ -29,6 +32,10 @@ from kubetree.kubelet.pod_events import PodEvents
 from kubetree.kubelet.pods import Pods
 from kubetree.kubelet.probes.prober import Prober
 from kubetree.kubelet.runtime import Runtime
+from kubetree.kubelet.server import tls
+from kubetree.kubelet.server.authorization import Gate
+from kubetree.kubelet.server.server import Host, KubeletServer
+from kubetree.kubelet.server.stats import Stats
 from kubetree.kubelet.status_publisher import StatusPublisher
 from kubetree.kubelet.volumes.manager import VolumeManager
 from kubetree.kubelet.volumes.plugin import Surroundings
@@ -79,6 +86,10 @@ class Kubelet:
             now=lambda: datetime.now(UTC),
         )
         self.pods = Pods(self.context, self._admit, self._reject)
+        delegated = Delegated(client, time.monotonic) if client else None
+        gate = Gate(config.node_name, delegated, anonymous=config.anonymous_auth, always_allow=config.authorization_mode == "AlwaysAllow")
+        self.server = KubeletServer(self._host(), gate, Stats(self.cri, config.node_name, config.root_dir, self.pods.all))
+        self.port = config.port
         self.api_pods: Informer | None = None
         self._service_informer: Informer | None = None
         if client is not None:
@@ -114,8 +125,29 @@ class Kubelet:
                     group.create_task(self.api_pods.run())
                     group.create_task(self._keep_mirrors())
                 group.create_task(self._clean_orphans())
+                group.create_task(self._serve())
         finally:
             await self.cri.close()
+
+    async def _serve(self) -> None:
+        config = self.config
+        files = (config.tls_cert_file, config.tls_key_file)
+        if not config.tls_cert_file:
+            files = await asyncio.to_thread(tls.own_certificate, config.cert_dir, config.node_name, self.addresses)
+        async with self.server.listen(config.address, config.port, tls.context(*files, config.client_ca_file)) as self.port:
+            self.node.port = self.port
+            await asyncio.get_running_loop().create_future()
+
+    def _host(self) -> Host:
+        return Host(
+            client=self.cri,
+            pod_by_name=self.pods.by_name,
+            pods=self.pods.all,
+            status=lambda pod: self.publisher.latest(specs.uid(pod)) or pod.get("status") or {},
+            observe=self.runtime.observe,
+            healthy=lambda: self.runtime.failure,
+            configuration=lambda: {k: str(v) for k, v in dataclasses.asdict(self.config).items()},
+        )
 
     # -- callbacks of the parts
 

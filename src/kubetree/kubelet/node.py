@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,7 +55,8 @@ class NodeKeeper:
         self._runtime_info = RuntimeInfo()
         self._reported_at = 0.0
         self._registered = asyncio.Event()
-        self.pressure = Health()
+        self.port = config.port
+        """Where the kubelet's own server listens; another than configured when that was 0."""
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -141,7 +143,7 @@ class NodeKeeper:
         except RuntimeFailure:
             images = []
         return node_status.node_status(
-            self._config,
+            replace(self._config, port=self.port),
             self._machine,
             self._addresses,
             self._runtime_info,
