@@ -102,6 +102,10 @@ class WatchCache(Protocol):
         must have just this value: the cache narrows by one of them, the caller still checks every object."""
         ...
 
+    def items_at(self, revision: int, prefix: str = "") -> Sequence[Cached] | None:
+        """The items in key order as they stood at a revision of the recent past (what the window of events reaches back to), else None."""
+        ...
+
     def watch(self, after: int, prefix: str = "", index: Mapping[str, str] | None = None) -> AbstractContextManager[CacheWatch]:
         """Events with a revision greater than `after`, of keys that start with `prefix` (one that does not end in a slash is a whole
         key). `index` are fields that must have just this value: only events whose object has it now or had it before need come.

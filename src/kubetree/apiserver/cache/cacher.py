@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 import msgspec
+import orjson
 from sortedcontainers import SortedDict
 
 from kubetree.api.errors import Cause, Timeout
@@ -22,10 +23,11 @@ from kubetree.api.strategies import selectable_fields
 from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf, splice_revision
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.indexes import Indexes
+from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED
-from kubetree.store.protocol import Compacted, Entry, Progress, Store, StoreEvent, StoreUnavailable, Watch
+from kubetree.store.protocol import Compacted, Entry, Page, Progress, Store, StoreEvent, StoreUnavailable, Watch
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +35,8 @@ FRESH_TIMEOUT = 3.0
 _ASK_AGAIN = 0.1
 _PAGE = 10_000
 _RETRY = 0.25
-
-
-class _Metadata(msgspec.Struct):
-    labels: dict[str, str] | None = None
-
-
-class _Labelled(msgspec.Struct):
-    metadata: _Metadata
-
-
-_labels_of = msgspec.json.Decoder(_Labelled)
+HISTORY = 1000
+"""Revisions of the past that a starting cache reads, to serve watches that were open on its predecessor."""
 
 
 class Cacher:
@@ -61,8 +54,9 @@ class Cacher:
         self.kind = kind
         self._store, self._clock = store, clock
         self._prefix = kind.prefix
+        outline = outline_of(kind) if fields_of is None else orjson.loads
         fields_of = fields_of or partial(selectable_fields, kind)
-        self._decoded = DecodedObjects(fields_of)
+        self._decoded = DecodedObjects(outline, fields_of)
         self._fields = frozenset(name for name in fields_of({"metadata": {}}) if not name.startswith("metadata."))
         self._entries: SortedDict[str, CacheEntry] = SortedDict()
         self._indexes = Indexes()
@@ -129,6 +123,23 @@ class Cacher:
             return everything
         return map(self._entries.__getitem__, self._entries.irange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), (True, False)))
 
+    def items_at(self, revision: int, prefix: str = "") -> list[CacheEntry] | None:
+        """The items as they stood at a revision of the recent past, or None when that is too long ago (or still to come)."""
+        if not self._window.oldest <= revision <= self.revision:
+            return None
+        items = {entry.key: entry for entry in self.items(prefix)}
+        undone = False
+        for event in reversed(self._window.since(self._window.after(revision))):
+            key = event.current.key
+            if not key.startswith(prefix):
+                continue
+            if event.previous is None:
+                del items[key]
+            else:
+                undone = undone or event.type == DELETED
+                items[key] = event.previous
+        return sorted(items.values(), key=_key) if undone else list(items.values())
+
     @contextmanager
     def watch(self, after: int, prefix: str = "", index: Mapping[str, str] | None = None) -> Iterator[Watching]:
         """See watch_cache.WatchCache.watch."""
@@ -166,7 +177,7 @@ class Cacher:
 
     async def _fill(self) -> None:
         """Reads all objects at one revision. A cache that was filled before ends its watches: what happened meanwhile is not known."""
-        page = await self._store.range(self._prefix, limit=_PAGE)
+        page = await self._first_page()
         entries = list(page.entries)
         while page.remaining:
             page = await self._store.range(self._prefix, after=entries[-1].key, limit=_PAGE, revision=page.revision)
@@ -180,17 +191,34 @@ class Cacher:
             self._watchers.end_all(too_old(before, page.revision))
         self.generation += 1
         self._advance(page.revision)
-        self._filled.set()
+
+    async def _first_page(self) -> Page:
+        """From a little in the past, so that watches from before a restart of this server go on; from now when that was compacted."""
+        now = await self._store.revision()
+        try:
+            return await self._store.range(self._prefix, limit=_PAGE, revision=max(now - HISTORY, self.revision, 1))
+        except Compacted:
+            return await self._store.range(self._prefix, limit=_PAGE)
 
     async def _follow(self) -> None:
         async with self._store.watch(self._prefix, self.revision) as watch:
             self._watch = watch
             try:
+                if not self._filled.is_set():
+                    await self._catch_up(watch)
                 while True:
                     await watch.wait()
                     self._take(watch)
             finally:
                 self._watch = None
+
+    async def _catch_up(self, watch: Watch) -> None:
+        now = await self._store.revision()
+        while self.revision < now:
+            watch.request_progress(now)
+            await watch.wait()
+            self._take(watch)
+        self._filled.set()
 
     def _take(self, watch: Watch) -> None:
         """Applies what has come. No await: readers see whole batches only."""
@@ -232,8 +260,8 @@ class Cacher:
     def _entry(self, stored: Entry) -> CacheEntry | None:
         """None, with a line in the log, when the value is not an object's JSON."""
         try:
-            labels = _labels_of.decode(stored.value).metadata.labels
-            return CacheEntry(stored.key, stored.revision, splice_revision(stored.value, stored.revision), labels or {}, self._decoded)
+            labels, data = labels_of(stored.value), splice_revision(stored.value, stored.revision)
+            return CacheEntry(stored.key, stored.revision, data, labels, self._decoded)
         except (msgspec.MsgspecError, ValueError) as error:
             log.error("what the store has at %s is no object and is left out: %s", stored.key, error)
             return None

@@ -27,11 +27,18 @@ def splice_revision(value: bytes, revision: int) -> bytes:
 
 
 class DecodedObjects:
-    """Keeps the dicts of the entries decoded last, up to `limit` bytes of JSON: a dict takes about seven times its JSON."""
+    """Keeps the dicts of the entries decoded last, up to `limit` bytes of JSON: a dict takes about seven times its JSON.
 
-    def __init__(self, fields_of: FieldsOf, limit: int = 8 * 1024 * 1024) -> None:
-        self.fields_of, self._limit, self._size = fields_of, limit, 0
+    `outline` decodes as much of an object as `fields_of` reads.
+    """
+
+    def __init__(self, outline: Callable[[bytes], Object], fields_of: FieldsOf, limit: int = 8 * 1024 * 1024) -> None:
+        self._outline, self._fields_of = outline, fields_of
+        self._limit, self._size = limit, 0
         self._entries: deque[CacheEntry] = deque()
+
+    def fields(self, data: bytes) -> Mapping[str, str]:
+        return self._fields_of(self._outline(data))
 
     def keep(self, entry: CacheEntry) -> None:
         self._entries.append(entry)
@@ -65,7 +72,7 @@ class CacheEntry:
     def fields(self) -> Mapping[str, str]:
         """What field selectors may ask for."""
         if self._fields is None:
-            self._fields = self._decoded.fields_of(self._obj if self._obj is not None else orjson.loads(self.data))
+            self._fields = self._decoded.fields(self.data)
         return self._fields
 
     def forget_object(self) -> None:

@@ -94,6 +94,7 @@ async def test_what_was_there_before_it_started_is_there() -> None:
     rig = Rig()
     written = await rig.store.create(key("a"), pod("a"))
     async with running(rig):
+        assert len(rig.cacher) == 1
         entry = rig.cacher.get(key("a"))
         assert entry is not None
         assert entry.revision == written.revision
@@ -138,6 +139,56 @@ async def test_items_are_in_key_order_and_by_namespace(rig: Rig) -> None:
     assert names(rig.cacher.items()) == ["one/z", "two-more/a", "two/a", "two/b"]
     assert names(rig.cacher.items(PREFIX + "two/")) == ["two/a", "two/b"]
     assert names(rig.cacher.items(PREFIX + "none/")) == []
+
+
+async def test_items_as_they_stood_a_moment_ago() -> None:
+    async with running(Rig(WindowLimits(least=5, most=5))) as rig:
+        past: dict[int, list[bytes]] = {}
+        for write in (
+            rig.put("a"),
+            rig.put("b", "other"),
+            rig.put("a", note="x"),
+            rig.delete("a"),
+            rig.put("a"),
+            rig.delete("b", "other"),
+            rig.put("c"),
+        ):
+            revision = await write
+            past[revision] = [e.data for e in rig.cacher.items()]
+        first, second, *recent = past
+        assert rig.cacher.items_at(first) is None
+        for revision in (second, *recent):
+            found = rig.cacher.items_at(revision)
+            assert found is not None
+            assert [e.data for e in found] == past[revision]
+        assert names(rig.cacher.items_at(second, PREFIX + "other/")) == ["other/b"]
+        assert rig.cacher.items_at(max(past) + 1) is None
+
+
+async def test_a_watch_goes_on_over_a_restart_of_the_server() -> None:
+    before = Rig()
+    async with running(before):
+        seen = await before.put("a")
+        await before.put("a", note="x")
+        await before.delete("a")
+        await before.put("b")
+    after = Rig()
+    after.store, after.cacher = before.store, Cacher(before.store, POD)
+    async with running(after):
+        assert names(after.cacher.items()) == ["default/b"]
+        with after.cacher.watch(seen) as watch:
+            assert told(watch.take()) == [("MODIFIED", "a"), ("DELETED", "a"), ("ADDED", "b")]
+
+
+async def test_after_a_compaction_a_restarted_server_starts_from_now() -> None:
+    rig = Rig()
+    await rig.store.create(key("a"), pod("a"))
+    written = await rig.store.create(key("b"), pod("b"))
+    await rig.store.compact(written.revision)
+    async with running(rig):
+        assert names(rig.cacher.items()) == ["default/a", "default/b"]
+        with pytest.raises(Expired), rig.cacher.watch(written.revision - 1):
+            pass
 
 
 async def test_indexes_follow_changes(rig: Rig) -> None:
