@@ -103,7 +103,8 @@ class WatchCache(Protocol):
         ...
 
     def items_at(self, revision: int, prefix: str = "") -> Sequence[Cached] | None:
-        """The items in key order as they stood at a revision of the recent past (what the window of events reaches back to), else None."""
+        """The items in key order as they stood at a revision of the recent past (what the window of events reaches back to,
+        and what the store has not compacted), else None."""
         ...
 
     def watch(self, after: int, prefix: str = "", index: Mapping[str, str] | None = None) -> AbstractContextManager[CacheWatch]:

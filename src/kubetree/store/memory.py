@@ -90,6 +90,10 @@ class MemoryStore:
         finally:
             self._hub.close(watch)
 
+    @property
+    def oldest(self) -> int:
+        return self._compacted
+
     async def compact(self, revision: int) -> None:
         self._check_open()
         revision = min(revision, self._revision)

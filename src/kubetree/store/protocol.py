@@ -136,6 +136,11 @@ class Store(Protocol):
         """Every change below `prefix` with a revision greater than `after`, none lost, none twice."""
         ...
 
+    @property
+    def oldest(self) -> int:
+        """The oldest revision that can be read, as far as this process knows; 0 before the first compaction."""
+        ...
+
     async def compact(self, revision: int) -> None:
         """Forgets what was overwritten or deleted before `revision`; reads and watches from before it raise Compacted."""
         ...

@@ -201,6 +201,7 @@ async def test_compaction_forgets_the_past_and_keeps_the_present(store: Store) -
     deleted = await store.delete("/gone", gone.revision)
     last = await store.update("/k", b"3", two.revision)
     await store.compact(deleted.revision)
+    assert store.oldest == deleted.revision
     with pytest.raises(Compacted):
         await store.get("/k", one.revision)
     with pytest.raises(Compacted):

@@ -124,8 +124,8 @@ class Cacher:
         return map(self._entries.__getitem__, self._entries.irange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), (True, False)))
 
     def items_at(self, revision: int, prefix: str = "") -> list[CacheEntry] | None:
-        """The items as they stood at a revision of the recent past, or None when that is too long ago (or still to come)."""
-        if not self._window.oldest <= revision <= self.revision:
+        """The items as they stood at a revision of the recent past; None when that is too long ago, compacted, or still to come."""
+        if not max(self._window.oldest, self._store.oldest) <= revision <= self.revision:
             return None
         items = {entry.key: entry for entry in self.items(prefix)}
         undone = False

@@ -89,12 +89,15 @@ async def read(registry: Registry, resource: Resource, selection: Selection, opt
 
 
 def _from_cache(resource: Resource, selection: Selection, options: ListOptions, after: str = "") -> Listing:
-    cache, limit = resource.cache, options.limit
-    revision = cache.revision
+    cache, revision = resource.cache, resource.cache.revision
     if selection.key:
         entry = cache.get(selection.key)
         return Listing([entry] if entry is not None and selection.matches(entry) else [], revision)
-    entries = cache.items(selection.prefix, selection.index, selection.exact_labels)
+    return _part_of(cache.items(selection.prefix, selection.index, selection.exact_labels), selection, options.limit, revision, after)
+
+
+def _part_of(entries: Iterable[Cached], selection: Selection, limit: int, revision: int, after: str) -> Listing:
+    """What is selected of entries in key order: those after the key `after`, at most `limit`."""
     if after:
         entries = [e for e in entries if e.key > after]
     found = list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
@@ -115,7 +118,7 @@ async def _continued(registry: Registry, resource: Resource, selection: Selectio
     if revision in (INCONSISTENT, resource.cache.revision):
         return _from_cache(resource, selection, options, after)
     try:
-        return await _from_store(registry, resource, selection, options, revision, after)
+        return await _from_the_past(registry, resource, selection, options, revision, after)
     except Compacted:
         raise ContinueExpired(encode_continue(after, selection.prefix, INCONSISTENT)) from None
 
@@ -126,17 +129,22 @@ async def _at_revision(registry: Registry, resource: Resource, selection: Select
     if revision == resource.cache.revision:
         return _from_cache(resource, selection, options)
     try:
-        return await _from_store(registry, resource, selection, options, revision, "")
+        return await _from_the_past(registry, resource, selection, options, revision, "")
     except Compacted as error:
         raise errors.Expired(f"The resourceVersion for the provided list is too old. ({error.revision} < {error.oldest})") from None
 
 
-async def _from_store(
+async def _from_the_past(
     registry: Registry, resource: Resource, selection: Selection, options: ListOptions, revision: int, after: str
 ) -> Listing:
-    """Pages of the store until `limit` objects match. Raises Compacted."""
-    found: list[Cached] = []
+    """What the cache remembers of the recent past, or pages of the store until `limit` objects match. Raises Compacted."""
     limit = options.limit
+    recent = resource.cache.items_at(revision, selection.prefix)
+    if recent is not None:
+        if selection.key:
+            recent = [e for e in recent if e.key == selection.key]
+        return _part_of(recent, selection, limit, revision, after)
+    found: list[Cached] = []
     size = limit if limit and selection.everything else (_PAGE if limit else 0)
     while True:
         page = await registry.store.range(selection.prefix, after=after, limit=size, revision=revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from kubetree.store.etcd.endpoints import TLS, Endpoints
@@ -111,13 +111,15 @@ class EtcdStore:
         finally:
             self._hub.close(watch)
 
+    @property
+    def oldest(self) -> int:
+        return self._compacted
+
     async def compact(self, revision: int) -> None:
         self._check_open()
         revision = min(revision, await self.revision())
-        try:
+        with suppress(Compacted):  # another API server did it
             await self._endpoints.call("compact", CompactionRequest(revision=revision), repeatable=True)
-        except Compacted:
-            return
         self._compacted = max(revision, self._compacted)
 
     async def close(self) -> None:

@@ -163,6 +163,9 @@ async def test_items_as_they_stood_a_moment_ago() -> None:
             assert [e.data for e in found] == past[revision]
         assert names(rig.cacher.items_at(second, PREFIX + "other/")) == ["other/b"]
         assert rig.cacher.items_at(max(past) + 1) is None
+        await rig.store.compact(recent[-1])
+        assert rig.cacher.items_at(second) is None, "upstream answers 410 for what was compacted, however long ago"
+        assert rig.cacher.items_at(recent[-1]) is not None
 
 
 async def test_a_watch_goes_on_over_a_restart_of_the_server() -> None:
