@@ -15,7 +15,7 @@ from typing import Any
 from kubetree.api.kind_table import kind
 from kubetree.client import Client, Informer
 from kubetree.kernel.nftables import Nftables, NftablesError
-from kubetree.kernel.routes import link_mtu
+from kubetree.kernel.routes import RouteError, link_mtu
 from kubetree.kernel.table_monitor import TableMonitor
 from kubetree.network.cni import conflist, write_conflist
 from kubetree.network.node_routes import NodeRoutes, internal_ips, plan, pod_cidrs
@@ -53,6 +53,7 @@ class Agent:
         self._nft = Nftables()
         self._routes = NodeRoutes()
         self._written: dict[int, str] = {}
+        self._configured: tuple[Sequence[str], Sequence[str]] | None = None
 
     async def run(self) -> None:
         for informer in (self._nodes, self._pods):
@@ -80,7 +81,7 @@ class Agent:
             self._wake.clear()
             try:
                 await asyncio.to_thread(self._make, self._nodes.list(), self._pods.list())
-            except (NftablesError, OSError) as error:
+            except (NftablesError, RouteError, OSError) as error:
                 log.error("the node's network is not as it should be, trying again: %s", error)
                 await asyncio.sleep(RETRY)
                 self._wake.set()
@@ -99,10 +100,13 @@ class Agent:
             self._configure_cni(cidrs, internal_ips(own))
 
     def _configure_cni(self, cidrs: Sequence[str], ips: Sequence[str]) -> None:
+        if (cidrs, ips) == self._configured:
+            return
         mtu = link_mtu(ips[0]) if ips else 1500
         state = self._settings.cni_state_directory / self._settings.node_name
         if write_conflist(self._settings.cni_conf_directory, conflist(cidrs, mtu=mtu, state_directory=str(state))):
             log.info("pods of this node get addresses of %s", ", ".join(cidrs))
+        self._configured = (cidrs, ips)
 
 
 def _without_version(obj: Object) -> Object:

@@ -57,8 +57,11 @@ class NodeRoutes:
 
     def __init__(self) -> None:
         self._refused: set[Route] = set()
+        self._made: set[Route] | None = None
 
     def follow(self, wanted: set[Route]) -> None:
+        if wanted == self._made and not self._refused:
+            return
         present = {Route(destination, gateway) for destination, gateway in own_routes()}
         for route in sorted(present - wanted):
             if not any(route.destination == other.destination for other in wanted):
@@ -71,4 +74,4 @@ class NodeRoutes:
                 refused.add(route)
                 if route not in self._refused:
                     log.error("no way to the pods in %s: node %s is not on a link of ours (%s)", route.destination, route.gateway, error)
-        self._refused = refused
+        self._refused, self._made = refused, wanted

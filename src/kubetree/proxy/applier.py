@@ -108,12 +108,12 @@ class Applier:
 
 
 def remembered_clients(listing: str) -> Sequence[str]:
-    """The elements of a `clients` map from its JSON listing, as text that adds them with the time they have left."""
+    """The elements of a `clients` map from its JSON listing, as text that adds them with the seconds they have left."""
     found = []
     for entry in orjson.loads(listing)["nftables"]:
         for key, value in entry.get("map", {}).get("elem", ()):
             element = key["elem"]
             fields = " . ".join(str(field) for field in element["val"]["concat"])
-            if element.get("expires", 0) > 0:
-                found.append(f"{fields} timeout {element['timeout']}s expires {element['expires']}s : {value}")
+            left = max(1, element.get("expires", 0))
+            found.append(f"{fields} timeout {element['timeout']}s expires {left}s : {value}")
     return found

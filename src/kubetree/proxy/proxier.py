@@ -17,7 +17,7 @@ from kubetree.api.kind_table import kind
 from kubetree.client import Client, Informer
 from kubetree.kernel.conntrack import delete_udp_flows
 from kubetree.kernel.nftables import Nftables, NftablesError
-from kubetree.kernel.routes import own_addresses, sink_routes
+from kubetree.kernel.routes import RouteError, own_addresses, sink_routes
 from kubetree.kernel.table_monitor import TableMonitor
 from kubetree.proxy.applier import Applier
 from kubetree.proxy.ledger import NODE, Ledger, Owner
@@ -150,9 +150,9 @@ class Proxier:
                 await self._lead_services()
                 with self._metrics.sync.time():
                     written = await self._write()
-            except NftablesError as error:
+            except (NftablesError, RouteError) as error:
                 self._metrics.failures.inc()
-                log.error("the kernel refuses the table %s: %s", TABLE, error)
+                log.error("the kernel refuses the services' table or routes: %s", error)
                 await asyncio.sleep(RETRY)
                 self._wake.set()
                 continue
