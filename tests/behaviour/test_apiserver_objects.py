@@ -68,6 +68,16 @@ async def test_a_stale_update_conflicts(http: Http) -> None:
     )
 
 
+async def test_an_update_without_a_resource_version_replaces_whatever_is_there(http: Http) -> None:
+    await http.post(MAPS, config_map("a"))
+    changed = await http.put(f"{MAPS}/a", config_map("a", k="w"))
+    assert (changed.status, changed.json["data"]) == (200, {"k": "w"})
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "a", "namespace": "default"}}
+    leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+    await http.post(leases, lease)
+    assert (await http.put(f"{leases}/a", lease)).status == 422
+
+
 async def test_an_update_that_changes_nothing_writes_nothing(http: Http) -> None:
     made = (await http.post(MAPS, config_map("a", k="v"))).json
     same = await http.put(f"{MAPS}/a", made)

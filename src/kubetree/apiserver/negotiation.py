@@ -6,7 +6,7 @@ Follows apiserver/pkg/endpoints/handlers/negotiation. A wire format is added by 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -176,8 +176,13 @@ def negotiate_output(accept: str, pretty: str, user_agent: str, accepts: Accepts
     output = negotiate(accept, accepts)
     if output is None or (watch and not output.serializer.stream):
         raise errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
+    return prettier(output, pretty, user_agent)
+
+
+def prettier(output: Output, pretty: str, user_agent: str) -> Output:
+    """Indented where the query asks for it, or where a person is likely to look."""
     if output.serializer.pretty and not output.pretty and (pretty in _TRUE or (not pretty and user_agent.startswith(_HUMAN_AGENTS))):
-        return Output(output.serializer, output.as_kind, output.as_version, output.as_group, True, output.stream)
+        return replace(output, pretty=True)
     return output
 
 

@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.negotiation import JSON, PLAIN, Output, negotiate
+from kubetree.apiserver.negotiation import JSON, PLAIN, Output, negotiate, prettier
 
 GZIP_THRESHOLD = 128 * 1024
 _GZIP_LEVEL, _GZIP_FORMAT = 1, 31
@@ -73,6 +73,7 @@ def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type:
 def answer_error(ctx: RequestContext, error: ApiError) -> web.Response:
     accepted = negotiate(ctx.headers.get("Accept", ""))
     output = Output(accepted.serializer, pretty=accepted.pretty) if accepted is not None else PLAIN
+    output = prettier(output, ctx.first("pretty"), ctx.user_agent)
     response = answer_object(ctx, error.to_status(), output, error.status_code)
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)

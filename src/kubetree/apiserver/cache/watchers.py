@@ -69,7 +69,7 @@ class Watching:
     def wake(self, something: bool = True) -> None:
         if self._notify is not None:
             callback, self._notify = self._notify, None
-            callback()
+            asyncio.get_running_loop().call_soon(callback)  # what comes in the same turn of the loop goes out in one write
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(something)
 

@@ -170,6 +170,7 @@ class _Attempt:
         kind, given = self.resource.kind, metadata.get("resourceVersion", "")
         if given in ("", "0"):
             if allow_unconditional_update(kind) or not self.scope.admit:
+                metadata["resourceVersion"] = str(revision)
                 return
             detail = "Invalid value: 0: must be specified for an update"
             cause = Cause("FieldValueInvalid", detail, "metadata.resourceVersion")
