@@ -62,16 +62,19 @@ async def list_(call: Call) -> web.StreamResponse:
 def splice(resource: Resource, listing: Listing) -> bytes:
     """The list's JSON from the entries' own bytes. Items carry no kind and apiVersion, as upstream's typed lists."""
     kind = resource.kind
+    items: list[Any]
     if resource.same_version:
         head = len(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
-        items: Iterable[Any] = (memoryview(e.data)[head:] for e in listing.entries)
+        items = [memoryview(e.data)[head:] for e in listing.entries]
     else:
         converted = (requested_version(resource, e.obj) for e in listing.entries)
-        items = (orjson.dumps({k: v for k, v in o.items() if k not in ("kind", "apiVersion")})[1:] for o in converted)
-    joined = b",{".join(items)
-    start = f'{{"kind":"{kind.kind}List","apiVersion":"{kind.api_version}","metadata":'.encode()
-    opening = b',"items":[{' if listing.entries else b',"items":['
-    return b"".join((start, orjson.dumps(listing.metadata()), opening, joined, b"]}"))
+        items = [orjson.dumps({k: v for k, v in o.items() if k not in ("kind", "apiVersion")})[1:] for o in converted]
+    start = f'{{"kind":"{kind.kind}List","apiVersion":"{kind.api_version}","metadata":'.encode() + orjson.dumps(listing.metadata())
+    if not items:
+        return start + b',"items":[]}'
+    items[0] = b"".join((start, b',"items":[{', items[0]))
+    items[-1] = b"".join((items[-1], b"]}"))
+    return b",{".join(items)
 
 
 async def read(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
