@@ -8,7 +8,7 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.interim import cells, columns
+from kubetree.api.printers import cells, columns
 from kubetree.apiserver.negotiation import Output
 from kubetree.apiserver.options import first
 from kubetree.apiserver.request_info import Query

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from kubetree.api.conversion import convert
 from kubetree.api.times import format_time
-from kubetree.apiserver.interim import convert, track_update
+from kubetree.apiserver.interim import track_update
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Resource
 

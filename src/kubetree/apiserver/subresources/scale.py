@@ -11,9 +11,9 @@ from kubetree.api import schema
 from kubetree.api.errors import Cause, invalid
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
+from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.selectors import label_selector
 from kubetree.apiserver.bodies import decode_as
-from kubetree.apiserver.interim import json_patch, merge_patch, strategic_merge
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.options import WriteOptions, first, revision_of, write_options
 from kubetree.apiserver.responses import answer_object
