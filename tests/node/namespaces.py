@@ -45,6 +45,8 @@ class Namespace:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             server = socket.socket(family, kind)
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             server.bind((address, port))
             if kind == socket.SOCK_STREAM:
                 server.listen(64)

@@ -17,7 +17,7 @@ from kubetree.proxy.applier import Applier, removal_text
 from kubetree.proxy.ledger import NODE, Ledger
 from kubetree.proxy.render import Node, render_node, render_service
 from kubetree.proxy.stale_flows import udp_frontends
-from kubetree.proxy.table import IPV4, Settings
+from kubetree.proxy.table import IPV4, IPV6, Settings
 from node.namespaces import Network, network
 
 pytestmark = pytest.mark.node
@@ -39,9 +39,16 @@ class Proxied:
         net.node.run(sink_routes, "kubetree-svc", ["10.96.0.0/16"], ["192.0.2.1"])
         net.node.run(ensure, {"net/ipv4/ip_forward": 1})
 
-    def put(self, service: dict[str, Any], slices: list[dict[str, Any]]) -> None:
+    def put(self, service: dict[str, Any], slices: list[dict[str, Any]], *, anew: bool = False) -> None:
         self.ledger.put(("default", service["metadata"]["name"]), render_service(service, slices, HERE, IPV4, SETTINGS))
+        before = self.tables
         self.applier.apply()
+        assert (self.tables != before) == anew, "a change is not the whole table"
+
+    @property
+    def tables(self) -> str:
+        """The tables with their handles, which change when a table is made anew."""
+        return self.nft.run("list tables", json=True)
 
 
 def service(name: str = "web", protocol: str = "TCP", **spec: Any) -> dict[str, Any]:
@@ -220,5 +227,43 @@ def test_a_table_that_somebody_flushed_is_written_again(proxied: Proxied) -> Non
     net = proxied.net
     proxied.put(service(), slice_of(net.addresses["a"]))
     proxied.nft.run("flush map ip kubetree-proxy ip-endpoints")
-    proxied.put(service(), slice_of(net.addresses["b"]))
+    proxied.put(service(), slice_of(net.addresses["b"]), anew=True)
     assert answers(net.pods["c"], VIP, 80, 5) == {"b"}
+
+
+def test_ipv6_services(net: Network) -> None:
+    """Two pods and a client by hand: the CNI configuration of `net` has one family only."""
+    settings, here = Settings(("fd00:10::/64",), ("fd00:20::/112",)), Node("here")
+    ledger = Ledger()
+    nft = net.node.run(Nftables)
+    applier = Applier(nft, IPV6, settings, ledger)
+    for number, name in enumerate("abc", 1):
+        link = net.node.ip("-o", "route", "get", net.addresses[name]).split(" dev ")[1].split()[0]
+        net.node.ip("-6", "addr", "add", "fd00:10::ff/128", "dev", link, "nodad")
+        net.node.ip("-6", "route", "add", f"fd00:10::{number}", "dev", link)
+        net.pods[name].ip("-6", "addr", "add", f"fd00:10::{number}/128", "dev", "eth0", "nodad")
+        net.pods[name].ip("-6", "route", "add", "fd00:10::ff", "dev", "eth0")
+        net.pods[name].ip("-6", "route", "add", "default", "via", "fd00:10::ff")
+        net.pods[name].serve(8080, name, "::")
+    net.node.run(ensure, {"net/ipv6/conf/all/forwarding": 1})
+    net.node.run(sink_routes, "kubetree-svc", ["fd00:20::/112"])
+    vip = "fd00:20::20"
+    slices = slice_of("fd00:10::1", "fd00:10::2")
+    slices[0]["addressType"] = "IPv6"
+    try:
+        for affinity in ({}, {"sessionAffinity": "ClientIP"}):
+            applier.apply()
+            six = service(clusterIP=vip, **affinity)
+            ledger.put(("default", "web"), render_service(six, slices, here, IPV6, settings))
+            applier.apply()
+            if affinity:
+                kept = answers(net.pods["c"], vip, 80, 10)
+                assert len(kept) == 1
+                applier.replace_next()
+                applier.apply()
+                assert answers(net.pods["c"], vip, 80, 10) == kept
+            else:
+                assert answers(net.pods["c"], vip, 80) == {"a", "b"}
+                assert answers(net.pods["a"], vip, 80) == {"a", "b"}, "also itself"
+    finally:
+        nft.run(removal_text())

@@ -12,7 +12,6 @@ from functools import cache
 
 LIBRARY = "libnftables.so.1"
 _OUTPUT_JSON = 1 << 4
-_OUTPUT_TERSE = 1 << 11
 
 
 class NftablesError(Exception):
@@ -51,12 +50,12 @@ class Nftables:
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
 
-    def run(self, text: str, *, json: bool = False, terse: bool = False) -> str:
-        """Runs commands as one transaction, all or nothing, and returns their output.
+    def run(self, text: str, *, json: bool = False) -> str:
+        """Runs commands as one transaction, all or nothing, and returns their output. The GIL is free meanwhile.
 
-        `terse` leaves the elements of sets out of listings. The GIL is free meanwhile. Raises NftablesError.
+        Raises NftablesError.
         """
-        flags = (_OUTPUT_JSON if json else 0) | (_OUTPUT_TERSE if terse else 0)
+        flags = _OUTPUT_JSON if json else 0
         with self._lock:
             self._library.nft_ctx_output_set_flags(self._context, flags)
             failed = self._library.nft_run_cmd_from_buffer(self._context, text.encode())

@@ -71,6 +71,8 @@ class Agent:
             self._wake.set()
 
     def _table_changed(self) -> None:
+        if not self._written:
+            return
         log.warning("somebody else changed the table %s; writing it again", TABLE)
         self._written.clear()
         self._wake.set()

@@ -19,7 +19,7 @@ log = logging.getLogger("kubetree.proxy")
 class Runner(Protocol):
     """What the applier needs of libnftables."""
 
-    def run(self, text: str, *, json: bool = False, terse: bool = False) -> str: ...
+    def run(self, text: str, *, json: bool = False) -> str: ...
 
 
 def change_text(family: Family, changes: Changes) -> str:

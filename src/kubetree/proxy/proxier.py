@@ -130,6 +130,8 @@ class Proxier:
                 self._dirty.update(_name(service) for service in self._services.list())
 
     def _tables_changed(self) -> None:
+        if all(applier.replaces_next for applier in self._appliers.values()):
+            return
         log.warning("somebody else changed the table %s; writing it again", TABLE)
         for applier in self._appliers.values():
             applier.replace_next()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubetree.proxy.services import Endpoint, ServicePort, endpoints, proxied, service_ports
-from kubetree.proxy.table import Chain, Family, Settings, pick, split
+from kubetree.proxy.table import Chain, Family, Settings, pick, slot_text, split
 from kubetree.proxy.topology import Reachable, reachable
 
 Object = dict[str, Any]
@@ -138,10 +138,10 @@ class _Frontends:
         elements = self.tables.elements
         if not self.port.affinity_timeout:
             for slot, endpoint in enumerate(chosen):
-                elements[f"{scope}-endpoints", f"{key} . {slot}"] = f"{endpoint.address} . {endpoint.port}"
+                elements[f"{scope}-endpoints", f"{key} . {slot_text(slot)}"] = f"{endpoint.address} . {endpoint.port}"
         else:
             for slot, (number, endpoint) in enumerate(_numbered(chosen)):
-                elements[f"{scope}-slots", f"{key} . {slot}"] = number
+                elements[f"{scope}-slots", f"{key} . {slot_text(slot)}"] = number
                 elements[f"{scope}-numbers", f"{key} . {number}"] = f"{endpoint.address} . {endpoint.port}"
         return pick(self.family, scope, len(chosen), self.port.affinity_timeout)
 
@@ -162,14 +162,11 @@ def _collapsed(networks: Iterable[Any]) -> Iterator[str]:
 
 
 def _numbered(chosen: Sequence[Endpoint]) -> Iterator[tuple[str, Endpoint]]:
-    """Each endpoint with a number that stays its own while others come and go, and over restarts of the proxy.
-
-    Numbers are written as nft writes packet priorities: two groups of hexadecimal digits.
-    """
+    """Each endpoint with a number that stays its own while others come and go, and over restarts of the proxy."""
     taken = {0, 0xFFFFFFFF}
     for endpoint in chosen:
         number = zlib.crc32(f"{endpoint.address} {endpoint.port}".encode())
         while number in taken:
             number = (number + 1) & 0xFFFFFFFF
         taken.add(number)
-        yield f"{number >> 16:x}:{number & 0xFFFF:x}", endpoint
+        yield slot_text(number), endpoint

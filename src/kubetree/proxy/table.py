@@ -7,8 +7,11 @@ ten thousand. How a new connection is treated:
     pick-ip-N     address . protocol . port . random slot below N -> endpoint (dnat)
 
 Session affinity needs memory: `sticky` chains look the client up, and it gets an endpoint's number back instead of an address, so
-that a number no longer in the service's map falls through to a new choice. The number travels in the packet's priority, which the
-kernel sets anew when it forwards; marks, which other software shares, are left alone.
+that a number no longer in the service's map falls through to a new choice.
+
+Slots and numbers travel in the packet's priority, which the kernel sets anew when it forwards; marks, which other software shares,
+are left alone. (A map whose key is an nft *expression*, which random slots would otherwise need, cannot be used by rules that are
+added after it: nft 1.0.6 confuses the protocols of the two.)
 
 Masquerading is decided after routing from the connection's original destination, so nothing has to be remembered between hooks.
 """
@@ -68,15 +71,25 @@ def _key(family: Family, scope: str) -> str:
 
 
 def _client(family: Family, scope: str) -> tuple[str, str]:
-    """What a sticky client is known by, as the type of the map's key and the expression that gives it.
+    """What a sticky client is known by: the declaration of the map's key and value, and the expression that gives the key.
 
-    nft before 1.0.8 cannot learn keys longer than 16 bytes together with a value, so IPv6 clients go by a hash.
+    nft before 1.0.8 cannot learn keys longer than 16 bytes together with a value, so IPv6 clients go by two hashes.
     """
     key, ip = _key(family, scope), family.ip
     if family is IPV4:
-        return f"{ip} saddr . {key}", f"{ip} saddr . {key}"
-    hashed = f"jhash {ip} saddr . {ip} daddr . meta l4proto mod 4294967295 seed 0x1"
-    return "th dport . numgen random mod 2", f"th dport . {hashed}"
+        return f"type {family.address_type} . {_key_type(family, scope)} : classid", f"{ip} saddr . {key}"
+    hashes = (f"jhash {ip} saddr . {ip} daddr . meta l4proto . th dport mod 4294967295 seed 0x{seed}" for seed in (1, 2))
+    return "typeof numgen random mod 2 . numgen random mod 2 : meta priority", " . ".join(hashes)
+
+
+def _key_type(family: Family, scope: str) -> str:
+    address = f"{family.address_type} . " if scope.startswith("ip") else ""
+    return f"{address}inet_proto . inet_service"
+
+
+def slot_text(number: int) -> str:
+    """A slot or an endpoint's number as nft writes packet priorities: two groups of hexadecimal digits."""
+    return f"{number >> 16:x}:{number & 0xFFFF:x}"
 
 
 def pick(family: Family, scope: str, count: int, affinity_timeout: int = 0) -> Chain:
@@ -86,17 +99,21 @@ def pick(family: Family, scope: str, count: int, affinity_timeout: int = 0) -> C
     """
     key, ip = _key(family, scope), family.ip
     transports = f"meta l4proto {{ {', '.join(TRANSPORTS)} }}"
+    slots = [f"meta priority set numgen random mod {n}" for n in dict.fromkeys((count, 1))]
     if not affinity_timeout:
-        rules = [f"{transports} dnat {ip} to {key} . numgen random mod {n} map @{scope}-endpoints" for n in dict.fromkeys((count, 1))]
-        return Chain(f"pick-{scope}-{count}", tuple(rules))
+        go = f"dnat {ip} to {key} . meta priority map @{scope}-endpoints"
+        return Chain(f"pick-{scope}-{count}", tuple(f"{transports} {slot} {go}" for slot in slots))
     _, client = _client(family, scope)
     remember = f"update @{scope}-clients {{ {client} timeout {affinity_timeout}s : meta priority }}"
     go = f"dnat {ip} to {key} . meta priority map @{scope}-numbers"
-    rules = [f"{transports} meta priority set {client} map @{scope}-clients {remember} {go}"]
-    rules.append(f"delete @{scope}-clients {{ {client} : meta priority }}")
-    for n in dict.fromkeys((count, 1)):
-        rules.append(f"{transports} meta priority set {key} . numgen random mod {n} map @{scope}-slots {remember} {go}")
-    return Chain(f"pick-{scope}-{count}-sticky-{affinity_timeout}", tuple(rules))
+    return Chain(
+        f"pick-{scope}-{count}-sticky-{affinity_timeout}",
+        (
+            f"{transports} meta priority set {client} map @{scope}-clients {remember} {go}",
+            f"delete @{scope}-clients {{ {client} : meta priority }}",
+            *(f"{transports} {slot} meta priority set {key} . meta priority map @{scope}-slots {remember} {go}" for slot in slots),
+        ),
+    )
 
 
 def split(family: Family, settings: Settings, inside: Chain | None, outside: Chain | None) -> Chain:
@@ -120,7 +137,7 @@ def definition(family: Family, settings: Settings) -> str:
 
 
 def _sets(family: Family) -> Iterator[str]:
-    address, ip = family.address_type, family.ip
+    address = family.address_type
     yield f"set cluster-ips {{ type {address}; }}"
     yield f"set node-port-ips {{ type {address}; }}"
     yield f"set hairpin {{ type {address} . {address}; }}"
@@ -131,11 +148,11 @@ def _sets(family: Family) -> Iterator[str]:
     for verdicts in ("node-ports", "unavailable-node-ports", "masquerade-node-ports"):
         yield f"map {verdicts} {{ type inet_proto . inet_service : verdict; }}"
     for scope in SCOPES:
-        key, (client, _) = _key(family, scope), _client(family, scope)
-        yield f"map {scope}-endpoints {{ typeof {key} . numgen random mod 2 : {ip} daddr . th dport; }}"
-        yield f"map {scope}-slots {{ typeof {key} . numgen random mod 2 : meta priority; }}"
-        yield f"map {scope}-numbers {{ typeof {key} . meta priority : {ip} daddr . th dport; }}"
-        yield f"map {scope}-clients {{ typeof {client} : meta priority; size {CLIENTS_SIZE}; flags dynamic,timeout; }}"
+        key = f"{_key_type(family, scope)} . classid"
+        yield f"map {scope}-endpoints {{ type {key} : {address} . inet_service; }}"
+        yield f"map {scope}-slots {{ type {key} : classid; }}"
+        yield f"map {scope}-numbers {{ type {key} : {address} . inet_service; }}"
+        yield f"map {scope}-clients {{ {_client(family, scope)[0]}; size {CLIENTS_SIZE}; flags dynamic,timeout; }}"
 
 
 def _chains(family: Family, settings: Settings) -> Iterator[str]:

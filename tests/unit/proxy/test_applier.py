@@ -20,7 +20,7 @@ class Kernel:
         self.ran: list[str] = []
         self.refuses = lambda text: False
 
-    def run(self, text: str, *, json: bool = False, terse: bool = False) -> str:
+    def run(self, text: str, *, json: bool = False) -> str:
         if text.startswith("list"):
             raise NftablesError("no such map")
         if self.refuses(text):

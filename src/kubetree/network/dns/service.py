@@ -7,6 +7,7 @@ label that Kubernetes has for that says so. A kube-dns Service without it is som
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -56,10 +57,13 @@ def is_ours(service: Object | None) -> bool:
 
 async def create_service(client: Client, addresses: list[str]) -> None:
     """Makes the Service unless there is one. Tries until the API server and the namespace are there."""
-    reported = ""
+    row, reported = kind("v1", "Service"), ""
     while True:
         try:
-            await client.create(kind("v1", "Service"), dns_service(addresses))
+            with contextlib.suppress(errors.NotFound):
+                await client.get(row, NAME, NAMESPACE)
+                return
+            await client.create(row, dns_service(addresses))
             return
         except errors.AlreadyExists:
             return
