@@ -1,0 +1,203 @@
+"""Server-side apply: a manager states all the fields it wants; the server merges them, and removes what it no longer states.
+
+Follows upstream's FieldManager.Apply and structured-merge-diff's Updater: conflicts with other managers unless forced, shared ownership of
+equal values, removal of what nobody else owns, and the way over from client-side apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from kubetree.api.apply import field_sets as fs
+from kubetree.api.apply.compile_types import type_of_kind
+from kubetree.api.apply.field_sets import LEAF, Node, Path
+from kubetree.api.apply.managers import APPLY, UPDATE, Entry, Managed, ManagerKey, decode, encode, manager_key
+from kubetree.api.apply.reset_fields import without_reset_fields
+from kubetree.api.apply.track import STRIPPED, taken_away, without_managed_fields
+from kubetree.api.apply.types import Type
+from kubetree.api.errors import ApiError, BadRequest, Cause, Conflict
+from kubetree.api.kinds import Kind
+from kubetree.api.objects import copy
+from kubetree.api.schema.definitions import name_of
+
+Object = dict[str, Any]
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+BEFORE_FIRST_APPLY = "before-first-apply"
+_ANNOTATIONS_LIMIT = 256 * 1024
+
+
+class _Conflicts(Exception):
+    def __init__(self, found: dict[ManagerKey, list[Path]]) -> None:
+        super().__init__()
+        self.found = found
+
+
+def apply(
+    kind: Kind,
+    live: Object | None,
+    applied: Object,
+    *,
+    manager: str,
+    force: bool,
+    now: str,
+    subresource: str = "",
+    type: Type | None = None,
+) -> Object:
+    """The object after `manager` applied its configuration to `live` (None: there is none yet), with managedFields set.
+
+    All in the version of `kind`; `now` is a metav1.Time; `type` is the compiled schema of a custom resource. The inputs stay as they are.
+    Raises Conflict with a FieldManagerConflict cause a field, BadRequest for another type or for managedFields in the configuration, and
+    what upstream answers with 500 for fields that the type does not have.
+    """
+    group_version_kind = f"{applied.get('apiVersion') or ''}, Kind={applied.get('kind') or ''}"
+    if (applied.get("apiVersion"), applied.get("kind")) != (kind.api_version, kind.kind):
+        raise BadRequest(f"invalid object type: {group_version_kind}")
+    if (applied.get("metadata") or {}).get("managedFields") is not None:
+        raise BadRequest("metadata.managedFields must be nil")
+    of_type = type or type_of_kind(kind)
+    metadata = applied.get("metadata") or {}
+    name = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {group_version_kind}"
+    _check(of_type, applied, f"failed to create typed patch object ({name})", duplicates=False)
+    run = _Apply(kind, of_type, type is None and name_of(kind) is not None, subresource, manager_key(manager, APPLY, "", subresource), now)
+    try:
+        new = run.apply(live, applied, force)
+    except _Conflicts as conflicts:
+        allowed = _from_client_side_apply(kind, of_type, live) if manager == "kubectl" and live else None
+        left = conflicts.found if allowed is None else {
+            key: rest for key, found in conflicts.found.items() if (rest := [path for path in found if not fs.has(allowed, path)])
+        }  # fmt: skip
+        if left:
+            raise _conflict(left) from None
+        new = run.apply(live, applied, True)
+    except ValueError as error:
+        raise ApiError(f"failed to create typed live object ({name}): {error}", status_code=500, status_reason="") from None
+    if manager == "kubectl":
+        _sync_last_applied(new, applied)
+    return new
+
+
+def _check(of_type: Type, obj: Object, what: str, *, duplicates: bool) -> None:
+    found = list(of_type.validate(obj, "", duplicates))
+    if found:
+        text = found[0] if len(found) == 1 else "\n  ".join(("errors:", *found))
+        raise ApiError(f"{what}: {text}", status_code=500, status_reason="")
+
+
+class _Apply:
+    """One apply: what it is about, and the steps of it."""
+
+    def __init__(self, kind: Kind, of_type: Type, builtin: bool, subresource: str, key: ManagerKey, now: str) -> None:
+        self._kind, self._type, self._builtin, self._subresource = kind, of_type, builtin, subresource
+        self._key, self._now = key, now
+
+    def _ownable(self, fields: Node | None) -> Node:
+        return without_reset_fields(fields or LEAF, self._kind, self._subresource, builtin=self._builtin)
+
+    def apply(self, live: Object | None, applied: Object, force: bool) -> Object:
+        """Raises _Conflicts; ValueError when the live object cannot be read by its type."""
+        managed, standing = self._managed(live)
+        merged = self._type.merge(standing, applied)
+        last = managed.get(self._key)
+        mine = Entry(self._ownable(self._type.to_set(applied)), self._kind.api_version, last.time if last else "")
+        managed[self._key] = mine
+        new = self._pruned(merged, managed, last)
+        changed, removed = self._type.compare(standing, new)
+        changed, removed = self._ownable(changed), self._ownable(removed)
+        if not force:
+            self._refuse_conflicts(managed, changed)
+        managed = taken_away(managed, changed, removed, keep=self._key)
+        fields = fs.difference(mine.fields, STRIPPED)
+        same = live is not None and new == standing
+        if fields:
+            managed[self._key] = Entry(fs.ordered(fields), self._kind.api_version, mine.time if same else self._now)
+        else:
+            managed.pop(self._key, None)
+        out: Object = copy(self._type.without_nulls(new))
+        metadata = out.setdefault("metadata", {})
+        if managed:
+            metadata["managedFields"] = copy(encode(managed))
+        return out
+
+    def _managed(self, live: Object | None) -> tuple[Managed, Object]:
+        """The managers so far, and the live object without them. What was there before the first apply has an owner of that name."""
+        if live is None:
+            return {}, {}
+        try:
+            managed = decode(live["metadata"].get("managedFields"))
+        except ValueError as error:
+            raise ApiError(f"failed to decode managed fields: {error}", status_code=500, status_reason="") from None
+        standing = without_managed_fields(live)
+        if not managed:
+            changed, _ = self._type.compare({}, standing)
+            fields = fs.difference(self._ownable(changed), STRIPPED)
+            if fields:
+                key = manager_key(BEFORE_FIRST_APPLY, UPDATE, self._kind.api_version, self._subresource)
+                managed[key] = Entry(fields, self._kind.api_version, self._now)
+        return managed, standing
+
+    def _pruned(self, merged: Object, managed: Managed, last: Entry | None) -> Object:
+        """`merged` without what this manager applied last time, not this time, and nobody else owns."""
+        if last is None or not last.fields or last.api_version != self._kind.api_version:
+            return merged
+        named, to_set, remove = self._type.named, self._type.to_set, self._type.remove
+        once = named(last.fields)
+        pruned = remove(merged, once) or {}
+        owned: Node = LEAF
+        for entry in managed.values():
+            owned = fs.union(owned, entry.fields)
+        everything = named(to_set(merged) or LEAF)
+        kept = fs.union(named(to_set(pruned) or LEAF), named(owned))
+        pruned = remove(merged, fs.difference(everything, kept)) or {}
+        gone = fs.difference(everything, named(to_set(pruned) or LEAF))
+        out: Object = remove(merged, fs.intersection(gone, once)) or {}
+        return out
+
+    def _refuse_conflicts(self, managed: Managed, changed: Node) -> None:
+        found = {}
+        for key, entry in managed.items():
+            if key != self._key:
+                conflicting = list(fs.paths(fs.intersection(entry.fields, changed)))
+                if conflicting:
+                    found[key] = conflicting
+        if found:
+            raise _Conflicts(found)
+
+
+def _conflict(found: dict[ManagerKey, list[Path]]) -> Conflict:
+    keys = sorted(found)
+    causes = [Cause("FieldManagerConflict", f"conflict with {key.describe()}", fs.path_text(path)) for key in keys for path in found[key]]
+    if len(causes) == 1:
+        return Conflict(f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}", causes=causes)
+    lines = [line for key in keys for line in (f"conflicts with {key.describe()}:", *(f"- {fs.path_text(path)}" for path in found[key]))]
+    return Conflict(f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines), causes=causes)
+
+
+def _from_client_side_apply(kind: Kind, of_type: Type, live: Object) -> Node | None:
+    """The fields that `kubectl apply` last applied and that are still so: `kubectl apply --server-side` may take them over."""
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if not text:
+        return None
+    try:
+        last = orjson.loads(text)
+        if not isinstance(last, dict) or last.get("apiVersion") != kind.api_version or any(of_type.validate(last, "", False)):
+            return None
+        fields = of_type.to_set(last) or LEAF
+        changed, removed = of_type.compare(last, live)
+    except ValueError:
+        return None
+    return fs.difference(fs.difference(fields, changed), removed)
+
+
+def _sync_last_applied(new: Object, applied: Object) -> None:
+    """Keeps kubectl's annotation, where there is one, in step with the configuration; drops it when it grows too large."""
+    annotations = new["metadata"].get("annotations") or {}
+    if not annotations.get(LAST_APPLIED):
+        return
+    config = copy(applied)
+    (config.get("metadata", {}).get("annotations") or {}).pop(LAST_APPLIED, None)
+    annotations[LAST_APPLIED] = orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS_LIMIT:
+        del annotations[LAST_APPLIED]
