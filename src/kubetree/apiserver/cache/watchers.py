@@ -14,7 +14,7 @@ from kubetree.api.errors import ApiError, Expired
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.window import Window
 
-MAX_PENDING = 1000
+MAX_PENDING = 10_000
 """Events that may wait for one narrow watch; one that falls further behind is ended."""
 
 
