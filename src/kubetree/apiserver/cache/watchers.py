@@ -12,6 +12,7 @@ from itertools import chain
 
 from kubetree.api.errors import ApiError, Expired
 from kubetree.apiserver.cache.event import Event
+from kubetree.apiserver.cache.turns import Turns
 from kubetree.apiserver.cache.window import Window
 
 MAX_PENDING = 10_000
@@ -61,7 +62,7 @@ class Watching:
     def notify(self, callback: Callable[[], None]) -> None:
         """See watch_cache.CacheWatch.notify."""
         if self._has_pending() or self._broken is not None:
-            asyncio.get_running_loop().call_soon(callback)
+            self._watchers.turns.add(callback)
             return
         self._notify = callback
         self._watchers.sleeps(self)
@@ -69,7 +70,7 @@ class Watching:
     def wake(self, something: bool = True) -> None:
         if self._notify is not None:
             callback, self._notify = self._notify, None
-            asyncio.get_running_loop().call_soon(callback)  # what comes in the same turn of the loop goes out in one write
+            self._watchers.turns.add(callback)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(something)
 
@@ -142,7 +143,7 @@ class Watchers:
     """All watches of one cache. `revision` is what the cache reflects; `fields` are the fields by which watches may be found."""
 
     def __init__(self, window: Window, prefix: str, fields: Collection[str]) -> None:
-        self.window, self.revision = window, 0
+        self.window, self.revision, self.turns = window, 0, Turns()
         self._prefix, self._fields = prefix, fields
         self._broad: set[BroadWatch] = set()
         self._sleepers: list[Watching] = []

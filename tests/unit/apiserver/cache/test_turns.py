@@ -1,0 +1,50 @@
+"""Watchers are told together, and a turn of many is followed by a pause in which more gathers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from kubetree.apiserver.cache.turns import MANY, Turns
+
+
+async def test_callbacks_of_one_moment_run_in_one_turn_in_order() -> None:
+    turns, ran = Turns(), list[int]()
+    for n in range(3):
+        turns.add(lambda n=n: ran.append(n))  # type: ignore[misc]
+    assert ran == [], "never inside the caller: the cache is in the middle of a change"
+    await asyncio.sleep(0)
+    assert ran == [0, 1, 2]
+
+
+async def test_a_callback_may_ask_to_be_called_again() -> None:
+    turns, ran = Turns(), list[str]()
+    turns.add(lambda: (ran.append("first"), turns.add(lambda: ran.append("second")))[0])
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert ran == ["first", "second"]
+
+
+async def later(turns: Turns, callbacks: int) -> Callable[[], list[str]]:
+    """Runs a turn of that many callbacks, which seems to take 20 ms, then adds one more; gives what has run by then."""
+    ran: list[str] = []
+    for _ in range(callbacks):
+        turns.add(lambda: ran.append("turn"))
+    await asyncio.sleep(0)
+    turns.add(lambda: ran.append("next"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return lambda: ran[callbacks:]
+
+
+async def test_after_a_turn_of_many_there_is_a_pause_as_long_as_it() -> None:
+    times = iter((0.0, 0.02, 1.0, 1.0))
+    ran = await later(Turns(lambda: next(times)), MANY)
+    assert ran() == []
+    await asyncio.sleep(0.1)
+    assert ran() == ["next"]
+
+
+async def test_after_a_turn_of_few_there_is_none() -> None:
+    ran = await later(Turns(), MANY - 1)
+    assert ran() == ["next"]
