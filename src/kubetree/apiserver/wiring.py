@@ -82,7 +82,7 @@ async def build(
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
-        registry.admission = build_admission(config, lister, writer, authorization)
+        registry.admission = build_admission(config, lister, writer, authorization, now=clock)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)

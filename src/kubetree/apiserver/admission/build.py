@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from kubetree.apiserver.admission.certificates import (
     CertificateApproval,
@@ -17,10 +18,13 @@ from kubetree.apiserver.admission.chain import AdmissionChain
 from kubetree.apiserver.admission.claim_resize import PersistentVolumeClaimResize
 from kubetree.apiserver.admission.default_classes import DefaultIngressClass, DefaultStorageClass
 from kubetree.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kubetree.apiserver.admission.limit_ranger import LimitRanger
 from kubetree.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from kubetree.apiserver.admission.node_restriction import NodeRestriction
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.priority import Priority
 from kubetree.apiserver.admission.rbac_escalation import RBACEscalation
+from kubetree.apiserver.admission.resource_quota import ResourceQuota
 from kubetree.apiserver.admission.runtime_class import RuntimeClass
 from kubetree.apiserver.admission.service_account import ServiceAccount
 from kubetree.apiserver.admission.storage_protection import StorageObjectInUseProtection
@@ -38,14 +42,19 @@ def _new_suffix() -> str:
     return "".join(random.choices(_ALPHABET, k=5))
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What plugins are made of. `clock` gives seconds that only grow."""
+    """What plugins are made of. `clock` gives seconds that only grow, `now` the time, UTC."""
 
     lister: Lister
     writer: Writer
     authorization: Authorization
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = field(default=_utc_now)
     new_suffix: Callable[[], str] = field(default=_new_suffix)
 
 
@@ -60,7 +69,9 @@ class Registered:
 
 PLUGINS: tuple[Registered, ...] = (
     Registered(NamespaceLifecycle, lambda n: NamespaceLifecycle(n.lister, n.writer, n.clock)),
+    Registered(LimitRanger, lambda n: LimitRanger(n.lister)),
     Registered(ServiceAccount, lambda n: ServiceAccount(n.lister, n.writer, n.new_suffix)),
+    Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer), by_default=False),
     Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),
     Registered(Priority, lambda n: Priority(n.lister)),
     Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds()),
@@ -72,6 +83,7 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(CertificateSigning, lambda n: CertificateSigning(n.authorization.authorizer)),
     Registered(CertificateSubjectRestriction, lambda n: CertificateSubjectRestriction()),
     Registered(DefaultIngressClass, lambda n: DefaultIngressClass(n.lister)),
+    Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now)),
 )
 """All plugins in upstream's order (pkg/kubeapiserver/options/plugins.go)."""
 
@@ -95,10 +107,11 @@ def build_admission(
     authorization: Authorization,
     *,
     clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = _utc_now,
     new_suffix: Callable[[], str] = _new_suffix,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends."""
-    needs = Needs(lister, writer, authorization, clock, new_suffix)
+    needs = Needs(lister, writer, authorization, clock, now, new_suffix)
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))

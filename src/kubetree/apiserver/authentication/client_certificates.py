@@ -84,7 +84,7 @@ def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
     return authenticated(User(name, uids[0] if uids else "", groups, {CREDENTIAL_ID: (fingerprint,)}))
 
 
-def common_name(certificate: x509.Certificate) -> str:
+def common_name(certificate: x509.Certificate | x509.CertificateSigningRequest) -> str:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[-1].value) if names else ""
 
