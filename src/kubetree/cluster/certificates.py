@@ -159,7 +159,7 @@ class ClusterCertificates:
             authority=authority,
             front_proxy_authority=front,
             apiserver=authority.server("kube-apiserver", hosts, now),
-            apiserver_kubelet_client=authority.client("kube-apiserver-kubelet-client", now, groups=["kubeadm:cluster-admins"]),
+            apiserver_kubelet_client=authority.client("kube-apiserver-kubelet-client", now, groups=["system:masters"]),
             front_proxy_client=front.client("front-proxy-client", now),
             admin=authority.client("kubernetes-admin", now, groups=["system:masters"]),
             controller_manager=authority.client("system:kube-controller-manager", now),

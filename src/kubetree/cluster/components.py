@@ -42,6 +42,7 @@ def _apiserver(layout: Layout, settings: Settings) -> Sequence[str]:
         "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         "--enable-bootstrap-token-auth",
+        "--enable-admission-plugins=NodeRestriction",
     ]
 
 
