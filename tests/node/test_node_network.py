@@ -317,6 +317,19 @@ def test_tables_that_somebody_flushed_come_back(node: Node) -> None:
         eventually(lambda: node.pods["b"].ask("10.199.0.9", 9000)[1] == NODE_IP, 5)
 
 
+def test_pods_get_through_a_firewall_that_drops_what_it_does_not_know(node: Node) -> None:
+    """What Docker and ufw do to iptables' FORWARD chain, at any time."""
+
+    def nft(text: str) -> str:
+        command = ["ip", "netns", "exec", node.namespace.name, "nft", text]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    nft("add table ip filter; add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }")
+    eventually(lambda: node.pods["b"].ask("10.199.0.9", 9000, 0.3), 5)
+    assert node.pods["b"].ask(node.addresses["a"], 8080)[0] == "a"
+    assert nft("list chain ip filter FORWARD").count("kubetree: pods") == 2
+
+
 def test_cleanup_leaves_nothing(node: Node) -> None:
     for process in ("proxy", "network"):
         node.kill(process)
@@ -329,7 +342,11 @@ def test_cleanup_leaves_nothing(node: Node) -> None:
     tables = subprocess.run(
         ["ip", "netns", "exec", node.namespace.name, "nft", "list", "tables"], capture_output=True, text=True, check=True
     )
-    assert tables.stdout == ""
+    assert tables.stdout.split() == ["table", "ip", "filter"], "which is not ours"
+    rules = subprocess.run(
+        ["ip", "netns", "exec", node.namespace.name, "nft", "list", "ruleset"], capture_output=True, text=True, check=True
+    )
+    assert "kubetree" not in rules.stdout
     routes = node.namespace.ip("route", "show")
     assert "10.96." not in routes
     assert "unreachable" not in routes

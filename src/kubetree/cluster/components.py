@@ -92,6 +92,7 @@ def _proxy(layout: Layout, settings: Settings) -> Sequence[str]:
         f"--hostname-override={settings.node_name}",
         f"--cluster-cidr={settings.cluster_cidr}",
         f"--service-cidr={settings.service_cidr}",
+        "--nodeport-addresses=0.0.0.0/0",
     ]
 
 

@@ -34,9 +34,9 @@ Table = tuple[str, str]
 
 
 class TableMonitor:
-    """Calls `changed()` when someone other than `own` changes one of `tables`, or when events were lost and that may be so."""
+    """Calls `changed(table)` when someone other than `own` changes one of `tables`; for each of them when events were lost."""
 
-    def __init__(self, own: Nftables, tables: Collection[Table], changed: Callable[[], None]) -> None:
+    def __init__(self, own: Nftables, tables: Collection[Table], changed: Callable[[Table], None]) -> None:
         self._tables, self._changed = frozenset(tables), changed
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
         self._socket.bind((0, 0))
@@ -56,15 +56,16 @@ class TableMonitor:
     def _read(self) -> None:
         try:
             while True:
-                data = self._socket.recv(1 << 16)
-                if any(table in self._tables for _, table in messages(data)):
-                    self._changed()
+                touched = {table for _, table in messages(self._socket.recv(1 << 16))}
+                for table in touched & self._tables:
+                    self._changed(table)
         except BlockingIOError:
             return
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
-            self._changed()
+            for table in self._tables:
+                self._changed(table)
 
     def _port_of(self, own: Nftables) -> int:
         """The netlink port of our own handle: seen in the events of a table that only we know the name of."""

@@ -17,6 +17,7 @@ from kubetree.client import Client, Informer
 from kubetree.kernel.nftables import Nftables, NftablesError
 from kubetree.kernel.routes import RouteError, link_mtu
 from kubetree.kernel.table_monitor import TableMonitor
+from kubetree.network import forward_policy
 from kubetree.network.cni import conflist, write_conflist
 from kubetree.network.node_routes import NodeRoutes, internal_ips, plan, pod_cidrs
 from kubetree.network.table import TABLE, host_ports, render
@@ -58,7 +59,9 @@ class Agent:
     async def run(self) -> None:
         for informer in (self._nodes, self._pods):
             informer.on_change(self._changed)
-        monitor = TableMonitor(self._nft, {("ip", TABLE), ("ip6", TABLE)}, self._table_changed)
+        monitor = TableMonitor(
+            self._nft, {(ip, table) for ip in ("ip", "ip6") for table in (TABLE, forward_policy.TABLE)}, self._table_changed
+        )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._nodes.run())
             tasks.create_task(self._pods.run())
@@ -70,11 +73,10 @@ class Agent:
         if old is None or new is None or _without_version(old) != _without_version(new):
             self._wake.set()
 
-    def _table_changed(self) -> None:
-        if not self._written:
-            return
-        log.warning("somebody else changed the table %s; writing it again", TABLE)
-        self._written.clear()
+    def _table_changed(self, table: tuple[str, str]) -> None:
+        if table[1] == TABLE and self._written:
+            log.warning("somebody else changed the table %s; writing it again", TABLE)
+            self._written.clear()
         self._wake.set()
 
     async def _follow(self) -> None:
@@ -95,11 +97,22 @@ class Agent:
             if self._written.get(version) != text:
                 self._nft.run(text)
                 self._written[version] = text
+            self._let_pods_through(version)
         if self._nodes.has_synced:
             self._routes.follow(plan(nodes, self._settings.node_name))
         own = next((node for node in nodes if node["metadata"]["name"] == self._settings.node_name), None)
         if own is not None and (cidrs := pod_cidrs(own)):
             self._configure_cni(cidrs, internal_ips(own))
+
+    def _let_pods_through(self, version: int) -> None:
+        cidrs = self._settings.of_version(version)
+        try:
+            listing = self._nft.run(forward_policy.listing_command(version), json=True) if cidrs else ""
+        except NftablesError:
+            return
+        if listing and (commands := forward_policy.additions(listing, cidrs, version)):
+            self._nft.run(commands)
+            log.info("iptables' FORWARD policy is DROP: let %s through", ", ".join(cidrs))
 
     def _configure_cni(self, cidrs: Sequence[str], ips: Sequence[str]) -> None:
         if (cidrs, ips) == self._configured:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kubetree.client import Client, load_kubeconfig
-from kubetree.kernel.nftables import Nftables
+from kubetree.kernel.nftables import Nftables, NftablesError
 from kubetree.kernel.routes import (
     local_addresses,
     own_routes,
@@ -23,6 +23,7 @@ from kubetree.kernel.routes import (
     unreachable_routes,
 )
 from kubetree.kernel.sysctls import ensure
+from kubetree.network import forward_policy
 from kubetree.network.agent import Agent, Settings
 from kubetree.network.cni import FILE_NAME
 from kubetree.network.dns.answers import Zone
@@ -77,7 +78,11 @@ async def run(options: argparse.Namespace) -> None:
 
 def cleanup(cidrs: Sequence[str], addresses: Sequence[str], cni_conf_directory: Path) -> None:
     """Takes away everything that an agent left on the node; nothing there is fine too."""
-    Nftables().run(removal())
+    nft = Nftables()
+    nft.run(removal())
+    for version in (4, 6):
+        with contextlib.suppress(NftablesError):
+            nft.run(forward_policy.removals(nft.run(forward_policy.listing_command(version), json=True), version))
     for destination, _ in own_routes():
         remove_route(destination)
     remove_unreachable_routes(cidrs)

@@ -129,12 +129,12 @@ class Proxier:
             if (after.zone, after.ips) != (before.zone, before.ips):
                 self._dirty.update(_name(service) for service in self._services.list())
 
-    def _tables_changed(self) -> None:
-        if all(applier.replaces_next for applier in self._appliers.values()):
+    def _tables_changed(self, table: tuple[str, str]) -> None:
+        applier = next(applier for family, applier in self._appliers.items() if family.ip == table[0])
+        if applier.replaces_next:
             return
-        log.warning("somebody else changed the table %s; writing it again", TABLE)
-        for applier in self._appliers.values():
-            applier.replace_next()
+        log.warning("somebody else changed the table %s %s; writing it again", *table)
+        applier.replace_next()
         wait = self._replaced_at + RETRY - time.monotonic()
         asyncio.get_running_loop().call_later(max(0.0, wait), self._wake.set)
 
