@@ -12,6 +12,7 @@ import aiohttp
 
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.server import ApiServer
+from kubetree.store.protocol import Store
 
 Object = dict[str, Any]
 
@@ -68,8 +69,10 @@ class Http:
 
 
 @asynccontextmanager
-async def running_server(**config: Any) -> AsyncIterator[Http]:
-    server = ApiServer(Config(**{"always_allow": True, "disable_admission_plugins": ("ServiceAccount",), "shutdown_grace": 0.1, **config}))
+async def running_server(store: Store | None = None, **config: Any) -> AsyncIterator[Http]:
+    server = ApiServer(
+        Config(**{"always_allow": True, "disable_admission_plugins": ("ServiceAccount",), "shutdown_grace": 0.1, **config}), store=store
+    )
     await server.start()
     try:
         async with aiohttp.ClientSession() as session:

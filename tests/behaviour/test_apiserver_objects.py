@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from kubetree.store.memory import MemoryStore
 
 
 @pytest.fixture
@@ -175,3 +176,130 @@ async def test_delete_collection_takes_what_the_selector_selects(http: Http) -> 
         await http.post(MAPS, body)
     await http.delete(f"{MAPS}?labelSelector=n=a")
     assert [i["metadata"]["name"] for i in (await http.get(MAPS)).json["items"]] == ["b"]
+
+
+async def test_a_browser_watches_over_a_websocket(http: Http) -> None:
+    await http.post(MAPS, config_map("a"))
+    async with http.session.ws_connect(f"{http.server.url}{MAPS}?watch=1&resourceVersion=0") as socket:
+        first = await socket.receive_json()
+        assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "a")
+        await http.patch(f"{MAPS}/a", {"data": {"k": "v" * 70_000}})
+        assert (await socket.receive_json())["type"] == "MODIFIED"
+
+
+async def test_a_watch_that_starts_too_early_ends_with_an_error_event() -> None:
+    store = MemoryStore()
+    async with running_server(store) as http:
+        await http.post(MAPS, config_map("a"))
+    await store.compact(await store.revision())
+    async with running_server(store) as http:
+        async with http.watch(f"{MAPS}?watch=1&resourceVersion=1") as events:
+            last = await anext(events)
+    assert (last["type"], last["object"]["code"], last["object"]["reason"]) == ("ERROR", 410, "Expired")
+
+
+async def test_watches_end_on_time_after_a_last_bookmark(http: Http) -> None:
+    async with http.watch(f"{MAPS}?watch=1&timeoutSeconds=1") as events:
+        assert [e async for e in events] == []
+
+
+async def test_stopping_the_server_ends_watches_at_once() -> None:
+    async with running_server(shutdown_grace=30) as http:
+        async with http.watch(f"{MAPS}?watch=1") as events:
+            async with asyncio.timeout(5):
+                await http.server.stop()
+                assert [e async for e in events] == []
+
+
+async def test_tables_and_metadata_are_answered_for_the_asking(http: Http) -> None:
+    await http.post(MAPS, config_map("a", k="v"))
+    table = (await http.get(MAPS, Accept="application/json;as=Table;v=v1;g=meta.k8s.io")).json
+    assert (table["kind"], table["apiVersion"]) == ("Table", "meta.k8s.io/v1")
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert table["rows"][0]["cells"][:2] == ["a", 1]
+    assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+    listed = (await http.get(MAPS, Accept="application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io")).json
+    assert listed["kind"] == "PartialObjectMetadataList"
+    assert "data" not in listed["items"][0]
+    yaml = await http.get(f"{MAPS}/a", Accept="application/yaml")
+    assert yaml.headers["Content-Type"] == "application/yaml"
+    assert "kind: ConfigMap\n" in yaml.text
+
+
+async def test_yaml_bodies_are_read(http: Http) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {k: v}\n"
+    assert (await http.post(MAPS, text, Content_Type="application/yaml")).status == 201
+
+
+async def test_unknown_fields_are_refused_warned_of_or_dropped(http: Http) -> None:
+    body = {**config_map("a"), "surprise": 1}
+    strict = await http.post(f"{MAPS}?fieldValidation=Strict", body)
+    assert (strict.status, 'unknown field "surprise"' in strict.json["message"]) == (400, True)
+    warned = await http.post(MAPS, body)
+    assert (warned.status, warned.headers["Warning"]) == (201, '299 - "unknown field \\"surprise\\""')
+    assert "surprise" not in warned.json
+    body["metadata"]["name"] = "b"
+    ignored = await http.post(f"{MAPS}?fieldValidation=Ignore", body)
+    assert (ignored.status, "Warning" in ignored.headers) == (201, False)
+
+
+async def test_large_answers_are_compressed_when_asked(http: Http) -> None:
+    for name in "abc":
+        await http.post(MAPS, config_map(name, k="x" * 60_000))
+    reply = await http.get(MAPS, Accept_Encoding="gzip")
+    assert reply.headers["Content-Encoding"] == "gzip"
+    assert len(reply.json["items"]) == 3
+    assert "Content-Encoding" not in (await http.get(MAPS, Accept_Encoding="identity")).headers
+
+
+async def test_scale_speaks_for_whatever_is_scaled(http: Http) -> None:
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    pods = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": pods}
+    await http.post(path, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec})
+    scale = (await http.get(f"{path}/d/scale")).json
+    assert (scale["kind"], scale["spec"], scale["status"]) == ("Scale", {"replicas": 2}, {"replicas": 0, "selector": "a=b"})
+    scale["spec"]["replicas"] = 5
+    assert (await http.put(f"{path}/d/scale", scale)).json["spec"] == {"replicas": 5}
+    assert (await http.put(f"{path}/d/scale", scale)).status == 409
+    await http.patch(f"{path}/d/scale", {"spec": {"replicas": 0}})
+    assert (await http.get(f"{path}/d")).json["spec"]["replicas"] == 0
+
+
+async def test_binding_puts_a_pod_on_a_node_once(http: Http) -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await http.post(pods, pod)
+    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+    assert (await http.post(f"{pods}/p/binding", binding)).status == 201
+    bound = (await http.get(f"{pods}/p")).json
+    assert bound["spec"]["nodeName"] == "n"
+    assert bound["status"]["conditions"][0]["type"] == "PodScheduled"
+    again = await http.post(f"{pods}/p/binding", binding)
+    assert (again.status, "already assigned to node" in again.json["message"]) == (409, True)
+
+
+async def test_one_object_in_two_versions(http: Http) -> None:
+    spec = {
+        "maxReplicas": 3,
+        "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+        "targetCPUUtilizationPercentage": 70,
+    }
+    body = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": spec}
+    old = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
+    new = old.replace("v1/", "v2/", 1)
+    assert (await http.post(old, body)).json["apiVersion"] == "autoscaling/v1"
+    assert (await http.get(f"{new}/h")).json["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    assert (await http.get(f"{old}/h")).json["spec"]["targetCPUUtilizationPercentage"] == 70
+    assert (await http.get(old)).json["items"][0]["spec"]["targetCPUUtilizationPercentage"] == 70
+
+
+async def test_health_version_and_metrics(http: Http) -> None:
+    assert (await http.get("/readyz")).text == "ok"
+    assert (await http.get("/livez?verbose")).text.endswith("livez check passed\n")
+    assert (await http.get("/healthz/nope")).status == 404
+    assert (await http.get("/version")).json["gitVersion"].startswith("v1.36.")
+    await http.get(MAPS)
+    assert 'apiserver_request_total{code="200"' in (await http.get("/metrics")).text
+    head = await http.request("HEAD", MAPS)
+    assert (head.status, head.text) == (200, "")

@@ -27,6 +27,7 @@ from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages
 from kubetree.apiserver.post_start import run_hooks
@@ -103,6 +104,7 @@ async def build(
             authorize(registry.authorizer),
             act_as(registry.authorizer),
             authenticate(authentication.requests, anonymous=config.anonymous_auth),
+            limit_time(config.request_timeout),
             render_errors(metrics),
         ):
             handler = layer(handler)

@@ -37,9 +37,11 @@ async def update(
     *,
     allow_create: bool = False,
     tracked: bool = False,
+    trusted: bool = False,
     uid: str = "",
 ) -> Stored:
-    """`tracked`: the transform has set managedFields itself (server-side apply). `uid`: a precondition on the object.
+    """`tracked`: the transform has set managedFields itself (server-side apply). `trusted`: what it makes needs no strategy and no
+    validation (bindings). `uid`: a precondition on the object.
 
     Raises NotFound, Conflict, Invalid, what admission and the transform raise.
     """
@@ -47,16 +49,16 @@ async def update(
     key = resource.key(namespace, name)
     cached = resource.cache.get(key)
     if cached is not None:
-        attempt = _Attempt(registry, resource, key, name, scope, tracked, uid)
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         try:
-            stored = await attempt.change(cached.obj, cached.revision, transform, trusted=False)
+            stored = await attempt.change(cached.obj, cached.revision, transform, current=False)
         except errors.ApiError:
             stored = None
         if stored is not None:
             return stored
     entry, _ = await registry.store.get(key)
     while True:
-        attempt = _Attempt(registry, resource, key, name, scope, tracked, uid)
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         if entry is None:
             creating = allow_create_on_update(resource.kind) or allow_create
             if scope.subresource or not creating:
@@ -72,9 +74,11 @@ async def update(
 class _Attempt:
     """One turn of the loop."""
 
-    def __init__(self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, uid: str) -> None:
+    def __init__(
+        self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, trusted: bool, uid: str
+    ) -> None:
         self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
-        self.tracked, self.uid = tracked, uid
+        self.tracked, self.trusted, self.uid = tracked, trusted, uid
 
     async def create(self, transform: Transform) -> Stored | None:
         """None: another created it meanwhile."""
@@ -116,8 +120,8 @@ class _Attempt:
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 
-    async def change(self, old: Object, revision: int, transform: Transform, *, trusted: bool = True) -> Stored | None:
-        """None: `old` was not what the store has. `trusted` False: `old` comes from the cache, so "nothing to write" is not believed."""
+    async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True) -> Stored | None:
+        """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed."""
         registry, resource, scope = self.registry, self.resource, self.scope
         kind, storage = resource.kind, resource.storage
         new = await transform(old)
@@ -138,12 +142,8 @@ class _Attempt:
         committed = False
         try:
             keep_system_fields(metadata, before)
-            prepare_for_update(storage, new, old, scope.subresource)
-            found = validate_update(storage, new, old, scope.subresource)
-            if found:
-                raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
-            if not scope.subresource:
-                scope.warnings.extend(warnings(storage, new, old))
+            if not self.trusted:
+                self._prepare_and_validate(new, old)
             if scope.admit:
                 await registry.admission.validate(scope.admission(UPDATE, kind, self.name, new, old))
             if deletion.emptied(storage, new, old):
@@ -151,7 +151,7 @@ class _Attempt:
                 committed = stored is not None
                 return stored
             if same_but_for_manager_times(new, old):
-                return Stored(old, encode(old), revision) if trusted else None
+                return Stored(old, encode(old), revision) if current else None
             value = encode(new)
             if scope.dry_run:
                 return Stored(new, value, revision)
@@ -160,6 +160,15 @@ class _Attempt:
             return Stored(new, value, written.revision) if written.ok else None
         finally:
             await creation.finished(finish, committed)
+
+    def _prepare_and_validate(self, new: Object, old: Object) -> None:
+        kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
+        prepare_for_update(storage, new, old, scope.subresource)
+        found = validate_update(storage, new, old, scope.subresource)
+        if found:
+            raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
+        if not scope.subresource:
+            scope.warnings.extend(warnings(storage, new, old))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:
         wanted = metadata.get("uid") or self.uid

@@ -49,7 +49,9 @@ async def bind(call: Call) -> web.StreamResponse:
         return assigned(old, binding, now)
 
     inner = WriteScope(call.namespace, ctx.user, options.manager, "binding", options.dry_run, admit=False)
-    await change.update(call.registry, call.registry.resource(pods), name, transform, inner, uid=metadata.get("uid", ""), tracked=True)
+    await change.update(
+        call.registry, call.registry.resource(pods), name, transform, inner, uid=metadata.get("uid", ""), tracked=True, trusted=True
+    )
     return answer_object(ctx, _SUCCESS, output, 201)
 
 

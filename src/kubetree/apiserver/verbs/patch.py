@@ -155,6 +155,20 @@ def _check(call: Call, request: PatchRequest, new: Object) -> None:
     try:
         request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation) or ())
     except errors.BadRequest as error:
-        shown = orjson.dumps(new).decode()
+        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new).decode()
         cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
         raise errors.invalid("", "", "", [cause]) from None
+
+
+def go_value(value: Any) -> str:
+    """A JSON value as Go prints it with %+v: how upstream shows a strategic patch that does not fit."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return f"map[{' '.join(f'{k}:{go_value(v)}' for k, v in sorted(value.items()))}]"
+        case list():
+            return f"[{' '.join(map(go_value, value))}]"
+    return str(value)

@@ -10,24 +10,18 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from kubetree.api.errors import ApiError
-from kubetree.apiserver.negotiation import JSON, Output
-from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.options import ListOptions, list_options, revision_of
 from kubetree.apiserver.selection import Selection, select
-from kubetree.apiserver.streams import Connection
-from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.verbs.watch_stream import WatchStream, WebSocketStream, wants_websocket
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, CacheWatch
 
 Object = dict[str, Any]
 BOOKMARK_PERIOD = 60.0
 _LAST_BOOKMARK = 2.0
-_HIGH_WATER = 4 * 1024 * 1024
-_BATCH = 256 * 1024
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -44,7 +38,7 @@ async def watch(call: Call) -> web.StreamResponse:
     else:
         await cache.ready()
     start = cache.revision if initial or options.resource_version in ("", "0") else revision
-    stream = WatchStream(call, output)
+    stream = WebSocketStream(call, output) if wants_websocket(call.ctx) else WatchStream(call, output)
     try:
         with cache.watch(start, selection.prefix, selection.index) as changes:
             entries = _initial(call, selection) if initial else []
@@ -172,124 +166,3 @@ def _picker(selection: Selection) -> Callable[[CacheEvent], str]:
         return DELETED if before else ""
 
     return pick
-
-
-class WatchStream:
-    """The answer's side of a watch: frames are collected and written straight to the connection."""
-
-    def __init__(self, call: Call, output: Output) -> None:
-        self._call, self._output = call, output
-        same = call.resource.same_version and output.serializer is JSON and not output.as_kind
-        self._splice = same
-        http = call.ctx.http
-        self._chunked = http.version >= (1, 1)
-        self._shared = same and self._chunked
-        self._headers_due = True
-        headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private"}
-        headers["Content-Type"] = "application/json;stream=watch" if output.stream else "application/json"
-        self._response = web.StreamResponse(headers=headers)
-        self._streams = call.registry.streams
-        self._connection = http.protocol if isinstance(http.protocol, Connection) else None
-        self._transport: asyncio.WriteTransport | None = None
-        self._pending: list[bytes] = []
-        self._size = 0
-
-    async def open(self) -> None:
-        """Sends the head of the answer."""
-        if self._transport is not None:
-            return
-        http = self._call.ctx.http
-        if self._chunked:
-            self._response.enable_chunked_encoding()
-        await self._response.prepare(http)
-        self._call.ctx.fresh = False
-        self._transport = http.transport
-        if self._transport is not None:
-            self._transport.set_write_buffer_limits(high=_HIGH_WATER)
-
-    @property
-    def closed(self) -> bool:
-        return self._streams.ending or self._transport is None or self._transport.is_closing()
-
-    @property
-    def full(self) -> bool:
-        """Enough is pending to be sent."""
-        return self._size > _BATCH
-
-    @property
-    def blocked(self) -> bool:
-        """The client has more unread than it should."""
-        return self._connection is not None and self._connection.full
-
-    def when_writable(self, callback: Callable[[], None]) -> None:
-        if self._connection is not None:
-            self._connection.on_writable = callback
-
-    def event(self, event: CacheEvent, kind: str) -> None:
-        if self._shared:
-            self._add(event.frame(kind))
-            return
-        shown = event.previous if kind == DELETED and event.type != DELETED and event.previous is not None else event.current
-        obj = shown.obj
-        if shown.revision != event.revision:
-            obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(event.revision)}}
-        self._object(kind, obj)
-
-    def initial(self, entry: Cached) -> None:
-        if self._splice:
-            self._line(b'{"type":"ADDED","object":%b}\n' % entry.data)
-        else:
-            self._object(ADDED, entry.obj)
-
-    def _object(self, kind: str, obj: Object) -> None:
-        call, output = self._call, self._output
-        obj = requested_version(call.resource, obj)
-        if output.as_kind:
-            obj = transform_one(call.resource.kind, obj, output, call.ctx.query, call.registry.clock(), headers=self._headers_due)
-            self._headers_due = False
-        self._line(orjson.dumps({"type": kind, "object": obj}) + b"\n")
-
-    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> None:
-        kind, output = self._call.resource.kind, self._output
-        metadata: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
-        if annotations:
-            metadata["annotations"] = annotations
-        obj: Object = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
-        if output.as_kind:
-            obj = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{output.as_version}", "metadata": metadata}
-        if output.as_kind == "Table":
-            row = {"cells": [], "object": obj}
-            listed = {"resourceVersion": str(revision)}
-            obj = {"kind": "Table", "apiVersion": obj["apiVersion"], "metadata": listed, "columnDefinitions": None, "rows": [row]}
-        self._line(orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n")
-
-    def error(self, error: ApiError) -> None:
-        self._line(orjson.dumps({"type": "ERROR", "object": error.to_status()}) + b"\n")
-        self.send()
-
-    def _line(self, line: bytes) -> None:
-        self._add(b"%x\r\n%b\r\n" % (len(line), line) if self._chunked else line)
-
-    def _add(self, frame: bytes) -> None:
-        self._pending.append(frame)
-        self._size += len(frame)
-
-    def send(self) -> None:
-        """Hands what is pending to the connection."""
-        transport = self._transport
-        if transport is None or not self._pending:
-            return
-        pending, self._pending, self._size = self._pending, [], 0
-        if not transport.is_closing():
-            transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
-
-    async def drain(self) -> None:
-        """Sends, and waits while the client is behind. Raises ConnectionError when it has gone."""
-        self.send()
-        if self.blocked:
-            await self._call.ctx.http.writer.drain()
-
-    async def close(self) -> web.StreamResponse:
-        if self._transport is not None and not self._transport.is_closing():
-            await self._response.write_eof()
-        return self._response
