@@ -1,131 +1,121 @@
-"""What the kubelet reads from the API for pods: config maps, secrets and service-account tokens, kept for a little while."""
+"""Config maps and secrets that pods use: read when a pod needs them, then followed while its volumes show them."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
+from kubetree.client.informer import Informer
 from kubetree.client.rest import Client
 from kubetree.kubelet import specs
 from kubetree.kubelet.volumes.plugin import VolumeError
 
 Object = dict[str, Any]
+Key = tuple[str, str, str]
+"""Kind, namespace, name."""
 
-CONFIG_MAP, SECRET, SERVICE_ACCOUNT = kind("v1", "ConfigMap"), kind("v1", "Secret"), kind("v1", "ServiceAccount")
-KEEP = 30.0
-"""Seconds that an answer is used again; a new pod always asks afresh."""
-DEFAULT_EXPIRATION = 3607
-_TOKEN_MAX_AGE = timedelta(hours=24)
+CONFIG_MAP, SECRET = kind("v1", "ConfigMap"), kind("v1", "Secret")
+_KINDS: dict[str, Kind] = {"ConfigMap": CONFIG_MAP, "Secret": SECRET}
+
+
+@dataclass(slots=True)
+class _Followed:
+    informer: Informer
+    task: asyncio.Task[None] | None = None
+    pods: set[str] = field(default_factory=set)
 
 
 class ApiObjects:
-    """Getters with a short memory. Without a client nothing is ever found."""
+    """`on_change(uid)` is called for each pod that shows a config map or secret which changed. Without a client nothing is found."""
 
-    def __init__(self, client: Client | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client, self._clock = client, clock
-        self._kept: dict[tuple[str, str, str], tuple[float, Object | None]] = {}
-        self._asking: dict[tuple[str, str, str], asyncio.Future[Object | None]] = {}
+    def __init__(self, client: Client | None, on_change: Callable[[str], None]) -> None:
+        self._client, self._on_change = client, on_change
+        self._followed: dict[Key, _Followed] = {}
+        self._asking: dict[Key, asyncio.Task[Object | None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Holds the watches until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            for followed in self._followed.values():
+                followed.task = self._group.create_task(followed.informer.run())
+            await asyncio.get_running_loop().create_future()
 
     async def config_map(self, namespace: str, name: str) -> Object | None:
-        return await self._get(CONFIG_MAP, namespace, name)
+        return await self._get(("ConfigMap", namespace, name))
 
     async def secret(self, namespace: str, name: str) -> Object | None:
-        return await self._get(SECRET, namespace, name)
+        return await self._get(("Secret", namespace, name))
 
-    async def _get(self, what: Kind, namespace: str, name: str) -> Object | None:
+    async def _get(self, key: Key) -> Object | None:
         """The object, or None when it does not exist. Raises VolumeError when the API cannot say."""
-        key = (what.kind, namespace, name)
-        kept = self._kept.get(key)
-        if kept and kept[1] is not None and self._clock() - kept[0] < KEEP:
-            return kept[1]
-        if key in self._asking:
-            return await asyncio.shield(self._asking[key])
-        future = self._asking[key] = asyncio.get_running_loop().create_future()
-        try:
-            found = await self._ask(what, namespace, name)
-            self._kept[key] = (self._clock(), found)
-            future.set_result(found)
+        followed = self._followed.get(key)
+        if followed is not None and followed.informer.has_synced and (found := followed.informer.get(key[1], key[2])) is not None:
             return found
-        except BaseException as error:
-            future.set_exception(error if isinstance(error, Exception) else VolumeError("the request was given up"))
-            future.exception()
-            raise
-        finally:
-            del self._asking[key]
+        # Pods that start together ask for the same things: one request serves them all.
+        if key not in self._asking:
+            self._asking[key] = asyncio.ensure_future(self._ask(*key))
+            self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(self._asking[key])
 
-    async def _ask(self, what: Kind, namespace: str, name: str) -> Object | None:
+    async def _ask(self, kind_name: str, namespace: str, name: str) -> Object | None:
         if self._client is None:
-            raise VolumeError(f"couldn't get {what.kind[:1].lower()}{what.kind[1:]} {namespace}/{name}, no kubeClient defined")
+            title = kind_name[:1].lower() + kind_name[1:]
+            raise VolumeError(f"couldn't get {title} {namespace}/{name}, no kubeClient defined")
         try:
-            return await self._client.get(what, name, namespace)
+            return await self._client.get(_KINDS[kind_name], name, namespace)
         except errors.NotFound:
             return None
         except errors.ApiError as error:
-            kept = self._kept.get((what.kind, namespace, name))
-            if kept and kept[1] is not None:
-                return kept[1]
             raise VolumeError(error.message) from error
 
-    def forget(self, pod: Object) -> None:
-        """Ask anew for what this pod refers to: a new pod must see what was written just before it."""
-        namespace = pod["metadata"]["namespace"]
-        for key in [k for k in self._kept if k[1] == namespace]:
-            stamp, found = self._kept[key]
-            if self._clock() - stamp > 1.0:
-                self._kept[key] = (stamp - KEEP, found)
+    # -- following
 
-
-class Tokens:
-    """Service-account tokens bound to pods: renewed at four fifths of their life, or after a day."""
-
-    def __init__(self, client: Client | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._client, self._now = client, now
-        self._kept: dict[tuple[str, str, str, int], tuple[str, datetime, datetime]] = {}
-
-    async def token(self, pod: Object, projection: Object) -> str:
-        """The token for a serviceAccountToken projection. Raises VolumeError."""
-        seconds = int(projection.get("expirationSeconds") or DEFAULT_EXPIRATION)
-        audience = projection.get("audience") or ""
-        account = pod["spec"].get("serviceAccountName") or "default"
-        key = (specs.uid(pod), account, audience, seconds)
-        now = self._now()
-        kept = self._kept.get(key)
-        if kept is not None:
-            token, issued, expires = kept
-            if now < issued + (expires - issued) * 0.8 and now < issued + _TOKEN_MAX_AGE:
-                return token
-        try:
-            answer = await self._request(pod, account, audience, seconds)
-        except errors.ApiError as error:
-            if kept is not None and now < kept[2]:
-                return kept[0]
-            raise VolumeError(f"failed to fetch token: {error.message}") from error
-        token = answer["status"]["token"]
-        expires = datetime.fromisoformat(answer["status"]["expirationTimestamp"].replace("Z", "+00:00"))
-        self._kept[key] = (token, now, expires)
-        return str(token)
-
-    async def _request(self, pod: Object, account: str, audience: str, seconds: int) -> Object:
+    def follow(self, pod: Object) -> None:
+        """Watch what the pod's volumes show. Safe to repeat."""
         if self._client is None:
-            raise VolumeError("cannot use TokenManager when kubelet is in standalone mode")
-        metadata = pod["metadata"]
-        request: Object = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {
-                "audiences": [audience] if audience else [],
-                "expirationSeconds": seconds,
-                "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]},
-            },
-        }
-        return await self._client.create(SERVICE_ACCOUNT, request, metadata["namespace"], subresource="token", name=account)
+            return
+        uid = specs.uid(pod)
+        for key in set(references(pod)):
+            followed = self._followed.get(key)
+            if followed is None:
+                followed = self._followed[key] = self._start(self._client, key)
+            followed.pods.add(uid)
 
-    def forget(self, uid: str) -> None:
-        for key in [k for k in self._kept if k[0] == uid]:
-            del self._kept[key]
+    def _start(self, client: Client, key: Key) -> _Followed:
+        informer = Informer(client, _KINDS[key[0]], namespace=key[1], field_selector=f"metadata.name={key[2]}")
+        followed = _Followed(informer)
+
+        def changed(old: Object | None, new: Object | None) -> None:
+            for uid in followed.pods:
+                self._on_change(uid)
+
+        informer.on_change(changed)
+        if self._group is not None:
+            followed.task = self._group.create_task(informer.run())
+        return followed
+
+    def unfollow(self, uid: str) -> None:
+        for key, followed in list(self._followed.items()):
+            followed.pods.discard(uid)
+            if not followed.pods:
+                if followed.task is not None:
+                    followed.task.cancel()
+                del self._followed[key]
+
+
+def references(pod: Object) -> Iterator[Key]:
+    """Config maps and secrets that volumes show."""
+    namespace = pod["metadata"]["namespace"]
+    for volume in pod["spec"].get("volumes") or ():
+        sources = [volume, *((volume.get("projected") or {}).get("sources") or ())]
+        for source in sources:
+            if source.get("configMap"):
+                yield "ConfigMap", namespace, source["configMap"].get("name", "")
+            if source.get("secret"):
+                yield "Secret", namespace, source["secret"].get("secretName") or source["secret"].get("name", "")

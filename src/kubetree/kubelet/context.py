@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from kubetree.kubelet.api_objects import ApiObjects, Tokens
+from kubetree.kubelet.api_objects import ApiObjects
 from kubetree.kubelet.backoff import Backoff
 from kubetree.kubelet.cgroups import Cgroups
 from kubetree.kubelet.config import KubeletConfig
@@ -16,6 +16,7 @@ from kubetree.kubelet.downward import NodeResources, PodAddresses
 from kubetree.kubelet.image_manager import ImageManager
 from kubetree.kubelet.probes.prober import Prober
 from kubetree.kubelet.runtime import Runtime
+from kubetree.kubelet.tokens import Tokens
 from kubetree.kubelet.volumes.manager import VolumeManager
 
 Object = dict[str, Any]

@@ -19,17 +19,20 @@ from kubetree.client.informer import Informer
 from kubetree.client.rest import Client
 from kubetree.kubelet import admission, node_status, specs, static_pods, status
 from kubetree.kubelet import machine as machines
-from kubetree.kubelet.api_objects import ApiObjects, Tokens
+from kubetree.kubelet.api_objects import ApiObjects
 from kubetree.kubelet.backoff import Backoff
 from kubetree.kubelet.cgroups import Cgroups
 from kubetree.kubelet.config import KubeletConfig
 from kubetree.kubelet.context import NodeContext, NodeFacts
 from kubetree.kubelet.cri.client import RuntimeClient
+from kubetree.kubelet.image_collection import ImageCollection
 from kubetree.kubelet.image_manager import ImageManager
+from kubetree.kubelet.log_rotation import LogRotation
 from kubetree.kubelet.node import NodeKeeper
 from kubetree.kubelet.orphans import pod_from_runtime
 from kubetree.kubelet.pod_events import PodEvents
 from kubetree.kubelet.pods import Pods
+from kubetree.kubelet.pressure import Pressure
 from kubetree.kubelet.probes.prober import Prober
 from kubetree.kubelet.runtime import Runtime
 from kubetree.kubelet.server import tls
@@ -37,6 +40,7 @@ from kubetree.kubelet.server.authorization import Gate
 from kubetree.kubelet.server.server import Host, KubeletServer
 from kubetree.kubelet.server.stats import Stats
 from kubetree.kubelet.status_publisher import StatusPublisher
+from kubetree.kubelet.tokens import Tokens
 from kubetree.kubelet.volumes.manager import VolumeManager
 from kubetree.kubelet.volumes.plugin import Surroundings
 
@@ -59,7 +63,7 @@ class Kubelet:
         self.runtime = Runtime(self.cri, self._runtime_changed)
         self.prober = Prober(self.cri, self._probe_event, self._runtime_changed)
         self.publisher = StatusPublisher(client, self._api_pod, lambda uid: None)
-        self.objects, self.tokens = ApiObjects(client), Tokens(client)
+        self.objects, self.tokens = ApiObjects(client, self._runtime_changed), Tokens(client)
         self.cgroups = Cgroups()
         self.node = NodeKeeper(config, self.machine, self.addresses, self.cri, client, self.recorder)
         facts = NodeFacts(self.machine.memory, self.addresses, node_status.allocatable(config, self.machine), _read("/etc/hosts"))
@@ -88,7 +92,19 @@ class Kubelet:
         self.pods = Pods(self.context, self._admit, self._reject)
         delegated = Delegated(client, time.monotonic) if client else None
         gate = Gate(config.node_name, delegated, anonymous=config.anonymous_auth, always_allow=config.authorization_mode == "AlwaysAllow")
-        self.server = KubeletServer(self._host(), gate, Stats(self.cri, config.node_name, config.root_dir, self.pods.all))
+        stats = Stats(self.cri, config.node_name, config.root_dir, self.pods.all)
+        self.server = KubeletServer(self._host(), gate, stats)
+        self._pressure = Pressure(self.context, self.pods, stats)
+        self._log_rotation = LogRotation(self.cri, config.log_max_size, config.log_max_files)
+        self._image_collection = ImageCollection(
+            self.cri,
+            lambda: machines.disk_usage(config.root_dir),
+            time.time,
+            high=config.image_gc_high,
+            low=config.image_gc_low,
+            minimum_age=config.image_minimum_age,
+            keep=config.sandbox_image,
+        )
         self.port = config.port
         self.api_pods: Informer | None = None
         self._service_informer: Informer | None = None
@@ -114,6 +130,7 @@ class Kubelet:
             async with asyncio.TaskGroup() as group:
                 for part in (self.runtime.run(), self.prober.run(), self.node.run(), self.publisher.run(), self.pods.run()):
                     group.create_task(part)
+                group.create_task(self.objects.run())
                 if self.recorder is not None:
                     group.create_task(self.recorder.run())
                 if self._service_informer is not None:
@@ -126,6 +143,8 @@ class Kubelet:
                     group.create_task(self._keep_mirrors())
                 group.create_task(self._clean_orphans())
                 group.create_task(self._serve())
+                for chore in (self._pressure.run(), self._log_rotation.run(), self._image_collection.run()):
+                    group.create_task(chore)
         finally:
             await self.cri.close()
 

@@ -214,6 +214,7 @@ class PodWorker:
         except VolumeError as error:
             return self._mount_failed(error)
         self._mount_delay = FIRST_MOUNT_RETRY
+        context.objects.follow(self.pod)
         if await self._carry_out(plan, runtime, volumes):
             after = await context.runtime.observe(self.uid)
             self._follow_probes(after)
@@ -225,7 +226,6 @@ class PodWorker:
         self._event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {message}')
         delay = self._mount_delay
         self._mount_delay = min(delay * 2, LAST_MOUNT_RETRY)
-        self._context.objects.forget(self.pod)
         return delay
 
     def _next_look(self, made: Object) -> float:
@@ -280,6 +280,7 @@ class PodWorker:
             if sandbox_id is None:
                 self._retry_at[""] = self._context.now().timestamp() + RETRY
                 return True
+            await self._remove_old_sandboxes(runtime)
             runtime = await self._context.runtime.observe(self.uid)
             self._publish(runtime)
         elif runtime.ready_sandbox is not None:
@@ -319,6 +320,13 @@ class PodWorker:
                 self._event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return None
         return str(answer.pod_sandbox_id)
+
+    async def _remove_old_sandboxes(self, runtime: PodRuntime) -> None:
+        """Sandboxes of earlier attempts go once no container of theirs is kept for its log."""
+        holding = {record.sandbox_id for record in runtime.containers}
+        for sandbox in runtime.sandboxes:
+            if not sandbox.ready and sandbox.id not in holding:
+                await self._context.runtime.client.call("RemovePodSandbox", pod_sandbox_id=sandbox.id)
 
     async def _start_all(
         self, starts: tuple[Start, ...], runtime: PodRuntime, sandbox_id: str, config: Object, volumes: dict[str, Volume]
@@ -467,6 +475,7 @@ class PodWorker:
         await context.volumes.tear_down(self.uid)
         await asyncio.to_thread(context.cgroups.remove, resources.pod_cgroup(context.config.cgroup_root, self.pod))
         context.tokens.forget(self.uid)
+        context.objects.unfollow(self.uid)
         context.images.forget(self.uid)
         context.restart_backoff.forget(f"{self.uid}/")
         self.stage = lifecycle.advance(self.stage, Cause.CLEANED)

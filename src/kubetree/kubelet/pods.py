@@ -59,6 +59,11 @@ class Pods:
         if worker is not None:
             worker.poke()
 
+    def evict(self, uid: str, reason: str, message: str) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.evict(reason, message, grace=0)
+
     # -- reading
 
     def pod(self, uid: str) -> Object | None:

@@ -33,6 +33,8 @@ from kubetree.kubelet.server.log_files import tail_text
 MESSAGE_LIMIT = 4096
 FALLBACK_LINES, FALLBACK_BYTES = 80, 2048
 RELIST, RELIST_WITH_EVENTS = 1.0, 5.0
+SETTLE = 0.05
+"""Seconds between an event and the list: what ends together, as containers with their sandbox do, is then seen together."""
 
 Fingerprint = frozenset[tuple[str, int]]
 
@@ -81,6 +83,7 @@ class Runtime:
             wait = RELIST_WITH_EVENTS if self._streaming and not self.failure else RELIST
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._poke.wait(), wait)
+                await asyncio.sleep(SETTLE)
             self._poke.clear()
 
     async def relist(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from kubelet_cluster import NODE, POD, Cluster
 from kubelet_machine import BUSYBOX, pod, until
 from kubetree.api.kind_table import kind
+from kubetree.kubelet.log_rotation import LogRotation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Object = dict[str, Any]
@@ -181,7 +184,7 @@ async def test_volumes_of_every_kind(pods: Cluster) -> None:
     host = pods.machine.base / "host-directory"
     made = pod(
         "volumes",
-        "cat /cm/one /sub/two.txt /down/labels; echo; stat -f -c %T /memory; stat -c %a /cm/..data/one; ls -d /host; readlink /cm/one; touch /ro/x || true",
+        "cat /cm/one /sub/two.txt /down/labels; echo; stat -f -c %T /memory; stat -c %a /cm/..data/one; ls -d /host; readlink /cm/one; touch /ro/x 2>&1 || true",
         volumes=[
             {"name": "cm", "configMap": {"name": "files", "defaultMode": 0o440}},
             {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
@@ -338,3 +341,128 @@ async def test_a_new_kubelet_takes_running_pods_over(pods: Cluster) -> None:
     await pods.phase("while-away", "Succeeded")
     assert await ready(), "readiness did not flap"
     assert (await pods.status("kept"))["containerStatuses"][0]["containerID"] == before
+
+
+async def execute(pods: Cluster, name: str, *command: str, container: str = "main") -> str:
+    status = await pods.status(name)
+    every = [*status["containerStatuses"], *(status.get("ephemeralContainerStatuses") or [])]
+    found = next(s for s in every if s["name"] == container)
+    return await pods.machine.execute(found["containerID"].removeprefix("containerd://"), *command)
+
+
+async def test_a_changed_config_map_shows_in_the_volume(pods: Cluster) -> None:
+    what = kind("v1", "ConfigMap")
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changes"}, "data": {"a": "before"}}
+    await pods.client.create(what, config_map, "default")
+    made = pod("watching", "trap 'exit 0' TERM; while true; do sleep 0.1; done", volumes=[{"name": "v", "configMap": {"name": "changes"}}])
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    await pods.create(made)
+    await pods.phase("watching", "Running")
+    assert await execute(pods, "watching", "cat", "/v/a") == "before"
+    await pods.client.patch(what, "changes", {"data": {"a": "after", "b": "new"}}, namespace="default", type="merge")
+
+    async def shown() -> bool:
+        return await execute(pods, "watching", "cat", "/v/a", "/v/b") == "afternew"
+
+    await until(shown, "the new data is in the volume", 10)
+
+
+async def test_a_killed_sandbox_is_made_again(pods: Cluster) -> None:
+    await pods.create(pod("housed", "trap 'exit 0' TERM; while true; do sleep 0.1; done"))
+    before = await pods.phase("housed", "Running")
+    uid = before["metadata"]["uid"]
+    assert pods.kubelet is not None
+    sandbox = (await pods.kubelet.runtime.observe(uid)).sandboxes[0]
+    await pods.kubelet.cri.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
+
+    async def back() -> bool:
+        status = (await pods.status("housed"))["containerStatuses"][0]
+        return status["ready"] and status["restartCount"] >= 1
+
+    await until(back, "the pod runs in a new sandbox", 40)
+    await pods.event("housed", "SandboxChanged")
+
+
+async def test_an_ephemeral_container_joins(pods: Cluster) -> None:
+    await pods.create(pod("examined", "trap 'exit 0' TERM; while true; do sleep 0.1; done"))
+    await pods.phase("examined", "Running")
+    debugger = {"name": "debug", "image": BUSYBOX, "command": ["sleep", "1000"], "targetContainerName": "main"}
+    patch = {"spec": {"ephemeralContainers": [debugger]}}
+    await pods.client.patch(POD, "examined", patch, namespace="default", type="strategic", subresource="ephemeralcontainers")
+
+    async def running() -> bool:
+        statuses = (await pods.status("examined")).get("ephemeralContainerStatuses") or [{}]
+        return "running" in (statuses[0].get("state") or {})
+
+    await until(running, "the debugger runs")
+    processes = await execute(pods, "examined", "ps", container="debug")
+    assert "while true" in processes, "it sees the processes of its target"
+
+
+async def test_network_probes(pods: Cluster) -> None:
+    made = pod("serves", "mkdir /w; echo ok > /w/healthy; sleep 1; exec httpd -f -p 8080 -h /w", terminationGracePeriodSeconds=1)
+    made["spec"]["containers"][0] |= {
+        "ports": [{"name": "web", "containerPort": 8080}],
+        "startupProbe": {"tcpSocket": {"port": "web"}, "periodSeconds": 1, "failureThreshold": 30},
+        "readinessProbe": {"httpGet": {"path": "/healthy", "port": "web"}, "periodSeconds": 1},
+    }
+    await pods.create(made)
+
+    async def ready() -> bool:
+        return bool(((await pods.status("serves")).get("containerStatuses") or [{}])[0].get("ready"))
+
+    await until(ready, "it is ready")
+    assert "connect: connection refused" in await pods.event("serves", "Unhealthy", "Startup probe failed: dial tcp ")
+    await execute(pods, "serves", "rm", "/w/healthy")
+
+    async def unready() -> bool:
+        return not await ready()
+
+    await until(unready, "it is not ready", 15)
+    await pods.event("serves", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 404")
+
+
+async def test_running_out_of_memory(pods: Cluster) -> None:
+    made = pod("hungry", "head -c 100m /dev/zero | tail | sleep 5", restartPolicy="Never")
+    made["spec"]["containers"][0] |= {
+        "command": ["tail", "/dev/zero"],
+        "resources": {"limits": {"memory": "16Mi"}},
+    }
+    await pods.create(made)
+    failed = await pods.phase("hungry", "Failed")
+    terminated = failed["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert (terminated["reason"], terminated["exitCode"]) == ("OOMKilled", 137)
+
+
+async def test_a_second_deletion_shortens_the_grace(pods: Cluster) -> None:
+    await pods.create(pod("stubborn", "trap '' TERM; while true; do sleep 0.1; done", terminationGracePeriodSeconds=60))
+    await pods.phase("stubborn", "Running")
+    await pods.client.delete(POD, "stubborn", "default")
+    await pods.event("stubborn", "Killing")
+    await pods.client.delete(POD, "stubborn", "default", grace_period=1)
+    await pods.gone("stubborn", 10)
+
+
+async def test_the_hosts_network(pods: Cluster) -> None:
+    made = pod("on-host", "ip addr show lo | grep -c inet; cat /etc/hosts | head -1", hostNetwork=True, dnsPolicy="Default")
+    ended = await run_to_end(pods, made)
+    assert ended["status"]["podIP"] == "127.0.0.1"
+    assert (await output(pods, "on-host")).splitlines()[1] == "# Kubernetes-managed hosts file (host network)."
+
+
+async def test_a_log_is_rotated(pods: Cluster) -> None:
+    await pods.create(pod("chatty", "trap 'exit 0' TERM; i=0; while true; do i=$((i+1)); echo line $i; sleep 0.01; done"))
+    await pods.phase("chatty", "Running")
+    assert pods.kubelet is not None
+    uid = (await pods.get("chatty") or {})["metadata"]["uid"]
+    path = Path(next(r for r in (await pods.kubelet.runtime.observe(uid)).containers).log_path)
+    await until(lambda: path.stat().st_size > 500, "it has written")
+    rotation = LogRotation(pods.kubelet.cri, 400, 3)
+    moments = iter(datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in range(10))
+    rotation._now = lambda: next(moments)
+    for _ in range(4):
+        await until(lambda: path.exists() and path.stat().st_size > 500, "it goes on writing")
+        await rotation.rotate_all()
+    files = sorted(p.name for p in path.parent.iterdir())
+    assert len([f for f in files if f.endswith(".gz")]) == 1 and len(files) <= 3
+    await until(lambda: path.exists() and path.stat().st_size > 0, "the new file is written")
