@@ -9,6 +9,7 @@ from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.admission.priority import ensure_system_priority_classes
 from kubetree.apiserver.allocators.service_cidrs import ensure_default_service_cidr
+from kubetree.apiserver.authentication.published import publish_authentication
 from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.store.protocol import StoreUnavailable
@@ -23,6 +24,7 @@ async def run_hooks(registry: Registry, writer: Writer, ready: asyncio.Event) ->
     await ensure_namespaces(writer)
     await ensure_system_priority_classes(writer)
     await ensure_default_service_cidr(writer, registry.config.service_cluster_ip_range, registry.clock)
+    await publish_authentication(writer, registry.config)
     if "RBAC" in registry.config.authorization_mode:
         await reconcile_bootstrap_policy(writer)
     ready.set()

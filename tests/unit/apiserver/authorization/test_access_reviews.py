@@ -1,0 +1,95 @@
+"""What the reviews of authorization.k8s.io answer and refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubetree.api.errors import BadRequest, Invalid
+from kubetree.apiserver.authentication.user import User
+from kubetree.apiserver.authorization.access_reviews import question, review_access, review_rules
+from kubetree.apiserver.authorization.rbac import RBAC
+from listed_objects import ListedObjects
+from rbac_objects import JANE, binding, group, role, rule, user
+
+Object = dict[str, Any]
+RIGHTS = RBAC(
+    ListedObjects(
+        role("r", rule("get list", "pods"), rule("get", urls="/metrics")),
+        binding("b", "ClusterRole", "r", user("jane"), group("ops")),
+        binding("broken", "ClusterRole", "gone", user("joe")),
+    ).cached()
+)
+
+
+def review(kind: str, metadata: Object | None = None, **spec: Any) -> Object:
+    return {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "metadata": metadata or {}, "spec": spec}
+
+
+PODS = {"verb": "list", "resource": "pods", "namespace": "ns"}
+
+
+def test_oneself() -> None:
+    answered = review_access(review("SelfSubjectAccessReview", resourceAttributes=PODS), JANE, "", RIGHTS)
+    expected = {"allowed": True, "reason": 'RBAC: allowed by ClusterRoleBinding "b" of ClusterRole "r" to User "jane"'}
+    assert answered["status"] == expected
+    assert review_access(review("SelfSubjectAccessReview", resourceAttributes=PODS), User("x"), "", RIGHTS)["status"] == {"allowed": False}
+
+
+def test_others() -> None:
+    asked = review("SubjectAccessReview", user="x", groups=["ops"], nonResourceAttributes={"verb": "get", "path": "/metrics"})
+    assert review_access(asked, JANE, "", RIGHTS)["status"]["allowed"] is True
+    broken = review_access(review("SubjectAccessReview", user="joe", resourceAttributes=PODS), JANE, "", RIGHTS)["status"]
+    assert broken == {"allowed": False, "reason": 'RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found'}
+
+
+def test_in_one_namespace() -> None:
+    asked = review("LocalSubjectAccessReview", {"namespace": "ns"}, user="jane", resourceAttributes=PODS)
+    assert review_access(asked, JANE, "ns", RIGHTS)["status"]["allowed"] is True
+    with pytest.raises(BadRequest, match=r"spec.resourceAttributes.namespace must match namespace: other"):
+        review_access(asked, JANE, "other", RIGHTS)
+
+
+REFUSED = [
+    (review("SelfSubjectAccessReview"), "exactly one of nonResourceAttributes or resourceAttributes must be specified"),
+    (
+        review("SubjectAccessReview", resourceAttributes=PODS),
+        'spec.user: Invalid value: "": at least one of user or group must be specified',
+    ),
+    (
+        review("SelfSubjectAccessReview", resourceAttributes=PODS, nonResourceAttributes={"path": "/"}),
+        "cannot be specified in combination with resourceAttributes",
+    ),
+    (review("SelfSubjectAccessReview", {"name": "x"}, resourceAttributes=PODS), "must be empty"),
+    (review("LocalSubjectAccessReview", {"namespace": "other"}, user="x", resourceAttributes=PODS), "must match metadata.namespace"),
+]
+
+
+@pytest.mark.parametrize(("asked", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_questions_that_make_no_sense(asked: Object, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        review_access(asked, JANE, "ns", RIGHTS)
+    assert message in caught.value.message
+
+
+def test_rules() -> None:
+    status = review_rules(review("SelfSubjectRulesReview", namespace="ns"), JANE, RIGHTS)["status"]
+    assert status == {
+        "resourceRules": [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}],
+        "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/metrics"]}],
+        "incomplete": False,
+    }
+    broken = review_rules(review("SelfSubjectRulesReview", namespace="ns"), User("joe"), RIGHTS)["status"]
+    assert broken["evaluationError"] == 'clusterrole.rbac.authorization.k8s.io "gone" not found'
+    node = review_rules(review("SelfSubjectRulesReview", namespace="ns"), User("system:node:n", groups=("system:nodes",)), RIGHTS)["status"]
+    assert (node["incomplete"], node["evaluationError"]) == (True, "node authorizer does not support user rule resolution")
+    with pytest.raises(BadRequest, match="no namespace on request"):
+        review_rules(review("SelfSubjectRulesReview"), JANE, RIGHTS)
+
+
+def test_selectors_reach_the_authorizer() -> None:
+    requirements = [{"key": "spec.nodeName", "operator": "In", "values": ["n1"]}, {"key": "x", "operator": "Exists"}]
+    asked = question(JANE, {"resourceAttributes": PODS | {"fieldSelector": {"requirements": requirements}}})
+    assert asked.field_selector == "spec.nodeName=n1"
+    assert question(JANE, {"resourceAttributes": PODS | {"labelSelector": {"rawSelector": "a=b"}}}).label_selector == "a=b"
