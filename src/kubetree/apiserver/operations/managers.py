@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from kubetree.api.apply import track_update
 from kubetree.api.conversion import convert
 from kubetree.api.times import format_time
-from kubetree.apiserver.interim import track_update
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Resource
 
@@ -16,7 +16,6 @@ Object = dict[str, Any]
 
 def track_create(resource: Resource, obj: Object, scope: WriteScope, now: datetime) -> Object:
     """Sets managedFields of a new object and gives it in the storage version."""
-    obj["metadata"].pop("managedFields", None)
     track_update(resource.kind, None, obj, manager=scope.manager, now=format_time(now), subresource=scope.subresource)
     return stored_version(resource, obj)
 

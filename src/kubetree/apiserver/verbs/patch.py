@@ -13,12 +13,12 @@ import orjson
 from aiohttp import web
 
 from kubetree.api import errors, schema
+from kubetree.api.apply import apply
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
 from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type
-from kubetree.apiserver.interim import apply
 from kubetree.apiserver.negotiation import unsupported, yaml_to_json
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
