@@ -8,6 +8,7 @@ from typing import Any
 from kubetree.api.kind_table import kind
 from kubetree.api.pod_resources import ResourceList, container_resources, pod_limits, pod_requests, resource_list
 from kubetree.api.quantities import Quantity
+from kubetree.apiserver.admission.by_namespace import ByNamespace
 from kubetree.apiserver.admission.plugin import Plugin, refusal
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.lister import Lister
@@ -26,7 +27,7 @@ class LimitRanger(Plugin):
     mutates = validates = True
 
     def __init__(self, lister: Lister) -> None:
-        self._lister = lister
+        self._ranges = ByNamespace(lister, LIMIT_RANGE)
 
     async def admit(self, request: AdmissionRequest) -> None:
         if request.kind.plural != "pods" or request.obj is None:
@@ -52,7 +53,7 @@ class LimitRanger(Plugin):
             return
         if request.old is not None and "deletionTimestamp" in request.old["metadata"]:
             return
-        for found in self._lister.list(LIMIT_RANGE, request.namespace):
+        for found in self._ranges(request.namespace):
             yield (found.get("spec") or {}).get("limits") or []
 
 

@@ -18,6 +18,7 @@ from kubetree.api.kind_table import kind
 from kubetree.api.pod_resources import resource_list
 from kubetree.api.quotas import Evaluator, add, evaluator_of, exceeded, masked, pretty, subtract_or_zero, without_zeros
 from kubetree.api.quotas.resource_lists import ResourceList
+from kubetree.apiserver.admission.by_namespace import ByNamespace
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.lister import Lister
@@ -50,14 +51,15 @@ class ResourceQuota(Plugin):
     validates = True
 
     def __init__(self, lister: Lister, writer: Writer, clock: Callable[[], datetime]) -> None:
-        self._lister, self._writer, self._clock = lister, writer, clock
+        self._quotas = ByNamespace(lister, RESOURCE_QUOTA)
+        self._writer, self._clock = writer, clock
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def validate(self, request: AdmissionRequest) -> None:
         if not request.namespace or request.obj is None or request.kind.group_resource == "namespaces":
             return
-        quotas = self._lister.list(RESOURCE_QUOTA, request.namespace)
+        quotas = self._quotas(request.namespace)
         if not quotas:
             return
         evaluator = evaluator_of(request.kind.group_resource)
@@ -99,7 +101,7 @@ class ResourceQuota(Plugin):
         """Charges everyone who waits in the namespace. Should it be interrupted, they wait on for the next."""
         batch, self._waiting[namespace] = self._waiting[namespace], []
         try:
-            for quota in self._lister.list(RESOURCE_QUOTA, namespace):
+            for quota in self._quotas(namespace):
                 concerned = [found for found in batch if found.error is None and _delta(found, quota)]
                 if concerned:
                     await self._charge_one(namespace, quota["metadata"]["name"], concerned)
