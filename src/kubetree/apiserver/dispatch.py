@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from kubetree.api.kinds import Kind
+from kubetree.api.warnings import deprecation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
 from kubetree.apiserver.registry import Registry
@@ -62,6 +63,9 @@ class Dispatcher:
                 return not_found_page(ctx)
             raise no_such_resource()
         verb = self._verb(ctx, kind)
+        told = deprecation(kind)
+        if told:
+            ctx.warnings.append(told)
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:

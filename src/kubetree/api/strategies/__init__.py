@@ -13,7 +13,6 @@ from kubetree.api.strategies.prepare import (
     prepare_for_create,
     prepare_for_update,
 )
-from kubetree.api.strategies.warnings import warnings
 
 __all__ = [
     "allow_create_on_update",
@@ -23,5 +22,4 @@ __all__ = [
     "prepare_for_create",
     "prepare_for_update",
     "selectable_fields",
-    "warnings",
 ]

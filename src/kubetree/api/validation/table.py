@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from kubetree.api.validation import (
+    admission_policies,
     autoscaling,
     core,
     cron_jobs,
     endpoints,
     events,
+    flow_control,
     job_status,
     jobs,
     networking,
@@ -16,6 +18,8 @@ from kubetree.api.validation import (
     quotas,
     rbac,
     services,
+    storage,
+    webhooks,
     workloads,
 )  # fmt: skip
 from kubetree.api.validation.names import dns_label, path_segment
@@ -24,6 +28,7 @@ from kubetree.api.validation.pods import status as pod_status
 from kubetree.api.validation.rules import Rules
 
 _RBAC = rbac.GROUP
+_ADMISSION, _FLOW, _STORAGE = "admissionregistration.k8s.io", "flowcontrol.apiserver.k8s.io", "storage.k8s.io"
 
 TABLE: dict[tuple[str, str], Rules] = {
     ("v1", "ConfigMap"): Rules(core.config_map, core.config_map_update),
@@ -54,6 +59,14 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("v1", "Secret"): Rules(core.secret, core.secret_update),
     ("v1", "Service"): Rules(services.create, services.update, name=dns_label, subresources={"status": services.status}),
     ("v1", "ServiceAccount"): Rules(),
+    (f"{_ADMISSION}/v1", "MutatingAdmissionPolicy"): Rules(admission_policies.mutating_policy),
+    (f"{_ADMISSION}/v1", "MutatingAdmissionPolicyBinding"): Rules(admission_policies.mutating_binding),
+    (f"{_ADMISSION}/v1", "MutatingWebhookConfiguration"): Rules(webhooks.configuration(mutating=True)),
+    (f"{_ADMISSION}/v1", "ValidatingAdmissionPolicy"): Rules(
+        admission_policies.validating_policy, subresources={"status": admission_policies.validating_policy_status}
+    ),
+    (f"{_ADMISSION}/v1", "ValidatingAdmissionPolicyBinding"): Rules(admission_policies.validating_binding),
+    (f"{_ADMISSION}/v1", "ValidatingWebhookConfiguration"): Rules(webhooks.configuration(mutating=False)),
     ("apiregistration.k8s.io/v1", "APIService"): Rules(
         policies.api_service, name=path_segment, subresources={"status": policies.api_service_status}
     ),
@@ -83,6 +96,8 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("coordination.k8s.io/v1", "Lease"): Rules(policies.lease),
     ("discovery.k8s.io/v1", "EndpointSlice"): Rules(endpoints.create_slice, endpoints.update_slice),
     ("events.k8s.io/v1", "Event"): Rules(events.create, events.update),
+    (f"{_FLOW}/v1", "FlowSchema"): Rules(flow_control.flow_schema, subresources={"status": flow_control.status}),
+    (f"{_FLOW}/v1", "PriorityLevelConfiguration"): Rules(flow_control.priority_level, subresources={"status": flow_control.status}),
     ("networking.k8s.io/v1", "Ingress"): Rules(
         networking.ingress, networking.ingress_update, subresources={"status": networking.ingress_status}
     ),
@@ -97,6 +112,14 @@ TABLE: dict[tuple[str, str], Rules] = {
     (f"{_RBAC}/v1", "Role"): Rules(rbac.role, name=path_segment),
     (f"{_RBAC}/v1", "RoleBinding"): Rules(rbac.binding(True), rbac.binding_update(True), name=path_segment),
     ("scheduling.k8s.io/v1", "PriorityClass"): Rules(core.priority_class, core.priority_class_update),
+    (f"{_STORAGE}/v1", "CSIDriver"): Rules(storage.csi_driver, storage.csi_driver_update),
+    (f"{_STORAGE}/v1", "CSINode"): Rules(storage.csi_node, storage.csi_node_update),
+    (f"{_STORAGE}/v1", "CSIStorageCapacity"): Rules(storage.csi_storage_capacity, storage.csi_storage_capacity_update),
+    (f"{_STORAGE}/v1", "StorageClass"): Rules(storage.storage_class, storage.storage_class_update),
+    (f"{_STORAGE}/v1", "VolumeAttachment"): Rules(
+        storage.attachment, storage.attachment_update, subresources={"status": storage.attachment_status}
+    ),
+    (f"{_STORAGE}/v1", "VolumeAttributesClass"): Rules(storage.volume_attributes_class, storage.volume_attributes_class_update),
 }
 
 OTHER = Rules()

@@ -11,8 +11,9 @@ from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.errors import Cause
-from kubetree.api.strategies import allow_create_on_update, allow_unconditional_update, prepare_for_update, warnings
+from kubetree.api.strategies import allow_create_on_update, allow_unconditional_update, prepare_for_update
 from kubetree.api.validation import validate_update
+from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE, UPDATE
 from kubetree.apiserver.authorization.attributes import Attributes, Decision
 from kubetree.apiserver.authorization.forbidden import forbidden_by
@@ -167,8 +168,7 @@ class _Attempt:
         found = validate_update(storage, new, old, scope.subresource)
         if found:
             raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
-        if not scope.subresource:
-            scope.warnings.extend(warnings(storage, new, old))
+        scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:
         wanted = metadata.get("uid") or self.uid

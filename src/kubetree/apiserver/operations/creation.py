@@ -8,9 +8,10 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.objects import copy
-from kubetree.api.strategies import prepare_for_create, warnings
+from kubetree.api.strategies import prepare_for_create
 from kubetree.api.times import format_time
 from kubetree.api.validation import validate_create
+from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.operations.managers import track_create

@@ -12,7 +12,6 @@ from kubetree.apiserver.verbs.call import Call
 from kubetree.store.protocol import StoreUnavailable
 
 Object = dict[str, Any]
-_WARNING = "v1 ComponentStatus is deprecated in v1.19+"
 NAMES = ("controller-manager", "scheduler", "etcd-0")
 
 
@@ -29,13 +28,11 @@ async def _status(call: Call, name: str) -> Object:
 async def get_component_status(call: Call) -> web.StreamResponse:
     if call.name not in NAMES:
         raise call.not_found()
-    call.ctx.warnings.append(_WARNING)
     return call.object(await _status(call, call.name), call.output())
 
 
 async def list_component_statuses(call: Call) -> web.StreamResponse:
     output = call.output()
-    call.ctx.warnings.append(_WARNING)
     found = [await _status(call, name) for name in NAMES]
     if output.as_kind:
         body = transform_list(call.resource.kind, found, {}, output, call.ctx.query, call.registry.clock())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubetree.api.validation.errors import Errors, Object, each, forbidden, invalid, not_supported, required, too_long
+from kubetree.api.validation.errors import Errors, Object, each, forbidden, invalid, not_supported, quote, required, too_long
 from kubetree.api.validation.metadata import ANNOTATIONS_LIMIT, label_selector
-from kubetree.api.validation.names import dns_subdomain, label_key
+from kubetree.api.validation.names import NameRule, dns_label, dns_subdomain, label_key
 from kubetree.api.validation.pods.paths import mode, not_reserved
 
 Item = Callable[[Errors, Object, str], None]
@@ -25,18 +25,28 @@ def signer_name(errs: Errors, name: str, path: str) -> None:
     if not name:
         errs.append(required(path))
         return
-    segments = name.split("/")
-    if len(segments) != 2:
-        errs.append(invalid(path, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"'))
+    domain, slash, rest = name.partition("/")
+    if not slash or "/" in rest:
+        errs.append(invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'"))
         return
-    domain, rest = segments
+    if len(domain) > 253:
+        errs.append(too_long(path, 253))
+    labels = domain.split(".")
+    _labels(errs, path, domain, labels, dns_label)
+    if len(labels) < 2:
+        errs.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+    _labels(errs, path, rest, rest.split("."), dns_subdomain)
     if len(name) > 571:
         errs.append(too_long(path, 571))
-    for part in rest.split("."):
-        each(errs, path, name, [f"validating label {part!r}: {m}".replace("'", '"', 2) for m in dns_subdomain(part)])
-    each(errs, path, name, [f"validating host {domain!r}: {m}".replace("'", '"', 2) for m in dns_subdomain(domain)])
-    if len(domain.split(".")) < 2:
-        errs.append(invalid(path, domain, "should be a domain with at least two segments separated by dots"))
+
+
+def _labels(errs: Errors, path: str, value: str, labels: list[str], rule: NameRule) -> None:
+    """The first bad one only."""
+    for label in labels:
+        messages = rule(label)
+        if messages:
+            errs.extend(invalid(path, value, f"validating label {quote(label)}: {message}") for message in messages)
+            return
 
 
 def _token(errs: Errors, token: Object, at: str, path: str) -> None:
