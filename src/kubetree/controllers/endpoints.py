@@ -187,4 +187,6 @@ def truncate(subsets: list[Object]) -> tuple[list[Object], bool]:
     return [s for s in made if "addresses" in s or "notReadyAddresses" in s], True
 
 
-DUTY = Duty("endpoints-controller", "endpoint-controller", WATCHES, reconcile, workers=5, same={POD: same_backend})
+DUTY = Duty(
+    "endpoints-controller", "endpoint-controller", WATCHES, reconcile, workers=5, account="endpoint-controller", same={POD: same_backend}
+)

@@ -157,4 +157,11 @@ def _delete(slice_: Object) -> Delete:
     return Delete(ENDPOINT_SLICE, metadata["namespace"], metadata["name"], uid=metadata["uid"])
 
 
-DUTY = Duty("endpointslice-mirroring-controller", "endpoint-slice-mirroring-controller", WATCHES, reconcile, workers=5)
+DUTY = Duty(
+    "endpointslice-mirroring-controller",
+    "endpoint-slice-mirroring-controller",
+    WATCHES,
+    reconcile,
+    workers=5,
+    account="endpointslicemirroring-controller",
+)

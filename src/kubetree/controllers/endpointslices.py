@@ -242,5 +242,6 @@ DUTY = Duty(
     WATCHES,
     reconcile,
     workers=5,
+    account="endpointslice-controller",
     same={POD: same_backend, NODE: same_zone},
 )

@@ -233,5 +233,6 @@ DUTY = Duty(
     {},
     reconcile,
     workers=20,
+    account="generic-garbage-collector",
     everywhere=Everywhere(collectable, keys, same),
 )

@@ -47,13 +47,14 @@ async def run(options: argparse.Namespace) -> None:
 
 async def _run(options: argparse.Namespace) -> None:
     clock = SystemClock()
-    chosen = duties(controller_options.options_of(options))
+    settings = controller_options.options_of(options)
+    chosen = duties(settings)
     async with Client(load_kubeconfig(options.kubeconfig, user_agent=NAME)) as client:
         delegated = Delegated(client, clock.monotonic)
         async with serving(endpoint(options), {"ping": lambda: ""}, lambda: generate_latest(REGISTRY), delegated):
 
             async def work() -> None:
-                await Runner(client, chosen, clock=clock).run()
+                await Runner(client, chosen, clock=clock, separate_accounts=settings.use_service_account_credentials).run()
 
             if not options.leader_elect:
                 await work()

@@ -189,5 +189,6 @@ DUTY = Duty(
     WATCHES,
     reconcile,
     workers=10,
+    account="namespace-controller",
     same={POD: any_update},
 )

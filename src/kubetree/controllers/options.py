@@ -34,6 +34,8 @@ class Options:
     """The CA that signs certificate requests, PEM; empty: none are signed."""
     signing_duration: float = 8760 * 3600.0
     resource_quota_sync_period: float = 300.0
+    use_service_account_credentials: bool = True
+    """Each controller acts as its own service account: kubeadm's setting; the flag's default upstream is false."""
 
     def enabled(self, name: str) -> bool:
         if f"-{name}" in self.controllers:
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--service-account-private-key-file", type=Path, help="for legacy token secrets; new tokens come from the API server"
     )
-    parser.add_argument("--use-service-account-credentials", type=_bool, nargs="?", const=True, default=False)
+    parser.add_argument("--use-service-account-credentials", type=_bool, nargs="?", const=True, default=True)
 
 
 def options_of(given: argparse.Namespace) -> Options:
@@ -93,6 +95,7 @@ def options_of(given: argparse.Namespace) -> Options:
         signing_key=given.cluster_signing_key_file.read_bytes() if given.cluster_signing_key_file else b"",
         signing_duration=given.cluster_signing_duration,
         resource_quota_sync_period=given.resource_quota_sync_period,
+        use_service_account_credentials=given.use_service_account_credentials,
     )
 
 

@@ -118,4 +118,11 @@ def _out_of_service(node: Object) -> bool:
 
 
 def duty(threshold: int = THRESHOLD) -> Duty:
-    return Duty("pod-garbage-collector-controller", "podgc-controller", WATCHES, PodGC(threshold).reconcile, start=(EVERYTHING,))
+    return Duty(
+        "pod-garbage-collector-controller",
+        "podgc-controller",
+        WATCHES,
+        PodGC(threshold).reconcile,
+        start=(EVERYTHING,),
+        account="pod-garbage-collector",
+    )

@@ -15,4 +15,4 @@ WATCHES = {REPLICA_SET: own_key, POD: REPLICATION.keys_of_pod}
 
 reconcile = REPLICATION.reconcile
 
-DUTY = Duty("replicaset-controller", "replicaset-controller", WATCHES, reconcile, workers=5)
+DUTY = Duty("replicaset-controller", "replicaset-controller", WATCHES, reconcile, workers=5, account="replicaset-controller")

@@ -17,4 +17,4 @@ WATCHES = {REPLICATION_CONTROLLER: own_key, POD: REPLICATION.keys_of_pod}
 
 reconcile = REPLICATION.reconcile
 
-DUTY = Duty("replicationcontroller-controller", "replication-controller", WATCHES, reconcile, workers=5)
+DUTY = Duty("replicationcontroller-controller", "replication-controller", WATCHES, reconcile, workers=5, account="replication-controller")

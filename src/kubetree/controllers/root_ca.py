@@ -51,4 +51,4 @@ class RootCA:
 
 def duty(certificates: str) -> Duty:
     name = "root-ca-certificate-publisher-controller"
-    return Duty(name, name, WATCHES, RootCA(certificates).reconcile)
+    return Duty(name, name, WATCHES, RootCA(certificates).reconcile, account="root-ca-cert-publisher")

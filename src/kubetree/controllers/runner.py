@@ -19,6 +19,7 @@ from kubetree.api.kinds import Kind
 from kubetree.client import Client, EventRecorder, QueueClosed, WorkQueue
 from kubetree.client.clock import Clock, SystemClock
 from kubetree.controllers.applier import Applier, Write
+from kubetree.controllers.credentials import Credentials
 from kubetree.controllers.discovery import discover
 from kubetree.controllers.informers import SharedInformers
 from kubetree.controllers.metrics import QueueMetrics
@@ -73,6 +74,7 @@ class Everywhere:
 class Duty:
     """One controller. `name` is upstream's, as `--controllers` spells it; `component` the source of its events.
 
+    `account` is the service account in kube-system that it acts as, "" for the process's own user.
     `start` lists keys to reconcile once at the start although nothing changed; `same` tells which updates of a kind wake nobody.
     """
 
@@ -81,6 +83,7 @@ class Duty:
     watches: Mapping[Kind, KeyFunction]
     reconcile: Callable[[Snapshot, Key, datetime], Plan]
     workers: int = 1
+    account: str = ""
     indexes: Mapping[Kind, Mapping[str, IndexFunction]] = field(default_factory=dict)
     same: Mapping[Kind, SameFunction] = field(default_factory=dict)
     start: tuple[Key, ...] = ()
@@ -96,20 +99,25 @@ class Runner:
         duties: Sequence[Duty],
         *,
         clock: Clock | None = None,
-        informers: SharedInformers | None = None,
+        separate_accounts: bool = False,
     ) -> None:
+        """`separate_accounts`: each duty writes as its own service account; everything is read as the client's user."""
         self.clock = clock or SystemClock()
-        self.informers = informers or SharedInformers(client)
+        self.informers = SharedInformers(client)
+        self._credentials = Credentials(client, self.clock, separate=separate_accounts)
         self._client = client
-        self._workers = [DutyWorker(client, duty, self.informers, self.clock) for duty in duties]
+        self._workers = [DutyWorker(self._credentials.client(duty.account), duty, self.informers, self.clock) for duty in duties]
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.informers.run())
-            for worker in self._workers:
-                group.create_task(worker.run())
-            if any(worker.duty.everywhere for worker in self._workers):
-                group.create_task(self._follow_discovery())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.informers.run())
+                for worker in self._workers:
+                    group.create_task(worker.run())
+                if any(worker.duty.everywhere for worker in self._workers):
+                    group.create_task(self._follow_discovery())
+        finally:
+            await self._credentials.close()
 
     async def _follow_discovery(self) -> None:
         """Follows new kinds as they appear, and no longer those that are gone. A change of a CustomResourceDefinition or an
@@ -143,6 +151,12 @@ class Runner:
                 except TimeoutError:
                     log.warning("%s: begins although not all kinds could be listed", worker.duty.name)
                 worker.opened.set()
+
+    def add_all(self, name: str) -> None:
+        """Has a duty look at everything again that it is woken by."""
+        for worker in self._workers:
+            if worker.duty.name == name:
+                worker.add_all()
 
     @property
     def idle(self) -> bool:
@@ -190,6 +204,12 @@ class DutyWorker:
     def add(self, key: Key) -> None:
         self._metrics.added()
         self.queue.add(key)
+
+    def add_all(self) -> None:
+        for row, keys in self.duty.watches.items():
+            for obj in self.informers.informer(row).list():
+                for key in keys(obj, self.informers.snapshot):
+                    self.add(key)
 
     async def run(self) -> None:
         await self.informers.synced(self.duty.watches)

@@ -36,4 +36,4 @@ def reconcile(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
     return plan(Create(SERVICE_ACCOUNT, account, ignore=ignore) for account in made)
 
 
-DUTY = Duty("serviceaccount-controller", "serviceaccount-controller", WATCHES, reconcile)
+DUTY = Duty("serviceaccount-controller", "serviceaccount-controller", WATCHES, reconcile, account="service-account-controller")

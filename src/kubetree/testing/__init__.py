@@ -1,1 +1,8 @@
-"""An in-process cluster and its pytest plugin."""
+"""A whole cluster inside a test: API server, controllers, scheduler and simulated kubelets in one process and one event loop."""
+
+from kubetree.testing.background import BackgroundCluster
+from kubetree.testing.behaviour import Behaviour
+from kubetree.testing.clock import JumpingClock
+from kubetree.testing.cluster import Cluster
+
+__all__ = ["BackgroundCluster", "Behaviour", "Cluster", "JumpingClock"]

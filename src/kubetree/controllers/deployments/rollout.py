@@ -375,4 +375,4 @@ def _without_hash(template: Object) -> Object:
     return {**template, "metadata": {**metadata, "labels": kept}}
 
 
-DUTY = Duty("deployment-controller", "deployment-controller", WATCHES, reconcile, workers=5)
+DUTY = Duty("deployment-controller", "deployment-controller", WATCHES, reconcile, workers=5, account="deployment-controller")

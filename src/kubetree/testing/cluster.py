@@ -1,0 +1,251 @@
+"""A cluster in the running event loop: the real API server over the memory engine, the real controllers and scheduler, simulated nodes.
+
+Nothing is faked on the wire: clients speak TLS to a port on loopback, with certificates, RBAC and admission as in any cluster. Only
+the nodes are made up: see `SimulatedKubelet`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from kubetree.api import errors
+from kubetree.api.kind_table import kind
+from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.server import ApiServer
+from kubetree.client import Client, ClientConfig
+from kubetree.cluster.certificates import ClusterCertificates, KeyPair
+from kubetree.cluster.kubeconfig import document
+from kubetree.controllers.duties import duties
+from kubetree.controllers.options import Options
+from kubetree.controllers.runner import Duty, Runner
+from kubetree.scheduler.scheduler import Scheduler
+from kubetree.testing.clock import JumpingClock
+from kubetree.testing.kubelet import SimulatedKubelet
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
+
+Object = dict[str, Any]
+
+NODE, SERVICE_ACCOUNT = kind("v1", "Node"), kind("v1", "ServiceAccount")
+JUMP = 10.0
+"""`advance` goes in steps of this many seconds at most, so that nodes renew their leases on the way."""
+
+
+class Cluster:
+    """`async with Cluster(nodes=2) as cluster: ...`. Several may run beside each other.
+
+    `nodes`: how many simulated nodes, or their names. `controllers`: names as kube-controller-manager's --controllers; () for none.
+    `scheduler` False: pods stay where a test puts them. `config` holds more fields of the API server's Config.
+    """
+
+    def __init__(
+        self,
+        *,
+        nodes: int | Sequence[str] = 1,
+        controllers: Sequence[str] = ("*",),
+        scheduler: bool = True,
+        clock: JumpingClock | None = None,
+        **config: Any,
+    ) -> None:
+        names = [f"node-{n + 1}" for n in range(nodes)] if isinstance(nodes, int) else list(nodes)
+        self.clock = clock or JumpingClock()
+        self.kubelet = SimulatedKubelet(names)
+        self._controllers, self._with_scheduler, self._config = tuple(controllers), scheduler, config
+        self._stack = contextlib.AsyncExitStack()
+        self._runners: list[Runner] = []
+        self._server: ApiServer | None = None
+        self._client: Client | None = None
+        self._certificates: ClusterCertificates | None = None
+        self._directory = Path()
+
+    # -- life
+
+    async def __aenter__(self) -> Cluster:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Returns when nodes are ready and the namespace `default` has its service account, as far as the parts for it run."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        self._directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kubetree-testing-")))
+        self._certificates = ClusterCertificates.create(["127.0.0.1", "localhost"], datetime.now(UTC))
+        self._certificates.write(self._directory)
+        self._server = ApiServer(self._server_config(), clock=self.clock.now)
+        await self._server.start()
+        self._stack.push_async_callback(self._server.stop)
+        self._client = await self._stack.enter_async_context(Client(self.config))
+        kubeconfig = document("kubetree-testing", self.url, self._ca, self._admin.certificate, self._admin.key)
+        self.kubeconfig.write_text(yaml.safe_dump(kubeconfig))
+        self.kubeconfig.chmod(0o600)
+        manager = duties(Options(controllers=self._controllers, root_ca=self._ca.decode())) if self._controllers else []
+        runner = Runner(await self._as(self._certificates.controller_manager), manager, clock=self.clock, separate_accounts=True)
+        self._runners.append(runner)
+        self._run(runner.run)
+        await self._start_nodes()
+        if self._with_scheduler:
+            self._run(Scheduler(await self._as(self._certificates.scheduler), self.clock).run)
+        await self._ready(manager)
+
+    def _server_config(self) -> Config:
+        files = self._directory
+        settings: dict[str, Any] = {
+            "tls": TLSFiles(files / "apiserver.crt", files / "apiserver.key", files / "ca.crt"),
+            "service_account_key_files": (files / "sa.pub",),
+            "service_account_signing_key_file": files / "sa.key",
+            "compaction_interval": 0.0,
+            "shutdown_grace": 0.05,
+        }
+        return Config(**{**settings, **self._config})
+
+    async def _start_nodes(self) -> None:
+        """Simulated nodes act as the administrator: one runner stands for all of them."""
+        runner = Runner(self.client, self.kubelet.duties(), clock=self.clock)
+        self.kubelet.on_behaviour_change(lambda: runner.add_all("simulated-kubelet"))
+        self._runners.append(runner)
+        self._run(runner.run)
+
+    def _run(self, work: Callable[[], Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work())
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(end)
+
+    async def _as(self, pair: KeyPair) -> Client:
+        config = ClientConfig(self.url, ca=self._ca, client_cert=pair.certificate, client_key=pair.key)
+        return await self._stack.enter_async_context(Client(config))
+
+    async def _ready(self, manager: Sequence[Duty]) -> None:
+        names = {duty.name for duty in manager}
+        async with asyncio.timeout(10):
+            while not await self._nodes_ready("node-lifecycle-controller" in names):
+                await asyncio.sleep(0.005)
+            while "serviceaccount-controller" in names and not await self._exists():
+                await asyncio.sleep(0.005)
+
+    async def _nodes_ready(self, untainted: bool) -> bool:
+        nodes = (await self.client.list(NODE))["items"]
+        ready = [n for n in nodes if any(c["type"] == "Ready" and c["status"] == "True" for c in n["status"].get("conditions") or ())]
+        usable = [n for n in ready if not (untainted and n["spec"].get("taints"))]
+        return len(usable) >= len(self.kubelet.nodes)
+
+    async def _exists(self) -> bool:
+        try:
+            await self.client.get(SERVICE_ACCOUNT, "default", "default")
+        except errors.NotFound:
+            return False
+        return True
+
+    # -- reaching it
+
+    @property
+    def url(self) -> str:
+        """https://127.0.0.1:<port>"""
+        if self._server is None:
+            raise RuntimeError("the cluster has not been started")
+        return self._server.url
+
+    @property
+    def client(self) -> Client:
+        """A client of the administrator's."""
+        if self._client is None:
+            raise RuntimeError("the cluster has not been started")
+        return self._client
+
+    @property
+    def server(self) -> ApiServer:
+        if self._server is None:
+            raise RuntimeError("the cluster has not been started")
+        return self._server
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig of the administrator's, for kubectl, Helm and clients in other languages; gone when the cluster stops."""
+        return self._directory / "kubeconfig"
+
+    @property
+    def config(self) -> ClientConfig:
+        """What a kubetree Client needs to be the administrator."""
+        return ClientConfig(self.url, ca=self._ca, client_cert=self._admin.certificate, client_key=self._admin.key)
+
+    def config_of(self, user: str, *groups: str) -> ClientConfig:
+        """What a kubetree Client needs to be `user`, authenticated by a certificate."""
+        assert self._certificates is not None
+        pair = self._certificates.authority.client(user, datetime.now(UTC), groups=groups, lifetime=timedelta(days=1))
+        return ClientConfig(self.url, ca=self._ca, client_cert=pair.certificate, client_key=pair.key)
+
+    def kubernetes_configuration(self) -> Configuration:
+        """A Configuration for the `kubernetes` package: `ApiClient(cluster.kubernetes_configuration())`."""
+        from kubernetes.client import Configuration
+
+        configuration = Configuration()
+        configuration.host = self.url
+        configuration.ssl_ca_cert = str(self._directory / "ca.crt")
+        configuration.cert_file = str(self._directory / "admin.crt")
+        configuration.key_file = str(self._directory / "admin.key")
+        return configuration
+
+    @property
+    def _ca(self) -> bytes:
+        assert self._certificates is not None
+        return self._certificates.authority.certificate
+
+    @property
+    def _admin(self) -> KeyPair:
+        assert self._certificates is not None
+        return self._certificates.admin
+
+    # -- time
+
+    async def advance(self, seconds: float) -> None:
+        """Puts the clock forward and lets everybody do what has come due. Back-offs, deadlines and tolerations pass in an instant."""
+        left = seconds
+        while left > 0:
+            jump = min(left, JUMP)
+            self.clock.jump(jump)
+            left -= jump
+            await self.settle()
+
+    async def settle(self, *, quiet: int = 3) -> None:
+        """Returns when controllers and nodes have had nothing to do for some turns of the event loop (or after two seconds)."""
+        calm = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while calm < quiet:
+                    await asyncio.sleep(0.002)
+                    calm = calm + 1 if all(runner.idle for runner in self._runners) else 0
+
+
+async def wait_for(condition: Callable[[], Any], *, timeout: float = 10.0, interval: float = 0.01) -> Any:
+    """Polls an async or plain function until it gives something true, and returns that. Raises TimeoutError."""
+    async with asyncio.timeout(timeout):
+        while True:
+            result = condition()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return result
+            await asyncio.sleep(interval)
