@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from kubetree.api import errors
+from kubetree.api.kinds import Kind
 from kubetree.client import Client, ClientConfig
 from kubetree.testing.cluster import Cluster
 from kubetree.testing.kubelet import SimulatedKubelet
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
 T = TypeVar("T")
+Object = dict[str, Any]
 
 
 class BackgroundCluster:
@@ -64,6 +68,9 @@ class BackgroundCluster:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine in the cluster's loop and waits for it: `cluster.run(cluster.client.get(POD, "web", "default"))`."""
         assert self._loop is not None
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("called from the cluster's own thread, which would wait for itself: await there instead")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -86,6 +93,33 @@ class BackgroundCluster:
 
     def settle(self) -> None:
         self.run(self._cluster.settle())
+
+    def until(self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = 10.0) -> Object | None:
+        """Waits until `holds` is true of an object (None: there is none) and returns it. Raises TimeoutError showing how it stands."""
+        last: Object | None = None
+
+        def look() -> bool:
+            nonlocal last
+            try:
+                last = self.run(self.client.get(row, name, namespace))
+            except errors.NotFound:
+                last = None
+            return bool(holds(last))
+
+        try:
+            self.wait_for(look, timeout=timeout)
+        except TimeoutError as error:
+            raise TimeoutError(f"{row.kind} {namespace}/{name} after {timeout:g} s: {last}") from error
+        return last
+
+    def wait_for(self, condition: Callable[[], T], *, timeout: float = 10.0, interval: float = 0.01) -> T:
+        """Polls a function, in the calling thread, until it gives something true, and returns that. Raises TimeoutError."""
+        end = time.monotonic() + timeout
+        while not (result := condition()):
+            if time.monotonic() > end:
+                raise TimeoutError(f"still {result!r} after {timeout:g} s")
+            time.sleep(interval)
+        return result
 
     @property
     def client(self) -> Client:

@@ -18,6 +18,7 @@ import yaml
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
@@ -237,6 +238,26 @@ class Cluster:
                 while calm < quiet:
                     await asyncio.sleep(0.002)
                     calm = calm + 1 if all(runner.idle for runner in self._runners) else 0
+
+    async def until(
+        self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = 10.0
+    ) -> Object | None:
+        """Waits until `holds` is true of an object (None: there is none) and returns it. Raises TimeoutError showing how it stands."""
+        last: Object | None = None
+
+        async def look() -> bool:
+            nonlocal last
+            try:
+                last = await self.client.get(row, name, namespace)
+            except errors.NotFound:
+                last = None
+            return bool(holds(last))
+
+        try:
+            await wait_for(look, timeout=timeout)
+        except TimeoutError as error:
+            raise TimeoutError(f"{row.kind} {namespace}/{name} after {timeout:g} s: {last}") from error
+        return last
 
 
 async def wait_for(condition: Callable[[], Any], *, timeout: float = 10.0, interval: float = 0.01) -> Any:
