@@ -81,14 +81,16 @@ class Credentials:
 
     def __init__(self, owner: Client, clock: Clock, *, separate: bool) -> None:
         self._owner, self._clock, self._separate = owner, clock, separate
-        bare = replace(owner.config, client_cert=None, client_key=None, token="", token_file="")
-        self._pool = Client(bare)
+        self._pool: Client | None = None
 
     def client(self, account: str) -> Client:
         """The client for a controller; `account` "" is the process's own."""
         if not self._separate or not account:
             return self._owner
+        if self._pool is None:
+            self._pool = Client(replace(self._owner.config, client_cert=None, client_key=None, token="", token_file=""))
         return ServiceAccountClient(self._owner, self._pool, account, self._clock)
 
     async def close(self) -> None:
-        await self._pool.close()
+        if self._pool is not None:
+            await self._pool.close()
