@@ -8,11 +8,14 @@ from kubetree.controllers import (
     endpointslices,
     garbage_collector,
     namespaces,
+    node_ipam,
+    node_lifecycle,
     pod_gc,
     replicasets,
     replication_controllers,
     root_ca,
     service_accounts,
+    taint_eviction,
 )
 from kubetree.controllers.deployments import rollout
 from kubetree.controllers.options import Options
@@ -24,6 +27,9 @@ def duties(options: Options) -> list[Duty]:
     every = [
         service_accounts.DUTY,
         *([root_ca.duty(options.root_ca)] if options.root_ca else []),
+        *([node_ipam.duty(options)] if options.allocate_node_cidrs and options.cluster_cidr else []),
+        node_lifecycle.duty(options),
+        taint_eviction.duty(),
         namespaces.DUTY,
         garbage_collector.DUTY,
         replication_controllers.DUTY,

@@ -198,16 +198,12 @@ class Plan:
 NOTHING = Plan()
 
 
-def plan(*actions: Action | Iterable[Action] | None, then: Callable[[Outcome], Plan] | None = None, forgive: bool = False) -> Plan:
+def plan(*actions: Action | Iterable[Action | None] | None, then: Callable[[Outcome], Plan] | None = None, forgive: bool = False) -> Plan:
     """A Plan of the actions given; iterables are laid flat, None is left out."""
     flat: list[Action] = []
     for action in actions:
-        if action is None:
-            continue
-        if isinstance(
-            action, (Create, Update, Patch, Delete, Post, DeleteCollection, Read, ReadAll, Verify, Discover, Batch, Event, RequeueAfter)
-        ):
+        if isinstance(action, Iterable):
+            flat.extend(each for each in action if each is not None)
+        elif action is not None:
             flat.append(action)
-        else:
-            flat.extend(action)
     return Plan(tuple(flat), then, forgive)
