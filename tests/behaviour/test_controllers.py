@@ -205,22 +205,6 @@ def test_an_object_with_another_living_owner_stays(space: Space) -> None:
     assert kept["metadata"]["ownerReferences"][0]["name"] == "b"
 
 
-def test_a_quota_refuses_the_pod_too_many_and_the_replica_set_says_so(space: Space) -> None:
-    pytest.skip("needs the ResourceQuota admission plugin") if not _has_quota(space) else None
-    space.create(kind("v1", "ResourceQuota"), {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}})
-    space.create(REPLICA_SET, workload("rs", 2))
-    failing = space.until(REPLICA_SET, "rs", lambda rs: rs["status"].get("conditions"))
-    assert "exceeded quota" in failing["status"]["conditions"][0]["message"]
-
-
-def _has_quota(space: Space) -> bool:
-    try:
-        from kubetree.apiserver.admission import resource_quota  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def test_nobody_may_do_the_controllers_work_in_their_name(space: Space) -> None:
     from kubetree.client import Client
 
