@@ -52,9 +52,11 @@ class _Backend(asyncio.Protocol):
         self.answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open = False
+        self._is_tls = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
 
     def send(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -89,7 +91,7 @@ class _Backend(asyncio.Protocol):
     def eof_received(self) -> bool:
         """True keeps the other direction open, which TLS cannot."""
         client = self._client.transport
-        if self._transport is None or self._transport.get_extra_info("sslcontext") is not None:
+        if self._transport is None or self._is_tls:
             return False
         if self._open and isinstance(client, asyncio.Transport) and client.can_write_eof() and not client.is_closing():
             client.write_eof()
