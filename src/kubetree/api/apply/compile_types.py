@@ -48,7 +48,7 @@ def _fill(struct: Map, schema: d.Schema, name: str = "") -> None:
         kind = type_of_schema(value)
         struct.fields[field] = ("f:" + field, kind)
         target = d.reference(value)
-        if name and target is not None and is_value_struct(name, field, target):
+        if name and target is not None and is_value_struct(name, field):
             struct.always[field] = {}
         elif name and field in required and target is None:
             struct.always[field] = _ZERO.get(d.type_of(value))

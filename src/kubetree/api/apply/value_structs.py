@@ -6,8 +6,6 @@ The definitions do not say so, but ownership shows it: nobody ever owns `spec` o
 
 from __future__ import annotations
 
-from kubetree.api.schema.definitions import LIST_META, OBJECT_META
-
 _EVERYWHERE = ("metadata", "spec", "status")
 _NOT = frozenset({"CustomResourceSubresources.status", "v1alpha3.ResourcePoolStatusRequest.status"})
 
@@ -54,13 +52,11 @@ def _parse() -> frozenset[str]:
 
 
 _KNOWN = _parse()
-_NEVER_BY_VALUE = frozenset({LIST_META})
 
 
-def is_value_struct(owner: str, field: str, target: str) -> bool:
-    """Whether field `field` of definition `owner`, which refers to definition `target`, holds it by value."""
+def is_value_struct(owner: str, field: str) -> bool:
+    """Whether field `field` of definition `owner`, which refers to another definition, holds it by value."""
     group, version, kind = owner.split(".")[-3:]
     if field in _EVERYWHERE:
-        by_value = target == OBJECT_META or field != "metadata"
-        return by_value and target not in _NEVER_BY_VALUE and f"{kind}.{field}" not in _NOT and f"{version}.{kind}.{field}" not in _NOT
+        return f"{kind}.{field}" not in _NOT and f"{version}.{kind}.{field}" not in _NOT
     return f"{group}.{version}.{kind}.{field}" in _KNOWN

@@ -1,0 +1,148 @@
+"""Definitions as the two versions of OpenAPI have them, and the definitions that others need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kubetree.api.apply.value_structs import is_value_struct
+from kubetree.api.schema import definitions as d
+
+Schema = dict[str, Any]
+
+V2, V3 = "#/definitions/", "#/components/schemas/"
+_QUANTITY = "A decimal number with an optional unit, such as 500m, 1.5 or 2Gi. It is written back in canonical form."
+_INT_OR_STRING = "A number or a string, such as 8080, 'http' or '25%'."
+_ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False}
+_KEY_DEFAULTS = {("io.k8s.api.core.v1.ContainerPort", "protocol"): "TCP", ("io.k8s.api.core.v1.ServicePort", "protocol"): "TCP"}
+
+
+def v2(name: str) -> Schema:
+    """A definition in OpenAPI v2, as upstream serves it."""
+    if name == d.QUANTITY:
+        return {"description": _QUANTITY, "type": "string"}
+    if name == d.INT_OR_STRING:
+        return {"description": _INT_OR_STRING, "type": "string", "format": "int-or-string"}
+    return _rendered(d.definitions()[name], V2)
+
+
+def v3(name: str) -> Schema:
+    """A definition in OpenAPI v3: references with something beside them are wrapped, structs by value and required scalars have defaults."""
+    if name == d.QUANTITY:
+        return {"description": _QUANTITY, "oneOf": [{"type": "string"}, {"type": "number"}]}
+    if name == d.INT_OR_STRING:
+        return {"description": _INT_OR_STRING, "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
+    schema = _rendered(d.definitions()[name], V3)
+    required = schema.get("required") or ()
+    for field, value in (schema.get("properties") or {}).items():
+        default: Any = _KEY_DEFAULTS.get((name, field))
+        if default is None and "$ref" in value:
+            default = {} if is_value_struct(name, field) else None
+        elif default is None and field in required:
+            default = _ZERO.get(value.get("type", ""))
+        if "$ref" in value and (len(value) > 1 or default is not None):
+            value["allOf"] = [{"$ref": value.pop("$ref")}]
+        if default is not None:
+            value["default"] = default
+    return schema
+
+
+def of_group_version(schema: Schema, group: str, version: str) -> Schema:
+    """A definition that every group and version has (DeleteOptions, WatchEvent), as the document of one of them names it."""
+    rows = schema.get("x-kubernetes-group-version-kind") or ()
+    if len(rows) < 2:
+        return schema
+    kept = [row for row in rows if (row["group"], row["version"]) in (("", "v1"), (group, version))]
+    return {**schema, "x-kubernetes-group-version-kind": kept}
+
+
+def _rendered(schema: Schema, prefix: str) -> Schema:
+    out: Schema = {}
+    for key, value in schema.items():
+        if key == "$ref":
+            out[key] = prefix + value.rpartition("/")[2]
+        elif key == "type":
+            out[key] = d.type_of(schema)
+        elif key == "properties":
+            out[key] = {name: _rendered(field, prefix) for name, field in value.items()}
+        elif key in ("items", "additionalProperties") and isinstance(value, dict):
+            out[key] = _rendered(value, prefix)
+        elif key != "enum":
+            out[key] = value
+    return out
+
+
+def needed(names: Iterable[str]) -> list[str]:
+    """The definitions of `names` and all that they refer to, sorted."""
+    found: set[str] = set()
+    waiting = [name for name in names if name in d.definitions()]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_references(d.definitions()[name]))
+    return sorted(found)
+
+
+def _references(schema: Schema) -> Iterable[str]:
+    name = d.reference(schema)
+    if name is not None:
+        yield name
+    for value in (schema.get("properties") or {}).values():
+        yield from _references(value)
+    for key in ("items", "additionalProperties"):
+        value = schema.get(key)
+        if isinstance(value, dict):
+            yield from _references(value)
+
+
+def custom_name(group: str, version: str, kind: str) -> str:
+    """`com.example.v1.Thing`: how the definition of a custom resource is named."""
+    return ".".join((*reversed(group.split(".")), version, kind))
+
+
+_TEXTS = {
+    "apiVersion": "The version of this representation: group/version.",
+    "kind": "The kind of this object.",
+    "metadata": "Standard object's metadata.",
+}
+
+
+def custom(schema: Schema | None, group: str, version: str, kind: str, prefix: str) -> dict[str, Schema]:
+    """The definitions of a custom resource and its list, by name. Without a schema everything below metadata is free."""
+    name = custom_name(group, version, kind)
+    body: Schema = _converted(schema) if schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    body["properties"] = {**(body.get("properties") or {}), **_type_meta(prefix, d.OBJECT_META)}
+    body["x-kubernetes-group-version-kind"] = [{"group": group, "version": version, "kind": kind}]
+    items = {"type": "array", "items": {"$ref": prefix + name}, "description": f"List of {kind}."}
+    whole = {
+        "description": f"{kind}List is a list of {kind}",
+        "type": "object",
+        "required": ["items"],
+        "properties": {**_type_meta(prefix, d.LIST_META), "items": items},
+        "x-kubernetes-group-version-kind": [{"group": group, "version": version, "kind": f"{kind}List"}],
+    }
+    return {name: body, name + "List": whole}
+
+
+def _type_meta(prefix: str, metadata: str) -> dict[str, Schema]:
+    reference: Schema = {"$ref": prefix + metadata, "description": _TEXTS["metadata"]}
+    if prefix == V3:
+        reference = {"allOf": [{"$ref": prefix + metadata}], "description": _TEXTS["metadata"]}
+    text = {key: {"type": "string", "description": _TEXTS[key]} for key in ("apiVersion", "kind")}
+    return {**text, "metadata": reference}
+
+
+def _converted(schema: Schema) -> Schema:
+    """A CRD's schema without what OpenAPI documents do not carry (`x-kubernetes-validations` stay: clients may use them)."""
+    out: Schema = {}
+    for key, value in schema.items():
+        if key == "properties":
+            out[key] = {name: _converted(field) for name, field in value.items()}
+        elif key in ("items", "additionalProperties", "not") and isinstance(value, dict):
+            out[key] = _converted(value)
+        elif key in ("allOf", "anyOf", "oneOf"):
+            out[key] = [_converted(item) for item in value]
+        elif key != "id":
+            out[key] = value
+    return out

@@ -1,0 +1,118 @@
+"""The OpenAPI documents: what kubectl and generated clients look for in them."""
+
+import pytest
+
+from kubetree.api import kind_table
+from kubetree.api.kinds import STATUS, Kind, Kinds
+from kubetree.api.openapi import document_hash, document_names, openapi_v2, openapi_v3, openapi_v3_document, openapi_v3_index
+
+KINDS = Kinds(kind_table.ROWS)
+THING = Kind("example.com", "v1", "Thing", "things", subresources=(STATUS,))
+THING_SCHEMA = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
+
+
+def with_thing() -> Kinds:
+    kinds = Kinds(kind_table.ROWS)
+    kinds.add(THING)
+    return kinds
+
+
+def references(value, found):
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            found.add(value["$ref"])
+        for item in value.values():
+            references(item, found)
+    elif isinstance(value, list):
+        for item in value:
+            references(item, found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def v2():
+    return openapi_v2(KINDS)
+
+
+def test_operation_ids_are_upstreams(v2) -> None:
+    paths = v2["paths"]
+    pods = "/api/v1/namespaces/{namespace}/pods"
+    wanted = {
+        (pods, "get"): "listCoreV1NamespacedPod",
+        (pods, "post"): "createCoreV1NamespacedPod",
+        (pods, "delete"): "deleteCoreV1CollectionNamespacedPod",
+        (pods + "/{name}", "patch"): "patchCoreV1NamespacedPod",
+        (pods + "/{name}/status", "put"): "replaceCoreV1NamespacedPodStatus",
+        (pods + "/{name}/exec", "post"): "connectCoreV1PostNamespacedPodExec",
+        (pods + "/{name}/proxy/{path}", "head"): "connectCoreV1HeadNamespacedPodProxyWithPath",
+        (pods + "/{name}/eviction", "post"): "createCoreV1NamespacedPodEviction",
+        ("/api/v1/pods", "get"): "listCoreV1PodForAllNamespaces",
+        ("/api/v1/nodes/{name}", "get"): "readCoreV1Node",
+        ("/api/v1/watch/nodes", "get"): "watchCoreV1NodeList",
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", "get"): "listRbacAuthorizationV1ClusterRole",
+        ("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale", "get"): "readAppsV1NamespacedDeploymentScale",
+        ("/apis/apps/", "get"): "getAppsAPIGroup",
+    }
+    assert {key: paths[key[0]][key[1]]["operationId"] for key in wanted} == wanted
+    ids = [o["operationId"] for methods in paths.values() for m, o in methods.items() if m != "parameters"]
+    assert len(ids) == len(set(ids))
+
+
+def test_operations_name_action_and_kind(v2) -> None:
+    scale = v2["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"]["get"]
+    assert scale["x-kubernetes-action"] == "get"
+    assert scale["x-kubernetes-group-version-kind"] == {"group": "autoscaling", "kind": "Scale", "version": "v1"}
+
+
+def test_every_reference_leads_somewhere(v2) -> None:
+    assert {ref.removeprefix("#/definitions/") for ref in references(v2, set())} <= v2["definitions"].keys()
+    for name in document_names(KINDS):
+        document = openapi_v3_document(KINDS, name)
+        found = {ref.removeprefix("#/components/schemas/") for ref in references(document, set())}
+        assert found <= document["components"]["schemas"].keys(), name
+
+
+def test_kubectl_finds_field_validation_by_the_kind_of_a_patch() -> None:
+    document = openapi_v3(KINDS, "apps", "v1")
+    patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"]
+    assert patch["x-kubernetes-group-version-kind"]["kind"] == "Deployment"
+    assert {"fieldValidation", "dryRun", "force"} <= {p["name"] for p in patch["parameters"]}
+    schema = document["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"]
+    assert schema["containers"]["x-kubernetes-patch-merge-key"] == "name"
+    spec = document["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"]["properties"]["spec"]
+    assert spec["default"] == {} and spec["allOf"] == [{"$ref": "#/components/schemas/io.k8s.api.apps.v1.DeploymentSpec"}]
+
+
+def test_v2_spells_types_plainly(v2) -> None:
+    definitions = v2["definitions"]
+    assert definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"]["type"] == "string"
+    assert definitions["io.k8s.api.core.v1.Pod"]["properties"]["apiVersion"].keys() == {"description", "type"}
+
+
+def test_the_index_changes_only_with_its_documents() -> None:
+    index = openapi_v3_index(KINDS)["paths"]
+    assert index["apis/apps/v1"]["serverRelativeURL"].startswith("/openapi/v3/apis/apps/v1?hash=")
+    assert openapi_v3_index(Kinds(kind_table.ROWS))["paths"] == index
+    more = openapi_v3_index(with_thing())["paths"]
+    assert more.keys() - index.keys() == {"apis/example.com", "apis/example.com/v1"}
+    assert all(more[name] == index[name] for name in index)
+
+
+def test_custom_resources_appear_with_their_schema() -> None:
+    kinds = with_thing()
+    document = openapi_v3(kinds, "example.com", "v1", lambda kind: THING_SCHEMA)
+    thing = document["components"]["schemas"]["com.example.v1.Thing"]
+    assert thing["properties"]["spec"] == THING_SCHEMA["properties"]["spec"] and "metadata" in thing["properties"]
+    assert thing["x-kubernetes-group-version-kind"] == [{"group": "example.com", "version": "v1", "kind": "Thing"}]
+    path = document["paths"]["/apis/example.com/v1/namespaces/{namespace}/things/{name}"]
+    assert path["get"]["operationId"] == "readExampleComV1NamespacedThing"
+    assert "application/strategic-merge-patch+json" not in path["patch"]["requestBody"]["content"]
+    assert "com.example.v1.Thing" in openapi_v2(kinds, lambda kind: THING_SCHEMA)["definitions"]
+    name = "apis/example.com/v1"
+    assert document_hash(kinds, name, lambda kind: THING_SCHEMA) != document_hash(kinds, name, lambda kind: None)
+
+
+def test_unknown_documents_are_none() -> None:
+    assert openapi_v3(KINDS, "nowhere.io", "v1") is None
+    assert openapi_v3_document(KINDS, "apis/apps/v9") is None
+    assert openapi_v3_document(KINDS, "apis/apps")["paths"].keys() == {"/apis/apps/"}
