@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubetree.controllers import (
+    cluster_role_aggregation,
     endpoints,
     endpointslice_mirroring,
     endpointslices,
@@ -38,6 +39,7 @@ def duties(options: Options) -> list[Duty]:
         endpoints.DUTY,
         endpointslices.DUTY,
         endpointslice_mirroring.DUTY,
+        cluster_role_aggregation.DUTY,
         pod_gc.duty(options.terminated_pod_gc_threshold),
     ]
     return [duty for duty in every if options.enabled(duty.name)]
