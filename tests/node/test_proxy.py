@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from kubetree.kernel.conntrack import delete_udp_flows
 from kubetree.kernel.nftables import Nftables
 from kubetree.kernel.routes import sink_routes
 from kubetree.kernel.sysctls import ensure
+from kubetree.network.node_routes import NodeRoutes, Route
 from kubetree.proxy.applier import Applier, removal_text
 from kubetree.proxy.ledger import NODE, Ledger
 from kubetree.proxy.render import Node, render_node, render_service
@@ -267,3 +269,52 @@ def test_ipv6_services(net: Network) -> None:
                 assert answers(net.pods["a"], vip, 80) == {"a", "b"}, "also itself"
     finally:
         nft.run(removal_text())
+
+
+def test_no_connection_fails_while_endpoints_come_and_go(proxied: Proxied) -> None:
+    """What a rolling update does to a service, faster: each pod answers as long as it is asked."""
+    net = proxied.net
+    rounds = [[net.addresses[name] for name in names] for names in ("a", "abc", "bc", "c", "ac", "ab", "b")]
+    proxied.put(service(), slice_of(*rounds[0]))
+    stop = threading.Event()
+    failures: list[str] = []
+    asked = 0
+
+    def ask_on() -> None:
+        nonlocal asked
+        while not stop.is_set():
+            try:
+                net.pods["c"].ask(VIP, 80)
+                asked += 1
+            except OSError as error:
+                failures.append(str(error))
+
+    asker = threading.Thread(target=ask_on)
+    asker.start()
+    for turn in range(140):
+        proxied.put(service(), slice_of(*rounds[turn % len(rounds)]))
+        time.sleep(0.01)
+    stop.set()
+    asker.join()
+    assert failures == []
+    assert asked > 100
+
+
+def test_routes_to_other_nodes_follow_the_plan(net: Network, caplog: pytest.LogCaptureFixture) -> None:
+    routes = NodeRoutes()
+
+    def follow(*wanted: Route) -> None:
+        net.node.run(routes.follow, set(wanted))
+
+    first, second = Route("10.244.8.0/24", "192.0.2.9"), Route("10.244.9.0/24", "192.0.2.9")
+    follow(first, second)
+    assert "10.244.8.0/24 via 192.0.2.9" in net.node.ip("route")
+    routes = NodeRoutes()
+    moved = Route("10.244.9.0/24", "192.0.2.10")
+    follow(moved, Route("10.244.7.0/24", "203.0.113.1"))
+    table = net.node.ip("route")
+    assert "10.244.8.0/24" not in table, "also those that another process made"
+    assert "10.244.9.0/24 via 192.0.2.10" in table
+    assert "no way to the pods in 10.244.7.0/24" in caplog.text
+    follow()
+    assert "10.244.9.0" not in net.node.ip("route")

@@ -14,13 +14,14 @@ from typing import Any
 
 from kubetree.api.kind_table import kind
 from kubetree.client import Client, Informer
+from kubetree.kernel.conntrack import delete_udp_flows
 from kubetree.kernel.nftables import Nftables, NftablesError
-from kubetree.kernel.routes import RouteError, link_mtu
+from kubetree.kernel.routes import RouteError, link_mtu, own_addresses
 from kubetree.kernel.table_monitor import TableMonitor
 from kubetree.network import forward_policy
 from kubetree.network.cni import conflist, write_conflist
 from kubetree.network.node_routes import NodeRoutes, internal_ips, plan, pod_cidrs
-from kubetree.network.table import TABLE, host_ports, render
+from kubetree.network.table import TABLE, HostPort, host_ports, render
 
 log = logging.getLogger("kubetree.network")
 Object = dict[str, Any]
@@ -36,6 +37,10 @@ class Settings:
     cluster_cidrs: tuple[str, ...]
     cni_conf_directory: Path
     cni_state_directory: Path
+
+    @property
+    def versions(self) -> list[int]:
+        return sorted({6 if ":" in cidr else 4 for cidr in self.cluster_cidrs})
 
     def of_version(self, version: int) -> tuple[str, ...]:
         return tuple(c for c in self.cluster_cidrs if (":" in c) == (version == 6))
@@ -92,11 +97,13 @@ class Agent:
 
     def _make(self, nodes: Sequence[Object], pods: Sequence[Object]) -> None:
         """Everything anew, cheap where nothing changed."""
-        for version in (4, 6):
-            text = render(host_ports(pods, version), self._settings.of_version(version), version)
+        for version in self._settings.versions:
+            ports = host_ports(pods, version)
+            text = render(ports, self._settings.of_version(version), version)
             if self._written.get(version) != text:
                 self._nft.run(text)
                 self._written[version] = text
+                _end_stale_flows(ports, version)
             self._let_pods_through(version)
         if self._nodes.has_synced:
             self._routes.follow(plan(nodes, self._settings.node_name))
@@ -122,6 +129,19 @@ class Agent:
         if write_conflist(self._settings.cni_conf_directory, conflist(cidrs, mtu=mtu, state_directory=str(state))):
             log.info("pods of this node get addresses of %s", ", ".join(cidrs))
         self._configured = (cidrs, ips)
+
+
+def _end_stale_flows(ports: Sequence[HostPort], version: int) -> None:
+    """UDP clients of host ports let go of pods that are gone."""
+    leads_to: dict[int, set[tuple[str, int]]] = {}
+    for port in ports:
+        if port.protocol == "udp":
+            leads_to.setdefault(port.port, set()).add((port.pod_ip, port.container_port))
+    if leads_to:
+        here = set(own_addresses())
+        delete_udp_flows(
+            lambda f: f.destination[0] in here and f.destination[1] in leads_to and f.answering not in leads_to[f.destination[1]], version
+        )
 
 
 def _without_version(obj: Object) -> Object:

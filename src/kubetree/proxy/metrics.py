@@ -15,6 +15,12 @@ class Metrics:
         self.sync = Histogram(
             "kubeproxy_sync_proxy_rules_duration_seconds", "Writing of changes to the kernel", buckets=_BUCKETS, registry=self.registry
         )
+        self.programming = Histogram(
+            "kubeproxy_network_programming_duration_seconds",
+            "From the change of a pod to the kernel",
+            buckets=[0.001 * 2**n for n in range(18)],
+            registry=self.registry,
+        )
         self.full_syncs = Counter("kubeproxy_sync_full_proxy_rules", "Writings of the whole table", registry=self.registry)
         self.failures = Counter(
             "kubeproxy_sync_proxy_rules_nftables_sync_failures", "Writings that the kernel refused", registry=self.registry

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubetree.api.kind_table import kind
+from kubetree.api.times import parse_time
 from kubetree.client import Client, Informer
 from kubetree.kernel.conntrack import delete_udp_flows
 from kubetree.kernel.nftables import Nftables, NftablesError
@@ -23,7 +24,13 @@ from kubetree.proxy.applier import Applier
 from kubetree.proxy.ledger import NODE, Ledger, Owner
 from kubetree.proxy.metrics import Metrics
 from kubetree.proxy.render import Node, render_node, render_service
-from kubetree.proxy.services import HEADLESS_LABEL, PROXY_NAME_LABEL, SERVICE_NAME_LABEL
+from kubetree.proxy.services import (
+    HEADLESS_LABEL,
+    PROXY_NAME_LABEL,
+    SERVICE_NAME_LABEL,
+    what_matters_of_a_service,
+    what_matters_of_a_slice,
+)
 from kubetree.proxy.stale_flows import udp_frontends
 from kubetree.proxy.table import FAMILIES, TABLE, Family, Settings
 
@@ -49,27 +56,37 @@ class Status:
     """Ready endpoints on this node, of services that have a health check port."""
 
 
+@dataclass(slots=True)
+class _Half:
+    """One address family's share of the work."""
+
+    family: Family
+    settings: Settings
+    node: Node
+    ledger: Ledger
+    applier: Applier
+
+
 class Proxier:
-    """`run()` belongs in a TaskGroup. `settings` holds the ranges of both families. NodePorts answer on the node's own addresses,
-    or on all the machine's in `node_port_ranges`."""
+    """`run()` belongs in a TaskGroup. `settings` holds the ranges of one family or both: a family without one is left alone.
+    NodePorts answer on the node's own addresses, or on all the machine's in `node_port_ranges`."""
 
     def __init__(
         self, client: Client, node_name: str, settings: Settings, node_port_ranges: Sequence[str] = (), *, metrics: Metrics
     ) -> None:
-        not_ours = f"!{PROXY_NAME_LABEL}"
-        self._services = Informer(client, kind("v1", "Service"), label_selector=not_ours)
-        slices_of_ours = f"{not_ours},!{HEADLESS_LABEL}"
-        self._slices = Informer(client, kind("discovery.k8s.io/v1", "EndpointSlice"), label_selector=slices_of_ours)
-        self._node_informer = Informer(client, kind("v1", "Node"), field_selector=f"metadata.name={node_name}")
+        services, slices = f"!{PROXY_NAME_LABEL}", f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
+        self._services = Informer(client, kind("v1", "Service"), label_selector=services, transform=what_matters_of_a_service)
+        self._slices = Informer(
+            client, kind("discovery.k8s.io/v1", "EndpointSlice"), label_selector=slices, transform=what_matters_of_a_slice
+        )
+        self._node = Informer(client, kind("v1", "Node"), field_selector=f"metadata.name={node_name}")
         self._slices.add_index("service", lambda s: ["/".join(_service_of(s))])
+        self._node_name, self._node_port_ranges = node_name, node_port_ranges
+        self._service_cidrs, self._metrics = settings.service_cidrs, metrics
         self._nft = Nftables()
-        self._settings = {family: _settings_of(family, settings) for family in FAMILIES}
-        self._metrics = metrics
-        self._service_cidrs, self._node_port_ranges = settings.service_cidrs, node_port_ranges
-        self._nodes = {family: Node(node_name) for family in FAMILIES}
-        self._ledgers = {family: Ledger() for family in FAMILIES}
-        self._appliers = {f: Applier(self._nft, f, self._settings[f], self._ledgers[f]) for f in FAMILIES}
+        self._halves = [self._half(family, settings) for family in families_of(settings)]
         self._dirty: set[Owner] = set()
+        self._triggers: list[float] = []
         self._wake = asyncio.Event()
         self.status = Status()
         self.on_synced: Callable[[], None] = lambda: None
@@ -77,19 +94,24 @@ class Proxier:
         self._replaced_at = -RETRY
         self._routed_from: Sequence[str] | None = None
 
+    def _half(self, family: Family, settings: Settings) -> _Half:
+        cluster, service = _of(family, settings.cluster_cidrs), _of(family, settings.service_cidrs)
+        own, ledger = replace(settings, cluster_cidrs=cluster, service_cidrs=service), Ledger()
+        return _Half(family, own, Node(self._node_name), ledger, Applier(self._nft, family, own, ledger))
+
     async def run(self) -> None:
         """Follows the API until cancelled. The tables stay when it ends: connections go on, as with upstream's proxy."""
         self._services.on_change(lambda old, new: self._touch(_name(new or old)))
         self._slices.on_change(self._slice_changed)
-        self._node_informer.on_change(lambda _, new: self._node_changed(new))
-        monitor = TableMonitor(self._nft, {(f.ip, TABLE) for f in FAMILIES}, self._tables_changed)
+        self._node.on_change(lambda _, new: self._node_changed(new))
+        monitor = TableMonitor(self._nft, {(half.family.ip, TABLE) for half in self._halves}, self._tables_changed)
         async with asyncio.TaskGroup() as tasks:
-            for informer in (self._node_informer, self._services, self._slices):
+            for informer in (self._node, self._services, self._slices):
                 tasks.create_task(informer.run())
             tasks.create_task(monitor.run())
             await self._services.synced()
             await self._slices.synced()
-            await self._node_informer.synced()
+            await self._node.synced()
             self._wake.set()
             await self._follow()
 
@@ -105,6 +127,8 @@ class Proxier:
         for slice_ in (old, new):
             if slice_ is not None:
                 self._touch(_service_of(slice_))
+        if self.status.synced and new is not None and new["triggered"] and (old is None or old["triggered"] != new["triggered"]):
+            self._triggers.append(parse_time(new["triggered"]).timestamp())
 
     def _node_changed(self, node: Object | None) -> None:
         if node is None:
@@ -119,18 +143,17 @@ class Proxier:
         if self._node_port_ranges:
             chosen = addresses_in(own_addresses(), self._node_port_ranges)
         zone = (metadata.get("labels") or {}).get(ZONE_LABEL, "")
-        for family in FAMILIES:
-            before = self._nodes[family]
-            after = Node(metadata["name"], zone, _of(family, addresses), _of(family, chosen))
+        for half in self._halves:
+            before, after = half.node, Node(self._node_name, zone, _of(half.family, addresses), _of(half.family, chosen))
             if after == before:
                 continue
-            self._nodes[family] = after
+            half.node = after
             self._touch(NODE)
             if (after.zone, after.ips) != (before.zone, before.ips):
                 self._dirty.update(_name(service) for service in self._services.list())
 
     def _tables_changed(self, table: tuple[str, str]) -> None:
-        applier = next(applier for family, applier in self._appliers.items() if family.ip == table[0])
+        applier = next(half.applier for half in self._halves if half.family.ip == table[0])
         if applier.replaces_next:
             return
         log.warning("somebody else changed the table %s %s; writing it again", *table)
@@ -144,8 +167,9 @@ class Proxier:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            replacing = any(applier.replaces_next for applier in self._appliers.values())
+            replacing = any(half.applier.replaces_next for half in self._halves)
             dirty, self._dirty = self._dirty, set()
+            triggers, self._triggers = self._triggers, []
             for owner in dirty:
                 self._render(owner)
             try:
@@ -162,6 +186,8 @@ class Proxier:
             self._note_health(dirty)
             self.status.updated_at = time.time()
             self._metrics.last_sync.set(self.status.updated_at)
+            for triggered in triggers:
+                self._metrics.programming.observe(max(0.0, self.status.updated_at - triggered))
             if replacing:
                 self._replaced_at = time.monotonic()
                 self._metrics.full_syncs.inc()
@@ -177,34 +203,34 @@ class Proxier:
             self._routed_from = self._node_ips
 
     def _render(self, owner: Owner) -> None:
-        for family in FAMILIES:
-            node, settings = self._nodes[family], self._settings[family]
+        for half in self._halves:
             if owner == NODE:
-                self._ledgers[family].put(NODE, render_node(node))
+                half.ledger.put(NODE, render_node(half.node))
                 continue
             service = self._services.get(*owner)
-            tables = render_service(service or _NOTHING, self._slices_of(owner), node, family, settings)
-            self._ledgers[family].put(owner, tables)
+            tables = render_service(service or _NOTHING, self._slices_of(owner), half.node, half.family, half.settings)
+            half.ledger.put(owner, tables)
 
     async def _write(self) -> int:
         """A change is quicker than a thread; a whole table takes long enough to let others go on meanwhile."""
         written = 0
-        for applier in self._appliers.values():
-            if applier.replaces_next:
-                written += await asyncio.to_thread(applier.apply)
+        for half in self._halves:
+            if half.applier.replaces_next:
+                written += await asyncio.to_thread(half.applier.apply)
             else:
-                written += applier.apply()
+                written += half.applier.apply()
         return written
 
     async def _end_stale_flows(self, owners: Iterable[Owner] | None) -> None:
         """Ends the flows of these services (all of them when None) that lead to endpoints which are gone."""
         services = self._services.list() if owners is None else [s for o in owners if (s := self._services.get(*o))]
         pairs = [(service, self._slices_of(_name(service))) for service in services]
-        for family in FAMILIES:
-            frontends = udp_frontends(pairs, family.version)
+        for half in self._halves:
+            version = half.family.version
+            frontends = udp_frontends(pairs, version)
             if frontends:
                 try:
-                    if count := await asyncio.to_thread(delete_udp_flows, frontends.stale, family.version):
+                    if count := await asyncio.to_thread(delete_udp_flows, frontends.stale, version):
                         self._metrics.stale_flows.inc(count)
                         log.info("ended %d UDP flows to endpoints that are gone", count)
                 except OSError as error:
@@ -212,12 +238,11 @@ class Proxier:
 
     def _note_health(self, owners: Iterable[Owner]) -> None:
         counts = dict(self.status.local_endpoints)
-        node = self._nodes[FAMILIES[0]].name
         for owner in owners:
             counts.pop(owner, None)
             service = self._services.get(*owner)
             if service and service["spec"].get("healthCheckNodePort"):
-                counts[owner] = _ready_on(node, self._slices_of(owner))
+                counts[owner] = _ready_on(self._node_name, self._slices_of(owner))
         self.status.local_endpoints = counts
 
     def health_check_ports(self) -> Mapping[int, Owner]:
@@ -239,9 +264,10 @@ def addresses_in(addresses: Iterable[str], ranges: Iterable[str]) -> Sequence[st
     return [a for a in addresses if any(ipaddress.ip_address(a) in network for network in networks)]
 
 
-def _settings_of(family: Family, settings: Settings) -> Settings:
-    cluster, service = _of(family, settings.cluster_cidrs), _of(family, settings.service_cidrs)
-    return replace(settings, cluster_cidrs=cluster, service_cidrs=service)
+def families_of(settings: Settings) -> Sequence[Family]:
+    """The families that the cluster's ranges are of; IPv4 when there are none. Pure."""
+    versions = {ipaddress.ip_network(cidr).version for cidr in (*settings.cluster_cidrs, *settings.service_cidrs)} or {4}
+    return [family for family in FAMILIES if family.version in versions]
 
 
 def _name(obj: Object | None) -> Owner:

@@ -15,7 +15,7 @@ Object = dict[str, Any]
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
-PROTOCOLS = ("TCP", "UDP", "SCTP")
+TRIGGER_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 DEFAULT_AFFINITY_TIMEOUT = 10800
 
 
@@ -60,6 +60,34 @@ class ServicePort:
     @property
     def uses_local_endpoints(self) -> bool:
         return self.internal_local or (self.external_local and self.externally_accessible)
+
+
+def what_matters_of_a_service(service: Object) -> Object:
+    """A service as the proxy keeps it: ten thousand of them should not cost the memory of their managedFields."""
+    metadata, status = service["metadata"], service.get("status") or {}
+    return {
+        "metadata": _metadata(metadata),
+        "spec": service.get("spec", {}),
+        "status": {"loadBalancer": status.get("loadBalancer") or {}},
+    }
+
+
+def what_matters_of_a_slice(slice_: Object) -> Object:
+    """A slice as the proxy keeps it. `triggered` is when the pods changed that led to it, "" when it does not say."""
+    return {
+        "metadata": _metadata(slice_["metadata"]),
+        "addressType": slice_.get("addressType", ""),
+        "ports": slice_.get("ports") or [],
+        "endpoints": [{field: e[field] for field in _ENDPOINT_FIELDS if field in e} for e in slice_.get("endpoints") or ()],
+        "triggered": (slice_["metadata"].get("annotations") or {}).get(TRIGGER_ANNOTATION, ""),
+    }
+
+
+_ENDPOINT_FIELDS = ("addresses", "conditions", "nodeName", "hints")
+
+
+def _metadata(metadata: Object) -> Object:
+    return {field: metadata[field] for field in ("namespace", "name", "labels", "resourceVersion") if field in metadata}
 
 
 def proxied(service: Object) -> bool:

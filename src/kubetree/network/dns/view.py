@@ -19,8 +19,8 @@ class ClusterView:
     """Implements `records.Cluster`. `changed` is called with the (namespace, service) that changed, `cleared` when all may have."""
 
     def __init__(self, client: Client, changed: Callable[[Owner], None], cleared: Callable[[], None]) -> None:
-        self.services_informer = Informer(client, kind("v1", "Service"))
-        self._slices = Informer(client, kind("discovery.k8s.io/v1", "EndpointSlice"))
+        self.services_informer = Informer(client, kind("v1", "Service"), transform=_without_managed_fields)
+        self._slices = Informer(client, kind("discovery.k8s.io/v1", "EndpointSlice"), transform=_without_managed_fields)
         self._namespaces = Informer(client, kind("v1", "Namespace"), transform=_name_only)
         self.services_informer.add_index("address", _cluster_ips)
         self._slices.add_index("service", lambda slice_: ["/".join(_owner(slice_))])
@@ -68,6 +68,12 @@ def _name(obj: Object) -> Owner:
 def _owner(slice_: Object) -> Owner:
     metadata = slice_["metadata"]
     return metadata.get("namespace", ""), (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL, "")
+
+
+def _without_managed_fields(obj: Object) -> Object:
+    """An object without what names never need, which is most of its memory."""
+    metadata = {field: value for field, value in obj["metadata"].items() if field not in ("managedFields", "annotations")}
+    return {**obj, "metadata": metadata}
 
 
 def _name_only(namespace: Object) -> Object:
