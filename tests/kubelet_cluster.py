@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from kubelet_machine import Machine, until
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
+from kubetree.cluster.certificates import ClusterCertificates, node_client, node_server
 from kubetree.kubelet.config import KubeletConfig
 from kubetree.kubelet.dns import DnsSettings, Resolver
 from kubetree.kubelet.kubelet import Kubelet
@@ -23,15 +26,15 @@ SYSTEM_NAMESPACES = ("default", "kube-node-lease")
 
 
 class Cluster:
-    """`client` talks to the API; `kubelet` is replaced by `restart_kubelet`."""
+    """`client` is the test's own, with every right; `node_client` is the kubelet's."""
 
-    def __init__(self, machine: Machine, client: Client) -> None:
-        self.machine, self.client = machine, client
+    def __init__(self, machine: Machine, client: Client, node_client: Client, **settings: Any) -> None:
+        self.machine, self.client, self.node_client, self.settings = machine, client, node_client, settings
         self.kubelet: Kubelet | None = None
         self._task: asyncio.Task[None] | None = None
 
     def config(self) -> KubeletConfig:
-        return KubeletConfig(
+        made = KubeletConfig(
             node_name="node-a",
             root_dir=self.machine.kubelet_root,
             pod_log_dir=self.machine.logs,
@@ -47,9 +50,10 @@ class Cluster:
             anonymous_auth=True,
             authorization_mode="AlwaysAllow",
         )
+        return replace(made, **self.settings)
 
     async def start_kubelet(self) -> None:
-        self.kubelet = kubelet = Kubelet(self.config(), self.client)
+        self.kubelet = kubelet = Kubelet(self.config(), self.node_client)
         self._task = asyncio.create_task(kubelet.run())
         await until(lambda: kubelet.node.node and not kubelet.node.health().not_ready, "the node is ready")
 
@@ -127,7 +131,56 @@ async def cluster(machine: Machine) -> AsyncIterator[Cluster]:
             for name in SYSTEM_NAMESPACES:
                 with contextlib.suppress(errors.AlreadyExists):
                     await client.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            made = Cluster(machine, client)
+            made = Cluster(machine, client, client)
+            await made.start_kubelet()
+            try:
+                yield made
+            finally:
+                await made.stop_kubelet()
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def secured_cluster(machine: Machine) -> AsyncIterator[Cluster]:
+    """As `cluster`, but as in earnest: TLS, certificates, RBAC, the Node authorizer and every admission plugin."""
+    now = datetime.now(UTC)
+    pki = machine.base / "cluster-pki"
+    certificates = ClusterCertificates.create(["127.0.0.1"], now)
+    certificates.write(pki)
+    serving, identity = (
+        node_server(certificates.authority, "node-a", ["127.0.0.1"], now),
+        node_client(certificates.authority, "node-a", now),
+    )
+    (pki / "kubelet.crt").write_bytes(serving.certificate)
+    (pki / "kubelet.key").write_bytes(serving.key)
+    config = Config(
+        tls=TLSFiles(pki / "apiserver.crt", pki / "apiserver.key", pki / "ca.crt"),
+        service_account_key_files=(pki / "sa.pub",),
+        service_account_signing_key_file=pki / "sa.key",
+        kubelet_client_certificate=pki / "apiserver-kubelet-client.crt",
+        kubelet_client_key=pki / "apiserver-kubelet-client.key",
+        kubelet_certificate_authority=pki / "ca.crt",
+        enable_admission_plugins=("NodeRestriction",),
+    )
+    server = ApiServer(config)
+    await server.start()
+    ca = certificates.authority.certificate
+    admin = ClientConfig(server.url, ca=ca, client_cert=certificates.admin.certificate, client_key=certificates.admin.key)
+    node = ClientConfig(server.url, ca=ca, client_cert=identity.certificate, client_key=identity.key)
+    settings = {
+        "anonymous_auth": False,
+        "authorization_mode": "Webhook",
+        "tls_cert_file": str(pki / "kubelet.crt"),
+        "tls_key_file": str(pki / "kubelet.key"),
+        "client_ca_file": str(pki / "ca.crt"),
+    }
+    try:
+        async with Client(admin) as client, Client(node) as node_connection:
+            for name in SYSTEM_NAMESPACES:
+                with contextlib.suppress(errors.AlreadyExists):
+                    await client.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            made = Cluster(machine, client, node_connection, **settings)
             await made.start_kubelet()
             try:
                 yield made

@@ -245,6 +245,9 @@ class Kubelet:
         await self.api_pods.synced()
         if self.manifests is not None:
             await self.manifests.read.wait()
+        if self.config.register_node:
+            # Mirror pods are owned by the Node.
+            await self.node.registered()
         while True:
             self._mirror_poke.clear()
             try:

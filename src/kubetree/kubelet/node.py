@@ -66,6 +66,10 @@ class NodeKeeper:
                 group.create_task(self._keep_status())
                 group.create_task(self._keep_lease())
 
+    async def registered(self) -> None:
+        """Returns once the Node object is there; never without an API server."""
+        await self._registered.wait()
+
     # -- the runtime's own condition
 
     async def _watch_runtime(self) -> None:
