@@ -7,16 +7,18 @@ from typing import Any
 import orjson
 
 _METADATA = b'"metadata":{'
+_DROPPED_EMPTY = frozenset({"annotations", "finalizers", "generateName", "labels", "managedFields", "namespace", "ownerReferences", "uid"})
+"""Metadata that is not written when it is empty, as Go's omitempty has it."""
 
 
 def encode(obj: dict[str, Any]) -> bytes:
-    """The stored form: kind, apiVersion and metadata first, no resourceVersion and no selfLink.
+    """The stored form: kind, apiVersion and metadata first, no resourceVersion and no selfLink, no empty metadata.
 
     The first `"metadata":{` of the bytes is therefore the object's own, which is what `with_revision` relies on.
     """
-    metadata = obj.get("metadata") or {}
-    if "resourceVersion" in metadata or "selfLink" in metadata:
-        metadata = {k: v for k, v in metadata.items() if k not in ("resourceVersion", "selfLink")}
+    metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if v or k not in _DROPPED_EMPTY}
+    metadata.pop("resourceVersion", None)
+    metadata.pop("selfLink", None)
     ordered = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
     for key, value in obj.items():
         if key not in ordered:

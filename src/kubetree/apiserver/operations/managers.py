@@ -37,7 +37,9 @@ def requested_version(resource: Resource, obj: Object) -> Object:
 
 
 def without_manager_times(obj: Object) -> Object:
-    """The object with the times of its managedFields taken out: two writes that differ in nothing else are the same."""
+    """The object without the times of its managedFields and without empty metadata: two writes that differ in nothing else are the
+    same."""
     metadata = obj["metadata"]
     managers = [{k: v for k, v in entry.items() if k != "time"} for entry in metadata.get("managedFields") or ()]
-    return {**obj, "metadata": {**metadata, "managedFields": managers, "resourceVersion": ""}}
+    kept = {k: v for k, v in metadata.items() if v and k not in ("managedFields", "resourceVersion")}
+    return {**obj, "metadata": {**kept, "managedFields": managers}}

@@ -1,0 +1,63 @@
+"""The PyPI `kubernetes` client, unchanged, and two API servers over one store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import kubernetes
+import pytest
+
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from kubetree.store.memory import MemoryStore
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    async with running_server() as server:
+        yield server
+
+
+async def test_the_python_client_creates_lists_patches_watches_and_deletes(http: Http) -> None:
+    def use() -> list[str]:
+        configuration = kubernetes.client.Configuration(host=http.server.url)
+        with kubernetes.client.ApiClient(configuration) as api:
+            core = kubernetes.client.CoreV1Api(api)
+            core.create_namespaced_config_map("default", {"metadata": {"name": "a"}, "data": {"k": "1"}})
+            revision = core.list_namespaced_config_map("default").metadata.resource_version
+            core.patch_namespaced_config_map("a", "default", {"data": {"k": "2"}})
+            assert core.read_namespaced_config_map("a", "default").data == {"k": "2"}
+            core.delete_namespaced_config_map("a", "default")
+            stream = kubernetes.watch.Watch().stream(
+                core.list_namespaced_config_map, "default", resource_version=revision, timeout_seconds=1
+            )
+            return [event["type"] for event in stream]
+
+    assert await asyncio.to_thread(use) == ["MODIFIED", "DELETED"]
+
+
+async def test_the_dynamic_client_finds_kinds_by_discovery(http: Http) -> None:
+    def use() -> Any:
+        configuration = kubernetes.client.Configuration(host=http.server.url)
+        with kubernetes.client.ApiClient(configuration) as api:
+            dynamic = kubernetes.dynamic.DynamicClient(api)
+            leases = dynamic.resources.get(api_version="coordination.k8s.io/v1", kind="Lease")
+            body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}}
+            leases.server_side_apply(body=body, namespace="default", field_manager="test")
+            return leases.get(name="l", namespace="default").metadata.managedFields[0].manager
+
+    assert await asyncio.to_thread(use) == "test"
+
+
+async def test_two_servers_over_one_store_agree() -> None:
+    store = MemoryStore()
+    async with running_server(store) as one, running_server(store) as two:
+        async with two.watch(f"{MAPS}?watch=1") as events:
+            for i in range(5):
+                await one.post(MAPS, config_map(f"m{i}"))
+                assert (await two.get(f"{MAPS}/m{i}")).status == 200
+            assert [(await anext(events))["object"]["metadata"]["name"] for _ in range(5)] == [f"m{i}" for i in range(5)]
+        stale = (await one.get(f"{MAPS}/m0")).json
+        await two.patch(f"{MAPS}/m0", {"data": {"k": "v"}})
+        assert (await one.put(f"{MAPS}/m0", stale)).status == 409
