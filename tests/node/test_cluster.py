@@ -107,7 +107,7 @@ def test_a_deleted_pod_comes_back_and_scaling_follows(environment: dict[str, str
 @kubectl_only
 def test_names_resolve_and_exec_and_logs_work(environment: dict[str, str]) -> None:
     pod = kubectl(environment, "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
-    assert "hello from web-" in kubectl(environment, "exec", pod, "--", "wget", "-qO-", "-T", "5", "http://web")
+    assert "hello from web-" in kubectl(environment, "exec", pod, "--", "wget", "-qO-", "http://web")
     kubectl(environment, "exec", pod, "--", "sh", "-c", "echo said > /proc/1/fd/1")
     eventually(lambda: "said" in kubectl(environment, "logs", pod), 10)
 
