@@ -11,11 +11,11 @@ import orjson
 from aiohttp import web
 
 from kubetree.api.kinds import Kinds
+from kubetree.api.openapi import document_hash, document_names, openapi_v2, openapi_v3_document, openapi_v3_index
 from kubetree.apiserver.config import GIT_VERSION, VERSION_MAJOR, VERSION_MINOR
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
-from kubetree.apiserver.interim import openapi_v2, openapi_v3, openapi_v3_index
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.negotiation import accepts_objects, negotiate_output
 from kubetree.apiserver.responses import answer_object, answer_text, not_found_page
@@ -68,24 +68,22 @@ class OpenAPI:
         return self._answer(ctx, *self._document("v2", lambda: openapi_v2(self._kinds)))
 
     async def v3(self, ctx: RequestContext) -> web.StreamResponse:
-        """The index and, below it, a document for every group and version."""
-        path = ctx.path.removeprefix("/openapi/v3").strip("/")
-        if not path:
+        """The index and, below it, the documents that it names. With the hash of the index they may be kept for ever."""
+        name = ctx.path.removeprefix("/openapi/v3").strip("/")
+        if not name:
             return self._answer(ctx, *self._document("v3", lambda: openapi_v3_index(self._kinds)))
-        match path.split("/"):
-            case ["api", version]:
-                group = ""
-            case ["apis", group, version]:
-                pass
-            case _:
-                return not_found_page(ctx)
-        if not any(k.group == group and k.version == version for k in self._kinds):
+        if name not in self._made and name not in document_names(self._kinds):
             return not_found_page(ctx)
-        return self._answer(ctx, *self._document(path, lambda: openapi_v3(self._kinds, group, version)))
+        data, _ = self._document(name, lambda: openapi_v3_document(self._kinds, name) or {})
+        tag, asked = document_hash(self._kinds, name), ctx.first("hash")
+        if asked and asked != tag:
+            return web.Response(status=301, headers={"Location": f"/openapi/v3/{name}?hash={tag}", "Audit-Id": ctx.audit_id})
+        return self._answer(ctx, data, tag, immutable=bool(asked))
 
     @staticmethod
-    def _answer(ctx: RequestContext, data: bytes, tag: str) -> web.StreamResponse:
-        headers = {"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Cache-Control": "no-cache, private", "Vary": "Accept"}
+    def _answer(ctx: RequestContext, data: bytes, tag: str, *, immutable: bool = False) -> web.StreamResponse:
+        caching = "public, immutable" if immutable else "no-cache, private"
+        headers = {"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Cache-Control": caching, "Vary": "Accept"}
         if ctx.headers.get("If-None-Match", "").strip('"') == tag:
             return web.Response(status=304, headers=headers)
         headers["Content-Type"] = "application/json"

@@ -34,9 +34,9 @@ def json_patch(doc: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any
                 raise _Failed(f"Unexpected kind: {name if isinstance(name, str) else 'unknown'}")
             out = apply(out, operation)
         except _Failed as failed:
-            raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", str(failed))]) from None
+            raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", str(failed), "patch")]) from None
     if not isinstance(out, dict):
-        raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", "the patched document is no object")])
+        raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", "the patched document is no object", "patch")])
     return out
 
 
