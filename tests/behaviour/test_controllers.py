@@ -214,3 +214,17 @@ def test_nobody_may_do_the_controllers_work_in_their_name(space: Space) -> None:
 
     with pytest.raises(errors.Forbidden, match="secrets is forbidden"):
         space.cluster.run(list_secrets())
+
+
+def test_a_quota_counts_refuses_and_gives_back(space: Space) -> None:
+    quota = kind("v1", "ResourceQuota")
+    space.create(quota, {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "2", "count/configmaps": "5"}}})
+    space.until(quota, "q", lambda q: q["status"].get("used", {}).get("count/configmaps") == "1")
+    space.create(REPLICA_SET, workload("rs", 3))
+    failing = space.until(REPLICA_SET, "rs", lambda rs: rs["status"].get("conditions"))
+    assert failing["status"]["conditions"][0]["type"] == "ReplicaFailure"
+    assert "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2" in failing["status"]["conditions"][0]["message"]
+    space.until(quota, "q", lambda q: q["status"]["used"]["pods"] == "2")
+    space.patch(REPLICA_SET, "rs", {"spec": {"replicas": 1}})
+    space.until(quota, "q", lambda q: q["status"]["used"]["pods"] == "1")
+    space.until(REPLICA_SET, "rs", lambda rs: not rs["status"].get("conditions"))

@@ -55,6 +55,11 @@ async def discover(client: Client) -> list[Kind]:
     return kinds
 
 
+def is_builtin(kind: Kind) -> bool:
+    """Whether duties may name the kind, so that it stays followed whatever discovery says."""
+    return _BUILTIN.by_kind(kind.api_version, kind.kind) is not None
+
+
 def collectable(kind: Kind) -> bool:
     """Whether the garbage collector follows a kind: it can be listed, watched and deleted, and is no Event."""
     return {"list", "watch", "delete"} <= set(kind.verbs) and kind.kind != "Event"

@@ -14,6 +14,7 @@ from kubetree.controllers import (
     pod_gc,
     replicasets,
     replication_controllers,
+    resource_quota,
     root_ca,
     service_accounts,
     taint_eviction,
@@ -40,6 +41,7 @@ def duties(options: Options) -> list[Duty]:
         endpointslices.DUTY,
         endpointslice_mirroring.DUTY,
         cluster_role_aggregation.DUTY,
+        resource_quota.duty(options.resource_quota_sync_period),
         pod_gc.duty(options.terminated_pod_gc_threshold),
     ]
     return [duty for duty in every if options.enabled(duty.name)]

@@ -20,7 +20,7 @@ from kubetree.client import Client, EventRecorder, QueueClosed, WorkQueue
 from kubetree.client.clock import Clock, SystemClock
 from kubetree.controllers.applier import Applier, Write
 from kubetree.controllers.credentials import Credentials
-from kubetree.controllers.discovery import discover
+from kubetree.controllers.discovery import discover, is_builtin
 from kubetree.controllers.informers import SharedInformers
 from kubetree.controllers.metrics import QueueMetrics
 from kubetree.controllers.plan import Outcome, Plan
@@ -63,11 +63,15 @@ def nothing(_: Object, __: Snapshot) -> tuple[Key, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Everywhere:
-    """What a duty wants to know of every kind that is served and that `wants` accepts, also of kinds added later."""
+    """What a duty wants to know of every kind that is served and that `wants` accepts, also of kinds added later.
+
+    `adds` False: new objects wake nobody.
+    """
 
     wants: Callable[[Kind], bool]
     keys: KeyFunction
     same: SameFunction
+    adds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +199,13 @@ class DutyWorker:
             return
         wanted = {kind_id(k): k for k in kinds if everywhere.wants(k)}
         for identity in [i for i in self._everywhere if i not in wanted]:
-            self.informers.forget(self._everywhere.pop(identity))
+            gone = self._everywhere.pop(identity)
+            if not is_builtin(gone):
+                self.informers.forget(gone)
         for identity, found in wanted.items():
             if identity not in self._everywhere:
                 self._everywhere[identity] = found
-                self.informers.informer(found).on_change(self._on_change(everywhere.keys, everywhere.same))
+                self.informers.informer(found).on_change(self._on_change(everywhere.keys, everywhere.same, adds=everywhere.adds))
 
     def add(self, key: Key) -> None:
         self._metrics.added()
@@ -224,8 +230,12 @@ class DutyWorker:
         finally:
             self.queue.close()
 
-    def _on_change(self, keys: KeyFunction, same: SameFunction | None) -> Callable[[Object | None, Object | None], None]:
+    def _on_change(
+        self, keys: KeyFunction, same: SameFunction | None, *, adds: bool = True
+    ) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
+            if old is None and not adds:
+                return
             if same is not None and old is not None and new is not None and same(old, new):
                 return
             for obj in (old, new):

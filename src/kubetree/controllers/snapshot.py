@@ -53,6 +53,10 @@ class Snapshot(Protocol):
         """Objects of all followed kinds with an owner reference to `uid`."""
         ...
 
+    def kinds(self) -> Sequence[Kind]:
+        """All kinds that are followed."""
+        ...
+
     def row(self, api_version: str, kind: str) -> Kind | None:
         """The followed kind of that name; None when it is not served or not followed."""
         ...
@@ -85,6 +89,9 @@ class CacheSnapshot:
     def dependents(self, uid: str) -> Sequence[tuple[Kind, Object]]:
         return list(self._dependents.get(uid, {}).values())
 
+    def kinds(self) -> Sequence[Kind]:
+        return [informer.kind for informer in self._informers.values()]
+
     def row(self, api_version: str, kind: str) -> Kind | None:
         informer = self._informers.get((api_version, kind))
         return informer.kind if informer is not None else None
@@ -95,7 +102,7 @@ class ObjectSnapshot:
 
     def __init__(self, objects: Iterable[Object], kinds: Kinds | None = None) -> None:
         self.objects = list(objects)
-        self.kinds = kinds or builtin()
+        self._table = kinds or builtin()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         return next((o for o in self.list(kind) if namespace_name(o) == (namespace, name)), None)
@@ -111,8 +118,11 @@ class ObjectSnapshot:
         found = [o for o in self.objects if any(r["uid"] == uid for r in o["metadata"].get("ownerReferences") or ())]
         return [(row, o) for o in found if (row := self.row(o["apiVersion"], o["kind"])) is not None]
 
+    def kinds(self) -> Sequence[Kind]:
+        return list(self._table)
+
     def row(self, api_version: str, kind: str) -> Kind | None:
-        return self.kinds.by_kind(api_version, kind)
+        return self._table.by_kind(api_version, kind)
 
 
 def owned(snapshot: Snapshot, kind: Kind, owner: Object) -> list[Object]:
