@@ -128,7 +128,7 @@ def service_ports(service: Object, version: int) -> Sequence[ServicePort]:
 
 
 def endpoints(slices: Iterable[Object], port_name: str, protocol: str, version: int) -> Sequence[Endpoint]:
-    """A service port's endpoints over all its slices, in the order of their addresses. An endpoint that stands in two slices
+    """A service port's endpoints over all its slices, in an order that depends on nothing but them. An endpoint that stands in two slices
     (as happens while the controller moves it) counts once, the ready one first."""
     found: dict[tuple[str, int], Endpoint] = {}
     for slice_ in slices:
@@ -143,7 +143,7 @@ def endpoints(slices: Iterable[Object], port_name: str, protocol: str, version: 
                 known = found.get((endpoint.address, number))
                 if known is None or (endpoint.ready, endpoint.serving) > (known.ready, known.serving):
                     found[endpoint.address, number] = endpoint
-    return sorted(found.values(), key=lambda e: (ipaddress.ip_address(e.address), e.port))
+    return [found[key] for key in sorted(found)]
 
 
 def _endpoint(item: Object, port: int) -> Endpoint:
@@ -153,7 +153,7 @@ def _endpoint(item: Object, port: int) -> Endpoint:
     ready = True if ready is None else ready
     hints = item.get("hints") or {}
     return Endpoint(
-        address=item["addresses"][0],
+        address=_canonical(item["addresses"][0]),
         port=port,
         ready=ready,
         serving=ready if serving is None else serving,
@@ -171,14 +171,19 @@ def _affinity_timeout(spec: Object) -> int:
     return int(client_ip.get("timeoutSeconds") or DEFAULT_AFFINITY_TIMEOUT)
 
 
-def _of_version(addresses: Iterable[str], version: int) -> tuple[str, ...]:
+def _of_version(texts: Iterable[str], version: int) -> tuple[str, ...]:
     """The addresses or ranges of one family, in the family's canonical spelling; what is neither is left out."""
     found = []
-    for text in addresses:
+    for text in texts:
+        if (":" in text) != (version == 6):
+            continue
         try:
-            network = ipaddress.ip_network(text, strict=False)
+            found.append(str(ipaddress.ip_network(text, strict=False)) if "/" in text else _canonical(text))
         except ValueError:
             continue
-        if network.version == version:
-            found.append(str(network) if "/" in text else str(network.network_address))
     return tuple(dict.fromkeys(found))
+
+
+def _canonical(address: str) -> str:
+    """The API server takes IPv4 addresses in their one spelling only; IPv6 addresses have many."""
+    return str(ipaddress.ip_address(address)) if ":" in address else address
