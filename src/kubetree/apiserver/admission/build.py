@@ -22,6 +22,7 @@ from kubetree.apiserver.admission.limit_ranger import LimitRanger
 from kubetree.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubetree.apiserver.admission.node_restriction import NodeRestriction
 from kubetree.apiserver.admission.plugin import Plugin
+from kubetree.apiserver.admission.pod_security import PodSecurity
 from kubetree.apiserver.admission.priority import Priority
 from kubetree.apiserver.admission.rbac_escalation import RBACEscalation
 from kubetree.apiserver.admission.resource_quota import ResourceQuota
@@ -73,6 +74,7 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(ServiceAccount, lambda n: ServiceAccount(n.lister, n.writer, n.new_suffix)),
     Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer), by_default=False),
     Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),
+    Registered(PodSecurity, lambda n: PodSecurity(n.lister, n.writer)),
     Registered(Priority, lambda n: Priority(n.lister)),
     Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds()),
     Registered(DefaultStorageClass, lambda n: DefaultStorageClass(n.lister)),

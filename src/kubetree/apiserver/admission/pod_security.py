@@ -1,0 +1,227 @@
+"""PodSecurity: the Pod Security Standards that a namespace's labels ask for, enforced on pods, warned of on what makes pods.
+
+Follows k8s.io/pod-security-admission/admission. Without labels everything is privileged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kubetree.api.errors import Cause, invalid
+from kubetree.api.kind_table import kind
+from kubetree.api.objects import controller_of
+from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
+from kubetree.apiserver.admission.pod_security_checks import BASELINE, LATEST, PRIVILEGED, RESTRICTED, Violation, detailed, violations
+from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
+from kubetree.apiserver.authentication.live_objects import Reader
+from kubetree.apiserver.lister import Lister
+
+NAMESPACE, POD = kind("v1", "Namespace"), kind("v1", "Pod")
+PREFIX = "pod-security.kubernetes.io/"
+_LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
+_VERSION = re.compile(r"v1\.(0|[1-9][0-9]*)")
+_TEMPLATES = {
+    "podtemplates": ("template",),
+    "replicationcontrollers": ("spec", "template"),
+    "replicasets.apps": ("spec", "template"),
+    "deployments.apps": ("spec", "template"),
+    "statefulsets.apps": ("spec", "template"),
+    "daemonsets.apps": ("spec", "template"),
+    "jobs.batch": ("spec", "template"),
+    "cronjobs.batch": ("spec", "jobTemplate", "spec", "template"),
+}
+_UNCHECKED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"})
+_MOST_PODS = 3000
+"""As many pods of a namespace are looked at when its level changes."""
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    level: str = PRIVILEGED
+    minor: int = LATEST
+
+    def __str__(self) -> str:
+        return f"{self.level}:{'latest' if self.minor == LATEST else f'v1.{self.minor}'}"
+
+    def violations(self, metadata: Object, spec: Object) -> list[Violation]:
+        return violations(self.level, self.minor, metadata, spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    enforce: Level = Level()
+    audit: Level = Level()
+    warn: Level = Level()
+
+
+_NOTHING = Policy()
+
+
+class PodSecurity(Plugin):
+    name = "PodSecurity"
+    operations = frozenset({CREATE, UPDATE})
+    resources = frozenset({"namespaces", "pods", *_TEMPLATES})
+    subresources = ANY_SUBRESOURCE
+    validates = True
+
+    def __init__(self, lister: Lister, reader: Reader) -> None:
+        self._lister, self._reader = lister, reader
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        group_resource = request.kind.group_resource
+        if group_resource == "namespaces":
+            self._namespace(request)
+        elif group_resource == "pods":
+            await self._pod(request)
+        elif not request.subresource:
+            await self._controller(request, _TEMPLATES[group_resource])
+
+    async def _policy(self, request: AdmissionRequest) -> Policy:
+        namespace = self._lister.get(NAMESPACE, "", request.namespace)
+        if namespace is None:
+            namespace = await self._reader.get(NAMESPACE, "", request.namespace)
+        labels = namespace["metadata"].get("labels")
+        return policy_of(labels)[0] if labels else _NOTHING
+
+    async def _pod(self, request: AdmissionRequest) -> None:
+        if request.subresource in _UNCHECKED or request.obj is None:
+            return
+        policy = await self._policy(request)
+        if policy == _NOTHING or (request.operation == UPDATE and not _matters(request.obj, request.old or {})):
+            return
+        metadata, spec = request.obj["metadata"], request.obj.get("spec") or {}
+        request.annotations["pod-security.kubernetes.io/enforce-policy"] = str(policy.enforce)
+        found = policy.enforce.violations(metadata, spec)
+        _audit(request, policy, metadata, spec)
+        if found:
+            raise refusal(request, f'violates PodSecurity "{policy.enforce}": {detailed(found)}')
+        _warn(request, policy, metadata, spec)
+
+    async def _controller(self, request: AdmissionRequest, path: Sequence[str]) -> None:
+        policy = await self._policy(request)
+        if policy.warn.level == PRIVILEGED and policy.audit.level == PRIVILEGED:
+            return
+        template: Any = request.obj or {}
+        for field in path:
+            template = template.get(field) or {}
+        if not template:
+            return
+        metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+        _audit(request, policy, metadata, spec)
+        _warn(request, policy, metadata, spec)
+
+    def _namespace(self, request: AdmissionRequest) -> None:
+        if request.subresource or request.obj is None:
+            return
+        policy, causes = policy_of(request.obj["metadata"].get("labels") or {})
+        if request.operation == CREATE:
+            self._require_valid(request, causes)
+            return
+        before, old_causes = policy_of((request.old or {"metadata": {}})["metadata"].get("labels") or {})
+        if causes != old_causes:
+            self._require_valid(request, causes)
+        new, old = policy.enforce, before.enforce
+        relaxed = new.minor == old.minor and _LEVELS.index(new.level) <= _LEVELS.index(old.level)
+        if new == old or new.level == PRIVILEGED or relaxed:
+            return
+        request.warnings.extend(self._existing(request.name, new))
+
+    def _require_valid(self, request: AdmissionRequest, causes: Sequence[Cause]) -> None:
+        if causes:
+            raise invalid("Namespace", "", request.name, causes)
+
+    def _existing(self, namespace: str, enforce: Level) -> list[str]:
+        """Warnings about pods that run already and would be refused now: one for each kind of violation."""
+        pods = _one_of_each_first(self._lister.list(POD, namespace))
+        names: dict[str, list[str]] = {}
+        for pod in pods[:_MOST_PODS]:
+            found = enforce.violations(pod["metadata"], pod.get("spec") or {})
+            if found:
+                names.setdefault(", ".join(violation.reason for violation in found), []).append(pod["metadata"]["name"])
+        warnings = []
+        if len(pods) > _MOST_PODS:
+            warnings.append(f"new PodSecurity enforce level only checked against the first {_MOST_PODS} of {len(pods)} existing pods")
+        if names:
+            warnings.append(f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{enforce}"')
+        return warnings + sorted(f"{_first_of(found)}: {reasons}" for reasons, found in names.items())
+
+
+def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[Cause]]:
+    """What the labels ask for, and what is wrong with them. Enforcement of a broken label is restricted, warnings of one are off."""
+    causes: list[Cause] = []
+    found = {}
+    for mode in ("enforce", "audit", "warn"):
+        level, version = labels.get(f"{PREFIX}{mode}"), labels.get(f"{PREFIX}{mode}-version")
+        stated = Level()
+        if level is not None:
+            if level not in _LEVELS:
+                causes.append(_invalid(f"{PREFIX}{mode}", level, f"must be one of {', '.join(_LEVELS)}"))
+            broken = RESTRICTED if mode == "enforce" else PRIVILEGED
+            stated = replace(stated, level=level if level in _LEVELS else broken)
+        if version is not None:
+            match = _VERSION.fullmatch(version)
+            if match is None and version != "latest":
+                causes.append(_invalid(f"{PREFIX}{mode}-version", version, 'must be "latest" or "v1.x"'))
+            stated = replace(stated, minor=int(match[1]) if match else LATEST)
+        found[mode] = stated
+    enforced = labels.get(f"{PREFIX}enforce")
+    if f"{PREFIX}warn" not in labels and enforced in _LEVELS and enforced != PRIVILEGED:
+        minor = found["warn"].minor if f"{PREFIX}warn-version" in labels else found["enforce"].minor
+        found["warn"] = Level(enforced, minor)
+    return Policy(**found), causes
+
+
+def _invalid(label: str, value: str, detail: str) -> Cause:
+    return Cause("FieldValueInvalid", f"Invalid value: {json.dumps(value)}: {detail}", f"metadata.labels[{label}]")
+
+
+def _audit(request: AdmissionRequest, policy: Policy, metadata: Object, spec: Object) -> None:
+    found = policy.audit.violations(metadata, spec)
+    if found:
+        request.annotations["pod-security.kubernetes.io/audit-violations"] = (
+            f'would violate PodSecurity "{policy.audit}": {detailed(found)}'
+        )
+
+
+def _warn(request: AdmissionRequest, policy: Policy, metadata: Object, spec: Object) -> None:
+    found = policy.warn.violations(metadata, spec)
+    if found:
+        request.warnings.append(f'would violate PodSecurity "{policy.warn}": {detailed(found)}')
+
+
+def _matters(new: Object, old: Object) -> bool:
+    """Whether an update adds a container or changes an image: all that can make a pod less secure."""
+    spec, before = new.get("spec") or {}, old.get("spec") or {}
+    for field in ("containers", "initContainers"):
+        one, other = spec.get(field) or [], before.get(field) or []
+        if len(one) != len(other) or any(a.get("image") != b.get("image") for a, b in zip(one, other, strict=True)):
+            return True
+    known = {container["name"]: container.get("image") for container in before.get("ephemeralContainers") or ()}
+    return any(known.get(c["name"], "") != c.get("image") for c in spec.get("ephemeralContainers") or ())
+
+
+def _one_of_each_first(pods: Iterable[Object]) -> list[Object]:
+    """Pods of controllers that have not been seen come before their siblings."""
+    first, others, seen = [], [], set()
+    for pod in pods:
+        owner = controller_of(pod)
+        if owner is not None and owner["uid"] in seen:
+            others.append(pod)
+            continue
+        if owner is not None:
+            seen.add(owner["uid"])
+        first.append(pod)
+    return first + others
+
+
+def _first_of(names: Sequence[str]) -> str:
+    first, others = min(names), len(names) - 1
+    if not others:
+        return first
+    return f"{first} (and {others} other {'pod' if others == 1 else 'pods'})"
