@@ -1,5 +1,7 @@
 """The process that starts the others and starts them again. It imports every component once and forks: that shares their memory.
 
+A component is imported right before it starts, so that the API server need not wait for what the others are made of.
+
 It holds no state that matters: killed, it leaves the components running, and the next one takes over what its pid files name.
 """
 
@@ -87,6 +89,10 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         name = child.component.name
+        if child.component.module:
+            importlib.import_module(child.component.module)
+            gc.collect()
+            gc.freeze()
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
@@ -171,11 +177,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"a supervisor runs already (pid {running.pid})", file=sys.stderr)
         return 0
     components = [component for component in COMPONENTS if component.name not in options.skip.split(",")]
-    for component in components:
-        if component.module:
-            importlib.import_module(component.module)
-    gc.collect()
-    gc.freeze()
     Supervisor(layout, components).run()
     return 0
 
