@@ -6,7 +6,10 @@ This runs on every write. A create walks the object once and makes one entry; an
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from kubetree.api.apply.compile_types import type_of_kind
 from kubetree.api.apply.field_sets import LEAF, Node, difference, union
@@ -64,7 +67,7 @@ def track_update(
             if not managed:
                 return
             live = without_managed_fields(live)
-        changed, removed = of_type.compare(live, new)
+        changed, removed = of_type.compare(live, new) if live else (_created(of_type, new), None)
     except ValueError:
         return
     if changed:
@@ -79,6 +82,21 @@ def track_update(
     entries = encode(capped(managed))
     if entries:
         metadata["managedFields"] = entries
+
+
+def _created(of_type: Type, new: Object) -> Node | None:
+    """What a create sets: `compare` of nothing with `new`. Objects made from one template share the work of their spec."""
+    spec = new.get("spec")
+    if not isinstance(spec, dict) or not spec:
+        return of_type.compare({}, new)[0]
+    changed = of_type.compare({}, {name: value for name, value in new.items() if name != "spec"})[0]
+    return {**(changed or {}), **_spec_fields(of_type, orjson.dumps(spec))}
+
+
+@lru_cache(maxsize=256)
+def _spec_fields(of_type: Type, spec: bytes) -> Node:
+    """The fields below `f:spec` of a new object; shared, never to be changed."""
+    return of_type.compare({}, {"spec": orjson.loads(spec)})[0] or {}
 
 
 def _given(given: Any) -> Managed:
