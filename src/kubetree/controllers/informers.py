@@ -9,6 +9,7 @@ from typing import Any
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import namespace_name
 from kubetree.client import Client, Informer
+from kubetree.controllers.slimming import slimming
 from kubetree.controllers.snapshot import (
     BY_CONTROLLER,
     BY_NODE,
@@ -26,14 +27,6 @@ Key = tuple[str, str]
 Predicate = Callable[[Object | None], bool]
 
 
-def slim(obj: Object) -> Object:
-    """Drops managedFields, which no controller reads and which are a third of a small object."""
-    metadata = obj["metadata"]
-    if "managedFields" not in metadata:
-        return obj
-    return {**obj, "metadata": {field: value for field, value in metadata.items() if field != "managedFields"}}
-
-
 class SharedInformers:
     """Asked for before `run`, an informer starts with it; asked for later, at once."""
 
@@ -46,11 +39,12 @@ class SharedInformers:
         self._waiting: dict[tuple[KindId, Key], list[tuple[Predicate, asyncio.Future[None]]]] = {}
         self.snapshot = CacheSnapshot(self._informers, self._dependents)
 
-    def informer(self, kind: Kind) -> Informer:
-        """The informer of `kind`, with the index by controller, and for pods by node."""
+    def informer(self, kind: Kind, *, named: bool = True) -> Informer:
+        """The informer of `kind`, with the index by controller, and for pods by node. `named` False: followed as one of all kinds,
+        so that its metadata will do."""
         found = self._informers.get(kind_id(kind))
         if found is None:
-            found = self._informers[kind_id(kind)] = Informer(self._client, kind, transform=slim)
+            found = self._informers[kind_id(kind)] = Informer(self._client, kind, transform=slimming(kind, named=named))
             found.add_index(BY_CONTROLLER, by_controller)
             if (kind.group, kind.kind) == ("", "Pod"):
                 found.add_index(BY_NODE, by_node)

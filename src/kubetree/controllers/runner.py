@@ -205,7 +205,9 @@ class DutyWorker:
         for identity, found in wanted.items():
             if identity not in self._everywhere:
                 self._everywhere[identity] = found
-                self.informers.informer(found).on_change(self._on_change(everywhere.keys, everywhere.same, adds=everywhere.adds))
+                self.informers.informer(found, named=False).on_change(
+                    self._on_change(everywhere.keys, everywhere.same, adds=everywhere.adds)
+                )
 
     def add(self, key: Key) -> None:
         self._metrics.added()
@@ -271,7 +273,7 @@ class DutyWorker:
             self.queue.forget(key)
             return
         for error in failures:
-            if not isinstance(error, errors.Conflict):
+            if not isinstance(error, errors.Conflict | errors.NotFound):
                 log.warning("%s: %s: %s", self.duty.name, "/".join(key), error.message)
         self._retry(key)
 

@@ -41,7 +41,8 @@ INDEXES: dict[str, IndexFunction] = {BY_CONTROLLER: by_controller, BY_NODE: by_n
 
 
 class Snapshot(Protocol):
-    """Objects as the caches have them, with apiVersion and kind. They are shared: never change one."""
+    """Objects as the caches have them, with apiVersion and kind. They are shared: never change one. Of pods and of kinds that no duty
+    names only part is kept (see slimming): patch those, never write them back whole."""
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None: ...
 
