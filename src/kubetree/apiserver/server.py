@@ -50,6 +50,7 @@ class ApiServer:
         self._handler: Handler | None = None
         self._http: HttpServer | None = None
         self._listener: asyncio.Server | None = None
+        self._sockets: list[asyncio.Server] = []
         self._background = contextlib.AsyncExitStack()
         self.port = config.secure_port
 
@@ -89,10 +90,18 @@ class ApiServer:
         self.port = self._listener.sockets[0].getsockname()[1]
         await self._parts.started()
 
+    async def listen_on(self, path: Path) -> None:
+        """Answers on a Unix socket too, without TLS: for parts in the same process, who say who they are by a token."""
+        assert self._http is not None
+        self._sockets.append(await asyncio.get_running_loop().create_unix_server(self._http, str(path)))
+        path.chmod(0o600)
+
     async def stop(self) -> None:
         """Closes the port, gives running requests `shutdown_grace` seconds, ends watches."""
         if self._listener is not None:
             self._listener.close()
+        for socket in self._sockets:
+            socket.close()
         if self._parts is not None:
             self._parts.stopping()
         if self._http is not None:

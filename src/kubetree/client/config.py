@@ -21,7 +21,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """A server and credentials. `ca`, `client_cert` and `client_key` are PEM bytes; a `token_file` is read anew as it rotates."""
+    """A server and credentials. `server` is a URL; `unix:///path` a plain socket of a server in the same process. `ca`, `client_cert` and `client_key` are PEM bytes; a `token_file` is read anew as it rotates."""
 
     server: str
     ca: bytes | None = None
@@ -33,6 +33,16 @@ class ClientConfig:
     user_agent: str = "kubetree"
     impersonate: str = ""
     namespace: str = "default"
+
+    @property
+    def socket(self) -> str:
+        """The path of a Unix socket; "" for a server that is reached by its address."""
+        return self.server.removeprefix("unix://") if self.server.startswith("unix://") else ""
+
+    @property
+    def base_url(self) -> str:
+        """What the paths of requests follow."""
+        return "http://localhost" if self.socket else self.server
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """What TLS needs, or None for a plain http server."""

@@ -54,9 +54,8 @@ class Client:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            ssl_context = self.config.ssl_context()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ssl=ssl_context if ssl_context is not None else False),
+                connector=_connector(self.config),
                 headers={"User-Agent": self.config.user_agent, "Accept": "application/json"},
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, sock_connect=10),
                 read_bufsize=2**20,
@@ -94,7 +93,7 @@ class Client:
         if accept:
             headers["Accept"] = accept
         try:
-            async with self._open().request(method, self.config.server + path, params=params, data=body, headers=headers) as response:
+            async with self._open().request(method, self.config.base_url + path, params=params, data=body, headers=headers) as response:
                 data = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise errors.ServiceUnavailable(f"{method} {self.config.server}{path}: {error or type(error).__name__}") from error
@@ -231,7 +230,7 @@ class Client:
             timeoutSeconds=str(timeout_seconds or ""),
         )
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_WATCH_IDLE)
-        url = self.config.server + kind.path(namespace)
+        url = self.config.base_url + kind.path(namespace)
         try:
             async with self._open().get(url, params=params, headers=self._headers(), timeout=timeout) as response:
                 if response.status >= 300:
@@ -259,6 +258,13 @@ class Client:
                 if attempt == attempts - 1:
                     raise
             await asyncio.sleep(interval)
+
+
+def _connector(config: ClientConfig) -> aiohttp.BaseConnector:
+    if config.socket:
+        return aiohttp.UnixConnector(config.socket, limit=0)
+    context = config.ssl_context()
+    return aiohttp.TCPConnector(limit=0, limit_per_host=0, ssl=context if context is not None else False)
 
 
 def _given(**params: str) -> dict[str, str]:

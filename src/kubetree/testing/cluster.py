@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,14 @@ JUMP = 10.0
 """`advance` goes in steps of this many seconds at most, so that nodes renew their leases on the way."""
 
 
+INSIDE = {
+    "controllers": ("system:kube-controller-manager", ""),
+    "scheduler": ("system:kube-scheduler", ""),
+    "nodes": ("kubetree-testing-nodes", "system:masters"),
+}
+"""Users of the parts that run in this process, and their groups."""
+
+
 class Cluster:
     """`async with Cluster(nodes=2) as cluster: ...`. Several may run beside each other.
 
@@ -67,6 +76,7 @@ class Cluster:
         self._client: Client | None = None
         self._certificates: ClusterCertificates | None = None
         self._directory = Path()
+        self._tokens = {name: secrets.token_urlsafe(24) for name in INSIDE}
 
     # -- life
 
@@ -99,13 +109,14 @@ class Cluster:
         kubeconfig = document("kubetree-testing", self.url, self._ca, self._admin.certificate, self._admin.key)
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig))
         self.kubeconfig.chmod(0o600)
+        await self._server.listen_on(self._socket)
         manager = duties(Options(controllers=self._controllers, root_ca=self._ca.decode())) if self._controllers else []
-        runner = Runner(await self._as(self._certificates.controller_manager), manager, clock=self.clock, separate_accounts=True)
+        runner = Runner(await self._inside("controllers"), manager, clock=self.clock, separate_accounts=True)
         self._runners.append(runner)
         self._run(runner.run)
         await self._start_nodes()
         if self._with_scheduler:
-            self._run(Scheduler(await self._as(self._certificates.scheduler), self.clock).run)
+            self._run(Scheduler(await self._inside("scheduler"), self.clock).run)
         await self._ready(manager)
 
     def _server_config(self) -> Config:
@@ -114,6 +125,7 @@ class Cluster:
             "tls": TLSFiles(files / "apiserver.crt", files / "apiserver.key", files / "ca.crt"),
             "service_account_key_files": (files / "sa.pub",),
             "service_account_signing_key_file": files / "sa.key",
+            "token_auth_file": self._write_tokens(),
             "compaction_interval": 0.0,
             "shutdown_grace": 0.05,
         }
@@ -121,7 +133,7 @@ class Cluster:
 
     async def _start_nodes(self) -> None:
         """Simulated nodes act as the administrator: one runner stands for all of them."""
-        runner = Runner(self.client, self.kubelet.duties(), clock=self.clock)
+        runner = Runner(await self._inside("nodes"), self.kubelet.duties(), clock=self.clock)
         self.kubelet.on_behaviour_change(lambda: runner.add_all("simulated-kubelet"))
         self._runners.append(runner)
         self._run(runner.run)
@@ -135,9 +147,20 @@ class Cluster:
 
         self._stack.push_async_callback(end)
 
-    async def _as(self, pair: KeyPair) -> Client:
-        config = ClientConfig(self.url, ca=self._ca, client_cert=pair.certificate, client_key=pair.key)
-        return await self._stack.enter_async_context(Client(config))
+    async def _inside(self, name: str) -> Client:
+        """A client for a part in this process: by a socket and a token, which spares it a TLS handshake for each watch."""
+        return await self._stack.enter_async_context(Client(ClientConfig(f"unix://{self._socket}", token=self._tokens[name])))
+
+    @property
+    def _socket(self) -> Path:
+        return self._directory / "apiserver.sock"
+
+    def _write_tokens(self) -> Path:
+        """The token file that the API server knows the parts in this process by."""
+        path = self._directory / "tokens.csv"
+        path.touch(mode=0o600)
+        path.write_text("".join(f'{self._tokens[name]},{user},{name},"{groups}"\n' for name, (user, groups) in INSIDE.items()))
+        return path
 
     async def _ready(self, manager: Sequence[Duty]) -> None:
         names = {duty.name for duty in manager}
