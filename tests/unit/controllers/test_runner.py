@@ -18,11 +18,11 @@ from kubetree.controllers.plan import NOTHING, Batch, Create, Event, Outcome, Pl
 from kubetree.controllers.runner import Duty, Key, Runner, own_key
 from kubetree.controllers.snapshot import Snapshot
 
-CONFIG_MAP, POD, RS = kind("v1", "ConfigMap"), kind("v1", "Pod"), kind("apps/v1", "ReplicaSet")
+WIDGET, POD, RS = kind("v1", "LimitRange"), kind("v1", "Pod"), kind("apps/v1", "ReplicaSet")
 
 
-def config_map(name: str = "a", **data: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "ns"}, "data": data}
+def widget(name: str = "a", **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": name, "namespace": "ns"}, "data": data}
 
 
 def replica_set(count: int) -> dict[str, Any]:
@@ -72,38 +72,38 @@ async def test_failures_come_back_with_a_back_off_and_a_bug_stops_nobody_else() 
             raise KeyError("oh")
         return NOTHING
 
-    client.put(CONFIG_MAP, config_map("bug"))
-    client.put(CONFIG_MAP, config_map("fine"))
-    async with running(client, Duty("d", "d", {CONFIG_MAP: own_key}, reconcile)):
+    client.put(WIDGET, widget("bug"))
+    client.put(WIDGET, widget("fine"))
+    async with running(client, Duty("d", "d", {WIDGET: own_key}, reconcile)):
         await until(lambda: tries.count("bug") == 3)
     assert tries.count("fine") == 1
 
 
 async def test_a_conflict_is_tried_again_on_fresh_data() -> None:
     client = FakeClient()
-    client.put(CONFIG_MAP, config_map("a", count="0"))
+    client.put(WIDGET, widget("a", count="0"))
     interfered = []
 
     def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
-        obj = snapshot.get(CONFIG_MAP, *key)
+        obj = snapshot.get(WIDGET, *key)
         assert obj is not None
         if obj["data"].get("done"):
             return NOTHING
         if not interfered:
             interfered.append(1)
-            client.put(CONFIG_MAP, {**obj, "data": {"count": "by somebody else"}})
-        return plan(Update(CONFIG_MAP, {**obj, "data": {**obj["data"], "done": "yes"}}))
+            client.put(WIDGET, {**obj, "data": {"count": "by somebody else"}})
+        return plan(Update(WIDGET, {**obj, "data": {**obj["data"], "done": "yes"}}))
 
-    async with running(client, Duty("d", "d", {CONFIG_MAP: own_key}, reconcile)):
-        await until(lambda: "done" in client.objects["v1", "ConfigMap", "ns", "a"]["data"])
-        stored = client.objects["v1", "ConfigMap", "ns", "a"]
+    async with running(client, Duty("d", "d", {WIDGET: own_key}, reconcile)):
+        await until(lambda: "done" in client.objects["v1", "LimitRange", "ns", "a"]["data"])
+        stored = client.objects["v1", "LimitRange", "ns", "a"]
     assert stored["data"] == {"count": "by somebody else", "done": "yes"}
 
 
 async def test_what_follows_sees_how_it_went_and_requeues() -> None:
     client, seen = FakeClient(), []
     client.fails = lambda verb, *_: errors.Forbidden("no") if verb == "create" and not seen else None
-    client.put(CONFIG_MAP, config_map("a"))
+    client.put(WIDGET, widget("a"))
 
     def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         if seen:
@@ -113,12 +113,12 @@ async def test_what_follows_sees_how_it_went_and_requeues() -> None:
             seen.append([e.message for e in outcome.errors])
             return plan(RequeueAfter(0.01))
 
-        return plan(Create(CONFIG_MAP, config_map("b")), Create(CONFIG_MAP, config_map("never")), then=then, forgive=True)
+        return plan(Create(WIDGET, widget("b")), Create(WIDGET, widget("never")), then=then, forgive=True)
 
-    async with running(client, Duty("d", "d", {CONFIG_MAP: own_key}, reconcile)):
+    async with running(client, Duty("d", "d", {WIDGET: own_key}, reconcile)):
         await until(lambda: seen)
     assert seen == [["no"]]
-    assert ("create", "ConfigMap", "never") not in client.requests
+    assert ("create", "LimitRange", "never") not in client.requests
 
 
 class Recorder:
@@ -141,7 +141,7 @@ async def test_slow_start_stops_after_the_first_failing_group(allowed: int, aske
     client.fails = fails
     told = Event({}, "Normal", "Created", "Created: {name}")
     failed = Event({}, "Warning", "Failed", "Error: {error}")
-    create = Create(CONFIG_MAP, {"metadata": {"generateName": "x-", "namespace": "ns"}}, done=told, failed=failed)
+    create = Create(WIDGET, {"metadata": {"generateName": "x-", "namespace": "ns"}}, done=told, failed=failed)
     report = await Applier(cast(Client, client), cast(Any, recorder)).apply((Batch((create,) * 20, slow_start=True),))
     assert len(made) == asked
     assert report.outcome.ok == (allowed >= 20)
@@ -152,7 +152,7 @@ async def test_slow_start_stops_after_the_first_failing_group(allowed: int, aske
 async def test_workers_share_a_queue_but_never_a_key() -> None:
     client = FakeClient()
     for number in range(20):
-        client.put(CONFIG_MAP, config_map(f"c{number}"))
+        client.put(WIDGET, widget(f"c{number}"))
     working: set[Key] = set()
     most = 0
 
@@ -166,9 +166,9 @@ async def test_workers_share_a_queue_but_never_a_key() -> None:
             working.discard(key)
             return NOTHING
 
-        return plan(Create(CONFIG_MAP, {"metadata": {"name": f"x{key[1]}", "namespace": "other"}}), then=then)
+        return plan(Create(WIDGET, {"metadata": {"name": f"x{key[1]}", "namespace": "other"}}), then=then)
 
-    duty = Duty("d", "d", {CONFIG_MAP: lambda o, _: own_key(o, _) if o["metadata"]["namespace"] == "ns" else ()}, reconcile, workers=4)
+    duty = Duty("d", "d", {WIDGET: lambda o, _: own_key(o, _) if o["metadata"]["namespace"] == "ns" else ()}, reconcile, workers=4)
     async with running(client, duty):
         await until(lambda: sum(r[0] == "create" for r in client.requests) >= 20)
     assert most == 4
