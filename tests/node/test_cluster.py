@@ -77,7 +77,9 @@ kubectl_only = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubec
 
 
 def kubectl(environment: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(["kubectl", *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, check=False)
+    done = subprocess.run(
+        ["kubectl", *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from kubetree.client import Client, load_kubeconfig
 from kubetree.kernel.nftables import Nftables, NftablesError
 from kubetree.kernel.routes import (
+    RouteError,
     local_addresses,
     own_routes,
     remove_local_addresses,
@@ -35,6 +36,8 @@ from kubetree.network.table import removal
 
 log = logging.getLogger("kubetree.network")
 
+RETRY = 5.0
+"""Seconds before an address that was taken is tried again."""
 FORWARDING = {4: {"net/ipv4/ip_forward": 1}, 6: {"net/ipv6/conf/all/forwarding": 1}}
 
 
@@ -112,15 +115,26 @@ async def serve_dns(client: Client, zone: Zone, forwarder: Forwarder, addresses:
                 await asyncio.to_thread(remove_local_addresses, addresses)
                 await changed.wait()
                 continue
-            await asyncio.to_thread(local_addresses, addresses)
-            async with contextlib.AsyncExitStack() as stack:
-                for address in addresses:
-                    await stack.enter_async_context(server.open(address, port))
-                log.info("answering DNS at %s", ", ".join(addresses))
-                await forwarder.find_loops()
-                while is_ours(view.service(NAMESPACE, NAME)):
-                    changed.clear()
-                    await changed.wait()
+            try:
+                await asyncio.to_thread(local_addresses, addresses)
+                await _answer_while_ours(server, forwarder, addresses, port, view, changed)
+            except (OSError, RouteError) as error:
+                log.error("cannot answer DNS at %s, trying again: %s; does another server have port %d?", ", ".join(addresses), error, port)
+                await asyncio.sleep(RETRY)
+
+
+async def _answer_while_ours(
+    server: Server, forwarder: Forwarder, addresses: Sequence[str], port: int, view: ClusterView, changed: asyncio.Event
+) -> None:
+    """Listens until the Service is another's. Raises OSError when an address or port is taken."""
+    async with contextlib.AsyncExitStack() as stack:
+        for address in addresses:
+            await stack.enter_async_context(server.open(address, port))
+        log.info("answering DNS at %s", ", ".join(addresses))
+        await forwarder.find_loops()
+        while is_ours(view.service(NAMESPACE, NAME)):
+            changed.clear()
+            await changed.wait()
 
 
 def _list(text: str) -> list[str]:

@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from dnslib import EDNS0, QTYPE, RR, A, DNSRecord
+from dnslib import EDNS0, QTYPE, RR, A, DNSError, DNSRecord
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubetree.network.dns import forward
 from kubetree.network.dns.answers import Zone
@@ -183,3 +185,34 @@ def test_ttls_are_found_behind_compressed_names() -> None:
     assert [struct.unpack_from("!I", packed, offset)[0] for offset in ttl_offsets(packed)] == [5, 6]
     with pytest.raises(ValueError, match="cut off"):
         ttl_offsets(packed[:-9])
+
+
+class Wire:
+    """A transport that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def sendto(self, data: bytes, client: Any) -> None:
+        self.sent.append(data)
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_whatever_bring_the_server_down(data: bytes) -> None:
+    server, wire = Server(CLUSTER, Zone(), Forwarder([], Clock())), Wire()
+    for packet in (data, b"\1\2\1\0\0\1\0\0\0\0\0\0" + data):
+        server.handle_packet(packet, wire, ("192.0.2.1", 1))  # type: ignore[arg-type]
+    for answer in wire.sent:
+        assert DNSRecord.parse(answer).header.qr == 1
+
+
+@given(st.lists(st.text("ab-_.*1\u00e9", min_size=1, max_size=70), max_size=5), st.sampled_from(list(QTYPE.forward)))
+def test_every_name_gets_an_answer_below_the_domain(labels: list[str], kind: int) -> None:
+    try:
+        packet = bytes(DNSRecord.question(".".join([*labels, "default.svc.cluster.local"]), QTYPE[kind]).pack())
+    except (DNSError, ValueError):
+        return
+    server, wire = Server(CLUSTER, Zone(), Forwarder([], Clock())), Wire()
+    server.handle_packet(packet, wire, ("192.0.2.1", 1))  # type: ignore[arg-type]
+    assert len(wire.sent) == 1
+    assert wire.sent[0][:2] == packet[:2]
