@@ -13,13 +13,43 @@ Refusal = tuple[str, str]
 """Reason and message."""
 
 CRITICAL = 2_000_000_000
+SAFE_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.tcp_wmem",
+    }
+)
+"""Kernel settings of a pod's own namespaces that cannot harm its neighbours."""
 
 
 def admit(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str], node: Object | None) -> Refusal | None:
     """None, or why the pod is refused. `others` are the pods that use the node now; `node` is None without an API server."""
+    if refusal := _sysctls(pod):
+        return refusal
     if specs.is_static(pod) and (pod["spec"].get("priority") or 0) >= CRITICAL:
         return None
     return _resources(pod, others, allocatable) or _selector(pod, node) or _ports(pod, others) or _taints(pod, node)
+
+
+def _sysctls(pod: Object) -> Refusal | None:
+    for entry in (pod["spec"].get("securityContext") or {}).get("sysctls") or ():
+        name = entry["name"].replace("/", ".")
+        own_ipc, own_network = not pod["spec"].get("hostIPC"), not specs.is_host_network(pod)
+        if name not in SAFE_SYSCTLS:
+            return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowlisted'
+        if (name.startswith("net.") and not own_network) or (name.startswith("kernel.") and not own_ipc):
+            return "SysctlForbidden", f'forbidden sysctl: "{name}" not allowed with host net or IPC enabled'
+    return None
 
 
 def _resources(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Refusal | None:

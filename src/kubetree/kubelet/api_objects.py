@@ -20,7 +20,8 @@ Key = tuple[str, str, str]
 """Kind, namespace, name."""
 
 CONFIG_MAP, SECRET = kind("v1", "ConfigMap"), kind("v1", "Secret")
-_KINDS: dict[str, Kind] = {"ConfigMap": CONFIG_MAP, "Secret": SECRET}
+RUNTIME_CLASS = kind("node.k8s.io/v1", "RuntimeClass")
+_KINDS: dict[str, Kind] = {"ConfigMap": CONFIG_MAP, "Secret": SECRET, "RuntimeClass": RUNTIME_CLASS}
 
 
 @dataclass(slots=True)
@@ -51,6 +52,13 @@ class ApiObjects:
 
     async def secret(self, namespace: str, name: str) -> Object | None:
         return await self._get(("Secret", namespace, name))
+
+    async def runtime_handler(self, name: str) -> str:
+        """The handler that a RuntimeClass names. Raises VolumeError when there is none of that name."""
+        found = await self._get(("RuntimeClass", "", name))
+        if found is None:
+            raise VolumeError(f'failed to get RuntimeClass "{name}": runtimeclass.node.k8s.io "{name}" not found')
+        return str(found["handler"])
 
     async def _get(self, key: Key) -> Object | None:
         """The object, or None when it does not exist. Raises VolumeError when the API cannot say."""

@@ -95,7 +95,7 @@ class Kubelet:
         stats = Stats(self.cri, config.node_name, config.root_dir, self.pods.all)
         self.server = KubeletServer(self._host(), gate, stats)
         self._pressure = Pressure(self.context, self.pods, stats)
-        self._log_rotation = LogRotation(self.cri, config.log_max_size, config.log_max_files)
+        self._log_rotation = LogRotation(self.cri, self.runtime.running, config.log_max_size, config.log_max_files)
         self._image_collection = ImageCollection(
             self.cri,
             lambda: machines.disk_usage(config.root_dir),

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kubetree.kubelet.cri.client import RuntimeClient, RuntimeFailure
-from kubetree.kubelet.cri.messages import ContainerState
+from kubetree.kubelet.runtime_state import ContainerRecord
 
 PERIOD = 10.0
 COMPRESSED, UNFINISHED = ".gz", ".tmp"
@@ -23,9 +23,14 @@ class LogRotation:
     """At most `max_files` files a container, each of about `max_size` bytes."""
 
     def __init__(
-        self, client: RuntimeClient, max_size: int, max_files: int, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        client: RuntimeClient,
+        running: Callable[[], Iterable[ContainerRecord]],
+        max_size: int,
+        max_files: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._client, self._max_size, self._max_files, self._now = client, max_size, max_files, now
+        self._client, self._running, self._max_size, self._max_files, self._now = client, running, max_size, max_files, now
 
     async def run(self) -> None:
         while True:
@@ -37,12 +42,11 @@ class LogRotation:
 
     async def rotate_all(self) -> None:
         """Rotate every running container's log that is too large. Raises RuntimeFailure."""
-        running = {"state": {"state": int(ContainerState.RUNNING)}}
-        for container in (await self._client.call("ListContainers", filter=running)).containers:
+        for record in list(self._running()):
+            path = Path(record.log_path)
             try:
-                path = Path((await self._client.call("ContainerStatus", container_id=container.id)).status.log_path)
                 if path.exists() and path.stat().st_size > self._max_size:
-                    await self.rotate(container.id, path)
+                    await self.rotate(record.id, path)
             except RuntimeFailure as error:
                 if not error.not_found:
                     raise

@@ -313,9 +313,11 @@ class PodWorker:
         if runtime.sandboxes and runtime.containers:
             self._event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         Path(config["log_directory"]).mkdir(parents=True, exist_ok=True)
+        name = self.pod["spec"].get("runtimeClassName")
         try:
-            answer = await self._context.runtime.client.call("RunPodSandbox", rpc_timeout=240, config=config)
-        except RuntimeFailure as error:
+            handler = await self._context.objects.runtime_handler(name) if name else ""
+            answer = await self._context.runtime.client.call("RunPodSandbox", rpc_timeout=240, config=config, runtime_handler=handler)
+        except (RuntimeFailure, VolumeError) as error:
             if self.stage is Stage.SYNC:
                 self._event("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             return None

@@ -110,6 +110,10 @@ class Runtime:
         """Pods of which the runtime has anything."""
         return set(self._fingerprints)
 
+    def running(self) -> list[ContainerRecord]:
+        """Running containers as they were last observed."""
+        return [record for record in self._records.values() if record.state is State.RUNNING]
+
     # -- one pod
 
     async def observe(self, uid: str) -> PodRuntime:

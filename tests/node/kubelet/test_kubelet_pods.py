@@ -457,9 +457,8 @@ async def test_a_log_is_rotated(pods: Cluster) -> None:
     uid = (await pods.get("chatty") or {})["metadata"]["uid"]
     path = Path(next(r for r in (await pods.kubelet.runtime.observe(uid)).containers).log_path)
     await until(lambda: path.stat().st_size > 500, "it has written")
-    rotation = LogRotation(pods.kubelet.cri, 400, 3)
-    moments = iter(datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in range(10))
-    rotation._now = lambda: next(moments)
+    moments = iter(datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in range(60))
+    rotation = LogRotation(pods.kubelet.cri, pods.kubelet.runtime.running, 400, 3, lambda: next(moments))
     for _ in range(4):
         await until(lambda: path.exists() and path.stat().st_size > 500, "it goes on writing")
         await rotation.rotate_all()

@@ -69,6 +69,13 @@ class TestAdmission:
         taken["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 8080}]
         assert (admission.admit(taken, [taken], self.ALLOCATABLE, None) or ("",))[0] == "NodePorts"
 
+    def test_sysctls(self) -> None:
+        safe, unsafe = ({"sysctls": [{"name": name, "value": "1"}]} for name in ("net/ipv4/tcp_syncookies", "kernel.msgmax"))
+        assert admission.admit(pod(securityContext=safe), [], self.ALLOCATABLE, None) is None
+        refusal = admission.admit(pod(securityContext=unsafe), [], self.ALLOCATABLE, None)
+        assert refusal == ("SysctlForbidden", 'forbidden sysctl: "kernel.msgmax" not allowlisted')
+        assert admission.admit(pod(securityContext=safe, hostNetwork=True), [], self.ALLOCATABLE, None)
+
     def test_taints(self) -> None:
         node: Object = {
             "metadata": {"name": "n"},
