@@ -83,7 +83,7 @@ async def build(
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
-        registry.admission = build_admission(config, lister, writer, authorization, now=clock)
+        registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)

@@ -8,6 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from kubetree.api.kind_table import builtin
+from kubetree.api.kinds import Kinds
+from kubetree.apiserver.admission.always import AlwaysAdmit, AlwaysDeny
+from kubetree.apiserver.admission.always_pull_images import AlwaysPullImages
 from kubetree.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateRequestor,
@@ -18,11 +22,18 @@ from kubetree.apiserver.admission.chain import AdmissionChain
 from kubetree.apiserver.admission.claim_resize import PersistentVolumeClaimResize
 from kubetree.apiserver.admission.default_classes import DefaultIngressClass, DefaultStorageClass
 from kubetree.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kubetree.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
+from kubetree.apiserver.admission.extended_resource_toleration import ExtendedResourceToleration
+from kubetree.apiserver.admission.hard_anti_affinity import LimitPodHardAntiAffinityTopology
 from kubetree.apiserver.admission.limit_ranger import LimitRanger
 from kubetree.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from kubetree.apiserver.admission.namespace_provision import NamespaceAutoProvision, NamespaceExists
 from kubetree.apiserver.admission.node_restriction import NodeRestriction
+from kubetree.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from kubetree.apiserver.admission.plugin import Plugin
+from kubetree.apiserver.admission.pod_node_selector import PodNodeSelector
 from kubetree.apiserver.admission.pod_security import PodSecurity
+from kubetree.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubetree.apiserver.admission.priority import Priority
 from kubetree.apiserver.admission.rbac_escalation import RBACEscalation
 from kubetree.apiserver.admission.resource_quota import ResourceQuota
@@ -57,6 +68,7 @@ class Needs:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = field(default=_utc_now)
     new_suffix: Callable[[], str] = field(default=_new_suffix)
+    kinds: Kinds = field(default_factory=builtin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +81,67 @@ class Registered:
 
 
 PLUGINS: tuple[Registered, ...] = (
+    Registered(AlwaysAdmit, lambda n: AlwaysAdmit(), by_default=False),
+    Registered(NamespaceAutoProvision, lambda n: NamespaceAutoProvision(n.lister, n.writer), by_default=False),
     Registered(NamespaceLifecycle, lambda n: NamespaceLifecycle(n.lister, n.writer, n.clock)),
+    Registered(NamespaceExists, lambda n: NamespaceExists(n.lister, n.writer), by_default=False),
+    Registered(LimitPodHardAntiAffinityTopology, lambda n: LimitPodHardAntiAffinityTopology(), by_default=False),
     Registered(LimitRanger, lambda n: LimitRanger(n.lister)),
     Registered(ServiceAccount, lambda n: ServiceAccount(n.lister, n.writer, n.new_suffix)),
     Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer), by_default=False),
     Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),
+    Registered(AlwaysPullImages, lambda n: AlwaysPullImages(), by_default=False),
     Registered(PodSecurity, lambda n: PodSecurity(n.lister, n.writer)),
+    Registered(PodNodeSelector, lambda n: PodNodeSelector(n.lister, n.writer), by_default=False),
     Registered(Priority, lambda n: Priority(n.lister)),
     Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds()),
+    Registered(ExtendedResourceToleration, lambda n: ExtendedResourceToleration(), by_default=False),
     Registered(DefaultStorageClass, lambda n: DefaultStorageClass(n.lister)),
     Registered(StorageObjectInUseProtection, lambda n: StorageObjectInUseProtection()),
+    Registered(
+        OwnerReferencesPermissionEnforcement,
+        lambda n: OwnerReferencesPermissionEnforcement(n.authorization.authorizer, n.kinds),
+        by_default=False,
+    ),
     Registered(PersistentVolumeClaimResize, lambda n: PersistentVolumeClaimResize(n.lister)),
     Registered(RuntimeClass, lambda n: RuntimeClass(n.lister, n.writer)),
     Registered(CertificateApproval, lambda n: CertificateApproval(n.authorization.authorizer)),
     Registered(CertificateSigning, lambda n: CertificateSigning(n.authorization.authorizer)),
     Registered(CertificateSubjectRestriction, lambda n: CertificateSubjectRestriction()),
     Registered(DefaultIngressClass, lambda n: DefaultIngressClass(n.lister)),
+    Registered(DenyServiceExternalIPs, lambda n: DenyServiceExternalIPs(), by_default=False),
+    Registered(PodTopologyLabels, lambda n: PodTopologyLabels(n.lister)),
     Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now)),
+    Registered(AlwaysDeny, lambda n: AlwaysDeny(), by_default=False),
 )
 """All plugins in upstream's order (pkg/kubeapiserver/options/plugins.go)."""
+
+
+_ELSEWHERE = frozenset(
+    {
+        "ClusterTrustBundleAttest",
+        "EventRateLimit",
+        "ImagePolicyWebhook",
+        "JobValidation",
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionWebhook",
+        "NodeDeclaredFeatureValidator",
+        "PodGroupProtection",
+        "PodGroupWorkloadExists",
+        "PodResizeValidator",
+        "PodTolerationRestriction",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionWebhook",
+    }
+)
+"""Names of upstream's that no row has: a configuration that disables one of them is right already."""
 
 
 def enabled_plugins(enable: Sequence[str], disable: Sequence[str]) -> list[Registered]:
     """The rows to run. Raises ValueError for names that are not in the table and for names both enabled and disabled."""
     known = {row.plugin.name for row in PLUGINS}
     for name in (*enable, *disable):
-        if name not in known:
+        if name not in known and not (name in disable and name in _ELSEWHERE):
             raise ValueError(f"unknown admission plugin {name!r}; there are {', '.join(sorted(known))}")
     both = set(enable) & set(disable)
     if both:
@@ -111,9 +158,10 @@ def build_admission(
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = _utc_now,
     new_suffix: Callable[[], str] = _new_suffix,
+    kinds: Kinds | None = None,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends."""
-    needs = Needs(lister, writer, authorization, clock, now, new_suffix)
+    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds or builtin())
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))

@@ -222,6 +222,7 @@ def test_plugins_are_enabled_and_disabled_by_name() -> None:
     names = [row.plugin.name for row in enabled_plugins((), ("Priority",))]
     assert "Priority" not in names
     assert names == [row.plugin.name for row in PLUGINS if row.by_default and row.plugin.name != "Priority"]
+    enabled_plugins((), ("ValidatingAdmissionWebhook",))
     with pytest.raises(ValueError, match="unknown admission plugin 'Nope'"):
         enabled_plugins(("Nope",), ())
 
