@@ -28,6 +28,7 @@ from kubetree.kubelet.cri.client import RuntimeClient
 from kubetree.kubelet.image_collection import ImageCollection
 from kubetree.kubelet.image_manager import ImageManager
 from kubetree.kubelet.log_rotation import LogRotation
+from kubetree.kubelet.metrics import own_metrics, probe_metrics
 from kubetree.kubelet.node import NodeKeeper
 from kubetree.kubelet.orphans import pod_from_runtime
 from kubetree.kubelet.pod_events import PodEvents
@@ -166,6 +167,8 @@ class Kubelet:
             observe=self.runtime.observe,
             healthy=lambda: self.runtime.failure,
             configuration=lambda: {k: str(v) for k, v in dataclasses.asdict(self.config).items()},
+            metrics=lambda: own_metrics(self.config.node_name, self.pods.active(), len(self.runtime.running()), self.node.health()),
+            probe_metrics=lambda: probe_metrics(self.prober.counts),
         )
 
     # -- callbacks of the parts

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kubelet_machine import Machine, pod, until
+from kubetree.kubelet.cgroups import Cgroups
+from kubetree.kubelet.resources import CgroupLimits
 
 
-@pytest.fixture(autouse=True)
-def end_the_kubelet(machine: Machine) -> Iterator[None]:
-    yield
+@pytest.fixture
+def kubelet(machine: Machine) -> Iterator[Machine]:
+    """A node whose kubelet is ended after the test."""
+    yield machine
     machine.stop_kubelet()
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_static_pod_runs_restarts_and_goes(machine: Machine) -> None:
+async def test_a_static_pod_runs_restarts_and_goes(kubelet: Machine) -> None:
+    machine = kubelet
     machine.start_kubelet()
     machine.write_pod(pod("web", "echo hello from $HOSTNAME; trap 'exit 0' TERM; while true; do sleep 0.1; done"))
     first = (await until(lambda: machine.running("web"), "web runs"))["main"]
@@ -40,7 +47,8 @@ async def test_a_static_pod_runs_restarts_and_goes(machine: Machine) -> None:
     await until(lambda: not list(machine.logs.iterdir()), "its logs are gone")
 
 
-async def test_containerd_may_be_killed(machine: Machine) -> None:
+async def test_containerd_may_be_killed(kubelet: Machine) -> None:
+    machine = kubelet
     machine.start_kubelet()
     machine.write_pod(pod("survivor", "trap 'exit 0' TERM; while true; do date +%s >> /tmp/beat; sleep 0.1; done"))
     container = (await until(lambda: machine.running("survivor"), "it runs"))["main"]
@@ -60,7 +68,8 @@ async def test_containerd_may_be_killed(machine: Machine) -> None:
     await until(gone, "both end")
 
 
-async def test_a_pod_removed_while_the_kubelet_was_away_is_ended(machine: Machine) -> None:
+async def test_a_pod_removed_while_the_kubelet_was_away_is_ended(kubelet: Machine) -> None:
+    machine = kubelet
     machine.start_kubelet()
     machine.write_pod(pod("orphan", "trap 'exit 0' TERM; while true; do sleep 0.1; done"))
     await until(lambda: machine.running("orphan"), "it runs")
@@ -75,7 +84,8 @@ async def test_a_pod_removed_while_the_kubelet_was_away_is_ended(machine: Machin
     await until(lambda: not list((machine.kubelet_root / "pods").iterdir()), "its directory is removed")
 
 
-async def test_an_edited_manifest_replaces_the_pod(machine: Machine) -> None:
+async def test_an_edited_manifest_replaces_the_pod(kubelet: Machine) -> None:
+    machine = kubelet
     machine.start_kubelet()
     machine.write_pod(pod("edited", "echo one; exec sleep 1000", terminationGracePeriodSeconds=0))
     first = (await until(lambda: machine.running("edited"), "it runs"))["main"]
@@ -88,3 +98,35 @@ async def test_an_edited_manifest_replaces_the_pod(machine: Machine) -> None:
     await until(replaced, "the new one runs")
     assert "two" in machine.container_log("edited", "main")
     machine.delete_pod("edited")
+
+
+@pytest.mark.parametrize("root", ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"])
+async def test_cgroups_come_and_go(root: str) -> None:
+    if not Path(root, "cgroup.procs").exists() and not any(Path(root).glob("*/cgroup.procs")):
+        pytest.skip(f"{root} is not mounted")
+    cgroups = Cgroups(Path(root))
+    top = f"/kubetree-test-{os.getpid()}"
+    name = f"{top}/kubepods/burstable/podx"
+    try:
+        cgroups.ensure_tree(top)
+        cgroups.ensure(name, CgroupLimits(512, 50_000, 64 << 20))
+        assert cgroups.exists(name) and cgroups.pods(top) == {"x": name}
+        sleeper = await asyncio.create_subprocess_exec("sleep", "1000")
+        directory = Path(root, name[1:]) if cgroups.v2 else Path(root, "pids", name[1:])
+        (directory / "cgroup.procs").write_text(str(sleeper.pid))
+        assert cgroups.processes(name) == {sleeper.pid}
+        if not cgroups.v2:
+            assert Path(root, "memory", name[1:], "memory.limit_in_bytes").read_text() == f"{64 << 20}\n"
+            assert Path(root, "cpu", name[1:], "cpu.cfs_quota_us").read_text() == "50000\n"
+        await until(lambda: _removed(cgroups, name), "what runs in it is ended and it is removed")
+        assert await sleeper.wait() == -signal.SIGKILL and not cgroups.exists(name)
+    finally:
+        cgroups.remove(top)
+
+
+def _removed(cgroups: Cgroups, name: str) -> bool:
+    try:
+        cgroups.remove(name)
+    except OSError:
+        return False
+    return True

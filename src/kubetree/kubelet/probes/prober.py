@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,8 @@ class Prober:
         self._targets: dict[tuple[str, str], Target] = {}
         self._results: dict[str, dict[str, bool]] = {kind: {} for kind in KINDS}
         self._started_at = time.time()
+        self.counts: Counter[tuple[str, str, str, str, str, str]] = Counter()
+        """How often a probe ended how: (kind, result, container, pod, namespace, pod UID)."""
 
     async def run(self) -> None:
         """Holds the probes' tasks until cancelled."""
@@ -102,6 +105,8 @@ class Prober:
     def remove(self, uid: str) -> None:
         for key in [k for k in self._probes if k[0] == uid]:
             self._cancel(key)
+        for entry in [k for k in self.counts if k[-1] == uid]:
+            del self.counts[entry]
         for pair in [k for k in self._targets if k[0] == uid]:
             del self._targets[pair]
 
@@ -205,14 +210,20 @@ class Prober:
             except (RuntimeFailure, ValueError) as failure:
                 error = failure
                 continue
+            self._tally(probe, "successful" if outcome.ok else "failed")
             if not outcome.ok:
                 self._report(probe.target.pod, probe.container, "Warning", "Unhealthy", f"{title} probe failed: {outcome.output}")
             elif outcome.warning:
                 self._report(probe.target.pod, probe.container, "Warning", "ProbeWarning", f"{title} probe warning: {outcome.output}")
             return outcome
+        self._tally(probe, "unknown")
         text = f"{title} probe errored and resulted in unknown state: {error}"
         self._report(probe.target.pod, probe.container, "Warning", "Unhealthy", text)
         return None
+
+    def _tally(self, probe: _Probe, result: str) -> None:
+        metadata = probe.target.pod["metadata"]
+        self.counts[TITLES[probe.kind], result, probe.container["name"], metadata["name"], metadata["namespace"], metadata["uid"]] += 1
 
     async def _attempt(self, probe: _Probe) -> Outcome:
         spec, container, host = probe.spec, probe.container, probe.target.pod_ip

@@ -54,6 +54,9 @@ class Host:
     healthy: Callable[[], str]
     """Empty, or what is wrong."""
     configuration: Callable[[], Object]
+    metrics: Callable[[], str]
+    """The kubelet's own metrics as Prometheus text."""
+    probe_metrics: Callable[[], str]
 
 
 class KubeletServer:
@@ -120,13 +123,13 @@ class KubeletServer:
     async def _metrics(self, request: web.BaseRequest, rest: list[str], query: Query) -> web.StreamResponse:
         match rest:
             case []:
-                text = prometheus_client.generate_latest().decode()
+                text = self._host.metrics() + prometheus_client.generate_latest().decode()
             case ["cadvisor"]:
                 text = await self._stats.cadvisor_metrics()
             case ["resource"]:
                 text = await self._stats.resource_metrics()
             case ["probes"]:
-                text = ""
+                text = self._host.probe_metrics()
             case _:
                 raise Refused(404, "404 page not found\n")
         return web.Response(body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
