@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from aiohttp import web
 from isal import isal_zlib
 
 from kubetree.api.errors import ApiError
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.negotiation import JSON, PLAIN, Output, negotiate, prettier
 
@@ -32,7 +32,7 @@ def accepts_gzip(headers: Any) -> bool:
     return any(part.partition(";")[0].strip() == "gzip" for part in accepted.split(",")) if accepted else False
 
 
-def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int = 200) -> web.Response:
+def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int = 200) -> Answer:
     """`data` is JSON. Large answers to GET are compressed where the client accepts it."""
     serializer = output.serializer
     if output.pretty:
@@ -46,11 +46,11 @@ def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int
         data = gzip_fast(data)
         headers["Content-Encoding"] = "gzip"
         headers["Vary"] = "Accept-Encoding"
-    return web.Response(body=data, status=status, headers=headers)
+    return Answer(data, status, headers)
 
 
-def _with_warnings(ctx: RequestContext, data: bytes, headers: dict[str, str], status: int) -> web.Response:
-    response = web.Response(body=data, status=status, headers=headers)
+def _with_warnings(ctx: RequestContext, data: bytes, headers: dict[str, str], status: int) -> Answer:
+    response = Answer(data, status, headers)
     for warning in dict.fromkeys(ctx.warnings):
         response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
     return response
@@ -61,16 +61,16 @@ def _quoted(text: str) -> str:
     return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> web.Response:
+def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> Answer:
     return answer(ctx, orjson.dumps(obj), output, status)
 
 
-def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> web.Response:
+def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Answer:
     headers = {"Audit-Id": ctx.audit_id, "Cache-Control": _NO_CACHE, "Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=text.encode(), status=status, headers=headers)
+    return Answer(text.encode(), status, headers)
 
 
-def answer_error(ctx: RequestContext, error: ApiError) -> web.Response:
+def answer_error(ctx: RequestContext, error: ApiError) -> Answer:
     accepted = negotiate(ctx.headers.get("Accept", ""))
     output = Output(accepted.serializer, pretty=accepted.pretty) if accepted is not None else PLAIN
     output = prettier(output, ctx.first("pretty"), ctx.user_agent)
@@ -80,6 +80,6 @@ def answer_error(ctx: RequestContext, error: ApiError) -> web.Response:
     return response
 
 
-def not_found_page(ctx: RequestContext) -> web.Response:
+def not_found_page(ctx: RequestContext) -> Answer:
     """What an unknown path gets: Go's plain text, no Status."""
     return answer_text(ctx, "404 page not found\n", 404)

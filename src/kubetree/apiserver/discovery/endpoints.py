@@ -85,7 +85,9 @@ class Discovery:
             return self._answer(ctx, path, lambda: documents.api_versions(self._address()), output)
         return self._answer(ctx, path, lambda: documents.group_list(self._kinds), output)
 
-    def _answer(self, ctx: RequestContext, name: str, make: Callable[[], Object], output: Output, *, etag: bool = False) -> web.Response:
+    def _answer(
+        self, ctx: RequestContext, name: str, make: Callable[[], Object], output: Output, *, etag: bool = False
+    ) -> web.StreamResponse:
         made = self._made.get(name)
         if made is None:
             data = orjson.dumps(make())

@@ -64,7 +64,7 @@ class Call:
     def not_found(self) -> errors.NotFound:
         return errors.not_found(self.resource.kind.plural, self.resource.kind.group, self.name)
 
-    def stored(self, stored: Stored, output: Output, status: int = 200) -> web.Response:
+    def stored(self, stored: Stored, output: Output, status: int = 200) -> web.StreamResponse:
         """Answers with an object that was just written: its stored bytes where they are what the client wants."""
         if output.as_kind == "" and self.resource.same_version:
             data = with_revision(stored.value, stored.revision) if stored.revision else stored.value
@@ -72,7 +72,7 @@ class Call:
         obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision or "")}}
         return self.object(requested_version(self.resource, obj), output, status)
 
-    def object(self, obj: Object, output: Output, status: int = 200) -> web.Response:
+    def object(self, obj: Object, output: Output, status: int = 200) -> web.StreamResponse:
         """Answers with an object in the request's version."""
         if output.as_kind:
             obj = transform_one(self.resource.kind, obj, output, self.ctx.query, self.registry.clock())
