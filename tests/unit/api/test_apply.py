@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kubetree.api import errors
 from kubetree.api.apply import apply, custom_type, track_update
 from kubetree.api.apply import field_sets as fs
+from kubetree.api.conversion import convert
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import STATUS, Kind
 
@@ -329,6 +330,43 @@ def test_custom_resources_follow_their_schema() -> None:
     assert two["spec"]["ports"] == [{"id": "a", "n": 1}, {"id": "b", "n": 2}]
     with pytest.raises(errors.ApiError, match=r"\.spec\.bogus: field not declared in schema"):
         applied(None, thing(bogus=1), **kw)
+
+
+def test_versions_of_a_custom_resource_share_ownership() -> None:
+    """A manager that goes on at another version still owns, and prunes, what it applied before."""
+    later = Kind("example.com", "v2", "Thing", "things")
+    one = applied(None, thing(a=1, b=1), "one", which=THING)
+    two = applied(one | {"apiVersion": "example.com/v2"}, thing(a=1) | {"apiVersion": "example.com/v2"}, "one", which=later, now=T2)
+    assert two["spec"] == {"a": 1} and two["metadata"]["managedFields"][0]["apiVersion"] == "example.com/v2"
+
+
+def test_versions_of_a_built_in_kind_are_compared_each_in_its_own_terms() -> None:
+    v1, v2 = kind("autoscaling/v1", "HorizontalPodAutoscaler"), kind("autoscaling/v2", "HorizontalPodAutoscaler")
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}
+    config = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": spec}
+    live = convert(applied(None, config, "one", which=v1), "autoscaling/v2")
+    new = copy.deepcopy(live)
+    new["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] = 70
+    track_update(v2, live, new, manager="two", now=T2)
+    assert ".spec.targetCPUUtilizationPercentage" not in paths(new, "one/Apply") and ".spec.maxReplicas" in paths(new, "one/Apply")
+    assert ".spec.metrics" in paths(new, "two/Update")
+
+
+def test_managers_of_versions_that_are_no_more_are_forgotten() -> None:
+    live = updated(None, config_map({"x": "y"}, a="1"), "one", T1)
+    live["metadata"]["managedFields"].append(live["metadata"]["managedFields"][0] | {"apiVersion": "v0", "manager": "old"})
+    new = updated(live, config_map({"x": "y"}, a="2") | {"metadata": copy.deepcopy(live["metadata"])}, "two", T2)
+    assert {owner.partition("/")[0] for owner in owners(new)} == {"one", "two"}
+
+
+def test_the_order_of_a_list_is_the_appliers_with_others_in_between() -> None:
+    def names(*wanted):
+        return deployment(None, [{"name": name, "image": "i"} for name in wanted])
+
+    live = applied(None, names("a", "b", "c"), "one", which=DEPLOYMENT)
+    new = applied(live, names("c", "x", "a"), "two", which=DEPLOYMENT)
+    assert [c["name"] for c in new["spec"]["template"]["spec"]["containers"]] == ["b", "c", "x", "a"]
 
 
 # properties

@@ -112,6 +112,37 @@ def test_custom_resources_appear_with_their_schema() -> None:
     assert document_hash(kinds, name, lambda kind: THING_SCHEMA) != document_hash(kinds, name, lambda kind: None)
 
 
+def test_v2_takes_of_a_custom_schema_what_kubectl_can_read() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "required": ["a", "b"],
+                "anyOf": [{"required": ["a"]}],
+                "properties": {
+                    "a": {"type": "object", "nullable": True, "properties": {"x": {"type": "string"}}},
+                    "b": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                    "pod": {"type": "object", "x-kubernetes-embedded-resource": True},
+                },
+            }
+        },
+    }
+    v2 = openapi_v2(with_thing(), lambda kind: schema)["definitions"]["com.example.v1.Thing"]["properties"]
+    spec = v2["spec"]
+    assert "anyOf" not in spec and spec["required"] == ["b"] and spec["properties"]["a"] == {}
+    assert spec["properties"]["b"] == {"x-kubernetes-preserve-unknown-fields": True}
+    assert spec["properties"]["pod"]["properties"]["metadata"]["$ref"].endswith("ObjectMeta")
+    assert "APIVersion defines" in v2["apiVersion"]["description"]
+    v3 = openapi_v3(with_thing(), "example.com", "v1", lambda kind: schema)["components"]["schemas"]["com.example.v1.Thing"]["properties"]
+    assert v3["spec"]["properties"]["a"] == schema["properties"]["spec"]["properties"]["a"] and "anyOf" in v3["spec"]
+
+
+def test_a_custom_resource_without_a_schema_is_free() -> None:
+    thing = openapi_v2(with_thing())["definitions"]["com.example.v1.Thing"]
+    assert thing.keys() == {"type", "x-kubernetes-group-version-kind"}
+
+
 def test_unknown_documents_are_none() -> None:
     assert openapi_v3(KINDS, "nowhere.io", "v1") is None
     assert openapi_v3_document(KINDS, "apis/apps/v9") is None

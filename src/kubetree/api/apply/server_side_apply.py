@@ -11,16 +11,15 @@ from typing import Any
 import orjson
 
 from kubetree.api.apply import field_sets as fs
-from kubetree.api.apply.compile_types import type_of_kind
 from kubetree.api.apply.field_sets import LEAF, Node, Path
 from kubetree.api.apply.managers import APPLY, UPDATE, Entry, Managed, ManagerKey, decode, encode, manager_key
 from kubetree.api.apply.reset_fields import without_reset_fields
-from kubetree.api.apply.track import STRIPPED, taken_away, without_managed_fields
+from kubetree.api.apply.track import STRIPPED, Changes, taken_away, without_managed_fields
 from kubetree.api.apply.types import Type
+from kubetree.api.apply.versions import Versions
 from kubetree.api.errors import ApiError, BadRequest, Cause, Conflict
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
-from kubetree.api.schema.definitions import name_of
 
 Object = dict[str, Any]
 
@@ -57,11 +56,12 @@ def apply(
         raise BadRequest(f"invalid object type: {group_version_kind}")
     if (applied.get("metadata") or {}).get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
-    of_type = type or type_of_kind(kind)
+    versions = Versions(kind, type)
+    of_type = versions.type
     metadata = applied.get("metadata") or {}
     name = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {group_version_kind}"
     _check(of_type, applied, f"failed to create typed patch object ({name})", duplicates=False)
-    run = _Apply(kind, of_type, type is None and name_of(kind) is not None, subresource, manager_key(manager, APPLY, "", subresource), now)
+    run = _Apply(kind, versions, subresource, manager_key(manager, APPLY, "", subresource), now)
     try:
         new = run.apply(live, applied, force)
     except _Conflicts as conflicts:
@@ -89,12 +89,12 @@ def _check(of_type: Type, obj: Object, what: str, *, duplicates: bool) -> None:
 class _Apply:
     """One apply: what it is about, and the steps of it."""
 
-    def __init__(self, kind: Kind, of_type: Type, builtin: bool, subresource: str, key: ManagerKey, now: str) -> None:
-        self._kind, self._type, self._builtin, self._subresource = kind, of_type, builtin, subresource
-        self._key, self._now = key, now
+    def __init__(self, kind: Kind, versions: Versions, subresource: str, key: ManagerKey, now: str) -> None:
+        self._kind, self._versions, self._subresource, self._key, self._now = kind, versions, subresource, key, now
+        self._type = versions.type
 
     def _ownable(self, fields: Node | None) -> Node:
-        return without_reset_fields(fields or LEAF, self._kind, self._subresource, builtin=self._builtin)
+        return without_reset_fields(fields or LEAF, self._kind, self._subresource, builtin=self._versions.builtin)
 
     def apply(self, live: Object | None, applied: Object, force: bool) -> Object:
         """Raises _Conflicts; ValueError when the live object cannot be read by its type."""
@@ -105,17 +105,17 @@ class _Apply:
         managed[self._key] = mine
         new = self._pruned(merged, managed, last)
         changed, removed = self._type.compare(standing, new)
-        changed, removed = self._ownable(changed), self._ownable(removed)
+        changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)))
         if not force:
-            self._refuse_conflicts(managed, changed)
-        managed = taken_away(managed, changed, removed, keep=self._key)
+            self._refuse_conflicts(managed, changes)
+        managed = taken_away(managed, changes, keep=self._key)
         fields = fs.difference(mine.fields, STRIPPED)
         same = live is not None and new == standing
         if fields:
             managed[self._key] = Entry(fs.ordered(fields), self._kind.api_version, mine.time if same else self._now)
         else:
             managed.pop(self._key, None)
-        out: Object = copy(self._type.without_nulls(new))
+        out: Object = copy(self._type.without_nulls(new) if self._versions.builtin else _without_new_nulls(new, merged))
         metadata = out.setdefault("metadata", {})
         if managed:
             metadata["managedFields"] = copy(encode(managed))
@@ -140,30 +140,56 @@ class _Apply:
 
     def _pruned(self, merged: Object, managed: Managed, last: Entry | None) -> Object:
         """`merged` without what this manager applied last time, not this time, and nobody else owns."""
-        if last is None or not last.fields or last.api_version != self._kind.api_version:
+        if last is None or not last.fields:
             return merged
-        named, to_set, remove = self._type.named, self._type.to_set, self._type.remove
-        once = named(last.fields)
-        pruned = remove(merged, once) or {}
-        owned: Node = LEAF
+        versions, version = self._versions, last.api_version
+        of_type = versions.type_at(version)
+        if of_type is None:
+            return merged
+        whole = versions.convert(merged, version)
+        once = of_type.named(last.fields)
+        pruned = of_type.remove(whole, once) or {}
+        owned: dict[str, Node] = {version: LEAF}
         for entry in managed.values():
-            owned = fs.union(owned, entry.fields)
-        everything = named(to_set(merged) or LEAF)
-        kept = fs.union(named(to_set(pruned) or LEAF), named(owned))
-        pruned = remove(merged, fs.difference(everything, kept)) or {}
-        gone = fs.difference(everything, named(to_set(pruned) or LEAF))
-        out: Object = remove(merged, fs.intersection(gone, once)) or {}
+            owned[entry.api_version] = fs.union(owned.get(entry.api_version, LEAF), entry.fields)
+        for at, fields in owned.items():
+            pruned = self._added_back(whole, pruned, at, fields)
+        pruned = versions.convert(pruned, version)
+        everything = of_type.named(of_type.to_set(whole) or LEAF)
+        gone = fs.difference(everything, of_type.named(of_type.to_set(pruned) or LEAF))
+        out: Object = of_type.remove(whole, fs.intersection(gone, once)) or {}
+        return versions.convert(out, self._kind.api_version)
+
+    def _added_back(self, merged: Object, pruned: Object, version: str, owned: Node) -> Object:
+        """`pruned` with what managers of `version` own in `merged`."""
+        of_type = self._versions.type_at(version)
+        if of_type is None:
+            return pruned
+        merged, pruned = self._versions.convert(merged, version), self._versions.convert(pruned, version)
+        everything = of_type.named(of_type.to_set(merged) or LEAF)
+        kept = fs.union(of_type.named(of_type.to_set(pruned) or LEAF), of_type.named(owned))
+        out: Object = of_type.remove(merged, fs.difference(everything, kept)) or {}
         return out
 
-    def _refuse_conflicts(self, managed: Managed, changed: Node) -> None:
+    def _refuse_conflicts(self, managed: Managed, changes: Changes) -> None:
         found = {}
         for key, entry in managed.items():
-            if key != self._key:
-                conflicting = list(fs.paths(fs.intersection(entry.fields, changed)))
-                if conflicting:
-                    found[key] = conflicting
+            pair = changes.at(entry.api_version) if key != self._key else None
+            conflicting = list(fs.paths(fs.intersection(entry.fields, pair[0]))) if pair and pair[0] else []
+            if conflicting:
+                found[key] = conflicting
         if found:
             raise _Conflicts(found)
+
+
+def _without_new_nulls(new: Object, merged: Object) -> Object:
+    """`new` without the nulls that pruning left behind: a custom resource keeps those it came with."""
+    out = {}
+    for name, value in new.items():
+        before = merged.get(name)
+        if value is not None or before is None:
+            out[name] = _without_new_nulls(value, before) if isinstance(value, dict) and isinstance(before, dict) else value
+    return out
 
 
 def _conflict(found: dict[ManagerKey, list[Path]]) -> Conflict:

@@ -5,22 +5,19 @@ This runs on every write. A create walks the object once and makes one entry; an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from kubetree.api.apply.compile_types import type_of_kind
 from kubetree.api.apply.field_sets import LEAF, Node, difference, union
 from kubetree.api.apply.managers import Entry, Managed, ManagerKey, capped, decode, encode, is_reset, manager_key
 from kubetree.api.apply.reset_fields import without_reset_fields
-from kubetree.api.apply.types import Type
+from kubetree.api.apply.types import Pair, Type
+from kubetree.api.apply.versions import Versions
 from kubetree.api.kinds import Kind
-from kubetree.api.schema.definitions import name_of
 
 Object = dict[str, Any]
-Convert = Callable[[Object, str], Object]
 
 STRIPPED: Node = {
     "f:apiVersion": LEAF,
@@ -50,14 +47,12 @@ def track_update(
 ) -> None:
     """Sets `new.metadata.managedFields` for a write of `new` over `live` (None: a create); both in the version of `kind`.
 
-    `now` is a metav1.Time. `type` is the compiled schema of a custom resource. Entries of other versions lose what changed by the same
-    paths. Follows upstream's FieldManager.Update: managedFields in the request count when they are valid, an empty list clears them,
+    `now` is a metav1.Time. `type` is the compiled schema of a custom resource. Follows upstream's FieldManager.Update: managedFields in the request count when they are valid, an empty list clears them,
     and an object that had none gets none.
     """
     metadata = new["metadata"]
     given = metadata.pop("managedFields", None)
-    of_type = type or type_of_kind(kind)
-    builtin = type is None and name_of(kind) is not None
+    versions = Versions(kind, type)
     try:
         if live is None:
             managed = _given(given)
@@ -67,14 +62,14 @@ def track_update(
             if not managed:
                 return
             live = without_managed_fields(live)
-        changed, removed = of_type.compare(live, new) if live else (_created(of_type, new), None)
+        changed, removed = versions.type.compare(live, new) if live else (_created(versions.type, new), None)
+        if changed:
+            changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
+        if managed:
+            managed = taken_away(managed, Changes(versions, live, new, (changed, removed)))
     except ValueError:
         return
-    if changed:
-        changed = without_reset_fields(changed, kind, subresource, builtin=builtin)
     key = manager_key(manager, operation, kind.api_version, subresource)
-    if managed:
-        managed = taken_away(managed, changed, removed)
     mine = difference(changed, STRIPPED) if changed else None
     if mine:
         standing = managed.get(key)
@@ -127,13 +122,42 @@ def without_managed_fields(obj: Object) -> Object:
     return {**obj, "metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
 
 
-def taken_away(managed: Managed, changed: Node | None, removed: Node | None, keep: ManagerKey | None = None) -> Managed:
-    """The managers without what a write changed or removed, those left with nothing dropped. `keep` is who writes."""
+class Changes:
+    """What a write changed or added, and what it removed, in the terms of each version that is asked for."""
+
+    def __init__(self, versions: Versions, old: Object, new: Object, own: Pair) -> None:
+        self._versions, self._old, self._new = versions, old, new
+        self._at = {versions.own: own}
+
+    def at(self, api_version: str) -> Pair | None:
+        """(changed, removed); None for a version that is no more."""
+        found = self._at.get(api_version)
+        if found is None:
+            versions = self._versions
+            of_type = versions.type_at(api_version)
+            if of_type is None:
+                return None
+            if not versions.builtin:
+                found = self._at[versions.own]
+            else:
+                found = of_type.compare(versions.convert(self._old, api_version), versions.convert(self._new, api_version))
+            self._at[api_version] = found
+        return found
+
+
+def taken_away(managed: Managed, changes: Changes, keep: ManagerKey | None = None) -> Managed:
+    """The managers without what a write changed or removed. Those left with nothing are dropped, and those of versions that are no more.
+
+    `keep` is who writes.
+    """
     out: Managed = {}
     for key, entry in managed.items():
         fields = entry.fields
         if key != keep:
-            fields = difference(difference(fields, changed), removed)
+            pair = changes.at(entry.api_version)
+            if pair is None:
+                continue
+            fields = difference(difference(fields, pair[0]), pair[1])
         if fields:
             out[key] = entry if fields is entry.fields else Entry(fields, entry.api_version, entry.time)
     return out

@@ -345,10 +345,11 @@ class List(Type):
                     changed[key] = LEAF
             elif len(items) > 1:
                 changed[key] = LEAF
-                if was and (less := _children(self.element.added(was[0]))):
-                    removed[key] = less
+                if was:
+                    removed[key] = self.element.added(was[0])
             else:
                 changed[key] = self.element.added(items[0])
+                removed[key] = LEAF
         for key, items in before.items():
             if key not in after:
                 removed[key] = self.element.added(items[0]) if len(items) == 1 else LEAF
@@ -438,10 +439,6 @@ class List(Type):
 
     def without_nulls(self, value: Any) -> Any:
         return [self.element.without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-def _children(node: Node) -> Node:
-    return {key: child for key, child in node.items() if key != "."}
 
 
 class Atomic(Type):

@@ -12,6 +12,7 @@ from typing import Any
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.openapi import operations as ops
 from kubetree.api.openapi import schemas
+from kubetree.api.openapi.custom_schemas import custom, custom_name
 from kubetree.api.openapi.operations import Operation
 from kubetree.api.openapi.parameters import Parameter
 from kubetree.api.schema import definitions as d
@@ -37,7 +38,7 @@ def _name(kind: Kind, name: str) -> str | None:
     if found is not None:
         return found
     builtin = d.definition_name(kind.group, kind.version, kind.kind) is not None or not kind.plural
-    return None if builtin else schemas.custom_name(kind.group, kind.version, name)
+    return None if builtin else custom_name(kind.group, kind.version, name)
 
 
 def _is_custom(kind: Kind) -> bool:
@@ -88,7 +89,7 @@ def openapi_v2(kinds: Kinds, schema_of: SchemaOf | None = None) -> Document:
     found = {name: schemas.v2(name) for name in sorted(d.definitions())}
     for row in rows:
         if _is_custom(row):
-            found |= schemas.custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, schemas.V2)
+            found |= custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, row.plural, schemas.V2)
     return {
         "swagger": "2.0",
         "info": _INFO,
@@ -197,7 +198,7 @@ def openapi_v3_document(kinds: Kinds, name: str, schema_of: SchemaOf | None = No
     own: Document = {}
     for row in rows:
         if _is_custom(row):
-            own |= schemas.custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, schemas.V3)
+            own |= custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, row.plural, schemas.V3)
     return _document(paths, own, rows[0].group, rows[0].version)
 
 

@@ -49,7 +49,8 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict") -> 
         except msgspec.ValidationError:
             pass
         else:
-            if _NULL.search(orjson.dumps(obj)) is None:
+            data = orjson.dumps(obj)
+            if b"null" not in data or _NULL.search(data) is None:
                 return []
     walk = Walk()
     try:
