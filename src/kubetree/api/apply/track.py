@@ -47,8 +47,8 @@ def track_update(
 ) -> None:
     """Sets `new.metadata.managedFields` for a write of `new` over `live` (None: a create); both in the version of `kind`.
 
-    `now` is a metav1.Time. `type` is the compiled schema of a custom resource. Follows upstream's FieldManager.Update: managedFields in the request count when they are valid, an empty list clears them,
-    and an object that had none gets none.
+    `now` is a metav1.Time. `type` is the compiled schema of a custom resource. Follows upstream's FieldManager.Update: managedFields in
+    the request count when they are valid, an empty list clears them, and an object that had none gets none.
     """
     metadata = new["metadata"]
     given = metadata.pop("managedFields", None)
