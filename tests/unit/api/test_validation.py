@@ -5,50 +5,12 @@ from typing import Any
 
 import pytest
 
-from kubetree.api.defaults import apply_defaults
+from api_objects import changes, made, refusals
 from kubetree.api.kind_table import kind
-from kubetree.api.strategies import prepare_for_create, prepare_for_update
 from kubetree.api.validation import validate_create, validate_update
 
 Object = dict[str, Any]
 CONTAINER: Object = {"name": "c", "image": "nginx"}
-
-
-def made(api_version: str, name: str, obj: Object) -> Object:
-    """The object as it comes to validation."""
-    row = kind(api_version, name)
-    obj = {"apiVersion": api_version, "kind": name, **copy.deepcopy(obj)}
-    metadata = obj.setdefault("metadata", {})
-    metadata.setdefault("name", "x")
-    metadata.setdefault("uid", "u")
-    if row.namespaced:
-        metadata.setdefault("namespace", "default")
-    apply_defaults(row, obj)
-    prepare_for_create(row, obj)
-    return obj
-
-
-def refusals(api_version: str, name: str, obj: Object) -> list[str]:
-    return [str(e) for e in validate_create(kind(api_version, name), made(api_version, name, obj))]
-
-
-def changes(api_version: str, name: str, old: Object, change: Object, subresource: str = "") -> list[str]:
-    """What an update by `change` (path to value) is refused for."""
-    row, before = kind(api_version, name), made(api_version, name, old)
-    before["metadata"]["resourceVersion"] = "1"
-    after = copy.deepcopy(before)
-    for path, value in change.items():
-        *parents, last = path.split(".")
-        at: Any = after
-        for part in parents:
-            at = at[int(part)] if part.isdigit() else at.setdefault(part, {})
-        if value is None:
-            at.pop(last, None)
-        else:
-            at[last] = value
-    apply_defaults(row, after)
-    prepare_for_update(row, after, before, subresource)
-    return [str(e) for e in validate_update(row, after, before, subresource)]
 
 
 def pod(**parts: Any) -> Object:

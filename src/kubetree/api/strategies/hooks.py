@@ -155,6 +155,8 @@ def job_create(obj: Object) -> None:
     if selector.get("matchLabels") is None:
         selector["matchLabels"] = {}
     selector["matchLabels"].setdefault("batch.kubernetes.io/controller-uid", uid)
+    if not metadata.get("labels"):
+        metadata["labels"] = dict(labels)  # upstream's defaults would give them on every later read
 
 
 def definition_create(obj: Object) -> None:

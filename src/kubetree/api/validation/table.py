@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubetree.api.validation import (
     admission_policies,
     autoscaling,
+    certificates,
     core,
     cron_jobs,
     endpoints,
@@ -22,7 +23,9 @@ from kubetree.api.validation import (
     webhooks,
     workloads,
 )  # fmt: skip
-from kubetree.api.validation.names import dns_label, path_segment
+from kubetree.api.validation.custom_resources import definitions
+from kubetree.api.validation.devices import claims, slices
+from kubetree.api.validation.names import any_name, dns_label, path_segment
 from kubetree.api.validation.pods import pod, resize
 from kubetree.api.validation.pods import status as pod_status
 from kubetree.api.validation.rules import Rules
@@ -67,6 +70,9 @@ TABLE: dict[tuple[str, str], Rules] = {
     ),
     (f"{_ADMISSION}/v1", "ValidatingAdmissionPolicyBinding"): Rules(admission_policies.validating_binding),
     (f"{_ADMISSION}/v1", "ValidatingWebhookConfiguration"): Rules(webhooks.configuration(mutating=False)),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Rules(
+        definitions.create, definitions.update, subresources={"status": definitions.status}
+    ),
     ("apiregistration.k8s.io/v1", "APIService"): Rules(
         policies.api_service, name=path_segment, subresources={"status": policies.api_service_status}
     ),
@@ -93,6 +99,12 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("autoscaling/v2", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler, subresources={"status": autoscaling.autoscaler_status}),
     ("batch/v1", "CronJob"): Rules(cron_jobs.create, cron_jobs.update),
     ("batch/v1", "Job"): Rules(jobs.create, jobs.update, subresources={"status": job_status.update}),
+    ("certificates.k8s.io/v1", "CertificateSigningRequest"): Rules(
+        certificates.create,
+        certificates.update,
+        name=any_name,
+        subresources={"status": certificates.status, "approval": certificates.approval},
+    ),
     ("coordination.k8s.io/v1", "Lease"): Rules(policies.lease),
     ("discovery.k8s.io/v1", "EndpointSlice"): Rules(endpoints.create_slice, endpoints.update_slice),
     ("events.k8s.io/v1", "Event"): Rules(events.create, events.update),
@@ -111,6 +123,10 @@ TABLE: dict[tuple[str, str], Rules] = {
     (f"{_RBAC}/v1", "ClusterRoleBinding"): Rules(rbac.binding(False), rbac.binding_update(False), name=path_segment),
     (f"{_RBAC}/v1", "Role"): Rules(rbac.role, name=path_segment),
     (f"{_RBAC}/v1", "RoleBinding"): Rules(rbac.binding(True), rbac.binding_update(True), name=path_segment),
+    ("resource.k8s.io/v1", "DeviceClass"): Rules(claims.device_class),
+    ("resource.k8s.io/v1", "ResourceClaim"): Rules(claims.claim, claims.claim_update, subresources={"status": claims.claim_status}),
+    ("resource.k8s.io/v1", "ResourceClaimTemplate"): Rules(claims.template, claims.template_update),
+    ("resource.k8s.io/v1", "ResourceSlice"): Rules(slices.create, slices.update),
     ("scheduling.k8s.io/v1", "PriorityClass"): Rules(core.priority_class, core.priority_class_update),
     (f"{_STORAGE}/v1", "CSIDriver"): Rules(storage.csi_driver, storage.csi_driver_update),
     (f"{_STORAGE}/v1", "CSINode"): Rules(storage.csi_node, storage.csi_node_update),

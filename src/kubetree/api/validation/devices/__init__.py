@@ -1,0 +1,1 @@
+"""resource.k8s.io: devices, the classes they come in, the claims on them."""
