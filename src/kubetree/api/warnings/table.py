@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from kubetree.api.kinds import Kind
 from kubetree.api.warnings import cluster, network
@@ -23,8 +26,18 @@ def _changed(obj: Thing, old: Thing) -> bool:
 def _pod(out: Texts, obj: Thing, old: Thing | None) -> None:
     """Of new ones only: later writes come from controllers."""
     if old is None:
-        host_name(out, obj["metadata"].get("name") or "", "the Pod's hostname")
-        pod_warnings(out, obj)
+        metadata = obj["metadata"]
+        host_name(out, metadata.get("name") or "", "the Pod's hostname")
+        template = {"metadata": {"annotations": metadata.get("annotations")}, "spec": obj.get("spec")}
+        out.extend(_of_template(orjson.dumps(template)))
+
+
+@lru_cache(maxsize=256)
+def _of_template(template: bytes) -> tuple[str, ...]:
+    """What there is to say about pods of one template, found once."""
+    out: Texts = []
+    pod_warnings(out, orjson.loads(template))
+    return tuple(out)
 
 
 def _workload(*, names_pods: bool) -> Warn:
