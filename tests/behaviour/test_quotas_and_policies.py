@@ -14,7 +14,6 @@ import pytest
 
 from behaviour.apiserver_harness import Http, running_server
 from behaviour.secured_server import Secured, secured_server
-
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.server import ApiServer
 from kubetree.cluster.certificates import node_client
