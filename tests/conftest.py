@@ -1,6 +1,14 @@
 """The plugin under test, unless the package is installed and pytest has found it by its entry point."""
 
+import os
 from importlib.metadata import entry_points
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("kubetree", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("kubetree"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "kubetree")
+"""No test depends on how busy the machine is; CI tries the same examples each time."""
 
 if not any(found.value == "kubetree.testing.plugin" for found in entry_points(group="pytest11")):
     pytest_plugins = ["kubetree.testing.plugin"]

@@ -6,7 +6,8 @@ Loaded once, on first use. Definitions are shared: nobody changes them.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -34,8 +35,14 @@ ANYTHING = frozenset({FIELDS_V1, RAW_EXTENSION, _CRD + "JSON", _META + "Patch"})
 
 @lru_cache(maxsize=1)
 def definitions() -> dict[str, Schema]:
-    """Every definition by its full name (`io.k8s.api.core.v1.Pod`), in OpenAPI v2's form."""
-    path = files("kubernetes_validate") / "kubernetes-json-schema" / "v1.36.0-local" / "_definitions.json"
+    """Every definition by its full name (`io.k8s.api.core.v1.Pod`), in OpenAPI v2's form.
+
+    The package is found, not imported: what it imports in turn is of no use here.
+    """
+    package = find_spec("kubernetes_validate")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("kubernetes-validate is not installed: it carries the definitions of v1.36")
+    path = Path(package.origin).parent / "kubernetes-json-schema" / "v1.36.0-local" / "_definitions.json"
     found: dict[str, Schema] = orjson.loads(path.read_bytes())["$defs"]
     return found
 
