@@ -33,7 +33,7 @@ def duties(options: Options) -> list[Duty]:
         node_lifecycle.duty(options),
         taint_eviction.duty(),
         namespaces.DUTY,
-        garbage_collector.DUTY,
+        garbage_collector.duty(),
         replication_controllers.DUTY,
         replicasets.DUTY,
         rollout.DUTY,

@@ -6,7 +6,8 @@ show is asked for at the API server before anything is deleted for its absence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,33 +34,14 @@ from kubetree.controllers.snapshot import Snapshot
 Object = dict[str, Any]
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+REMEMBERED = 5000
+"""How many UIDs of objects that are gone are kept in mind."""
 UNKNOWN_KIND_RETRY = 30.0
 """Seconds until an owner of a kind that is not served is looked for again."""
 
 
 def key_of(obj: Object) -> Key:
     return (obj["apiVersion"], obj["kind"], *namespace_name(obj))
-
-
-def keys(obj: Object, snapshot: Snapshot) -> Iterable[Key]:
-    """The object itself; with it, when it is going or gone, all that hangs on it and all that waits for it."""
-    gone = _is_gone(obj, snapshot)
-    if not gone and not is_deleting(obj):
-        return (key_of(obj),)
-    dependents = [key_of(dependent) for _, dependent in snapshot.dependents(obj["metadata"]["uid"])]
-    namespace = obj["metadata"].get("namespace", "")
-    owners = [
-        (r["apiVersion"], r["kind"], namespace if row.namespaced else "", r["name"])
-        for r in obj["metadata"].get("ownerReferences") or ()
-        if (row := snapshot.row(r["apiVersion"], r["kind"])) is not None
-    ]
-    return [*([] if gone else [key_of(obj)]), *dependents, *owners]
-
-
-def _is_gone(obj: Object, snapshot: Snapshot) -> bool:
-    row = snapshot.row(obj["apiVersion"], obj["kind"])
-    current = snapshot.get(row, *namespace_name(obj)) if row is not None else None
-    return current is None or current["metadata"]["uid"] != obj["metadata"]["uid"]
 
 
 def same(old: Object, new: Object) -> bool:
@@ -69,29 +51,64 @@ def same(old: Object, new: Object) -> bool:
     return all(before.get(field) == after.get(field) for field in fields)
 
 
-def reconcile(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
-    row = snapshot.row(key[0], key[1])
-    obj = snapshot.get(row, key[2], key[3]) if row is not None else None
-    if row is None or obj is None:
-        return NOTHING
-    item = Item(snapshot, row, obj)
-    if is_deleting(obj):
-        finalizers = obj["metadata"].get("finalizers") or ()
-        if ORPHAN in finalizers:
-            return item.orphan_dependents()
-        return item.delete_dependents_first() if FOREGROUND in finalizers else NOTHING
-    return item.look_for_owners() if obj["metadata"].get("ownerReferences") else NOTHING
+class GarbageCollector:
+    """Remembers which UIDs are known to be gone, so that of a thousand pods only the first asks for their ReplicaSet."""
+
+    def __init__(self) -> None:
+        self._absent: OrderedDict[str, None] = OrderedDict()
+
+    def keys(self, obj: Object, snapshot: Snapshot) -> Iterable[Key]:
+        """The object itself; with it, when it is going or gone, all that hangs on it and all that waits for it."""
+        gone = _is_gone(obj, snapshot)
+        if gone:
+            self._note_absent(obj["metadata"]["uid"])
+        elif not is_deleting(obj):
+            return (key_of(obj),)
+        dependents = [key_of(dependent) for _, dependent in snapshot.dependents(obj["metadata"]["uid"])]
+        namespace = obj["metadata"].get("namespace", "")
+        owners = [
+            (r["apiVersion"], r["kind"], namespace if row.namespaced else "", r["name"])
+            for r in obj["metadata"].get("ownerReferences") or ()
+            if (row := snapshot.row(r["apiVersion"], r["kind"])) is not None
+        ]
+        return [*([] if gone else [key_of(obj)]), *dependents, *owners]
+
+    def reconcile(self, snapshot: Snapshot, key: Key, _: datetime) -> Plan:
+        row = snapshot.row(key[0], key[1])
+        obj = snapshot.get(row, key[2], key[3]) if row is not None else None
+        if row is None or obj is None:
+            return NOTHING
+        item = Item(snapshot, row, obj, self._absent, self._note_absent)
+        if is_deleting(obj):
+            finalizers = obj["metadata"].get("finalizers") or ()
+            if ORPHAN in finalizers:
+                return item.orphan_dependents()
+            return item.delete_dependents_first() if FOREGROUND in finalizers else NOTHING
+        return item.look_for_owners() if obj["metadata"].get("ownerReferences") else NOTHING
+
+    def _note_absent(self, uid: str) -> None:
+        self._absent[uid] = None
+        while len(self._absent) > REMEMBERED:
+            self._absent.popitem(last=False)
+
+
+def _is_gone(obj: Object, snapshot: Snapshot) -> bool:
+    row = snapshot.row(obj["apiVersion"], obj["kind"])
+    current = snapshot.get(row, *namespace_name(obj)) if row is not None else None
+    return current is None or current["metadata"]["uid"] != obj["metadata"]["uid"]
 
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Owner references by what became of the owners. `unknown` must be asked for; `unserved` are of kinds nobody serves."""
+    """Owner references by what became of the owners. `dangling` ones are gone, `waiting` ones wait for their dependents to go first;
+    `unknown` must be asked for; `unserved` are of kinds that nobody serves, `misplaced` ones of another scope."""
 
     solid: tuple[Object, ...]
     waiting: tuple[Object, ...]
     unknown: tuple[tuple[Kind, Object], ...]
     unserved: tuple[Object, ...]
     misplaced: tuple[Object, ...]
+    dangling: tuple[Object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +116,8 @@ class Item:
     snapshot: Snapshot
     kind: Kind
     obj: Object
+    absent: Collection[str]
+    note_absent: Callable[[str], None]
 
     @property
     def uid(self) -> str:
@@ -131,7 +150,7 @@ class Item:
         if owners.unserved:
             return plan(events, RequeueAfter(UNKNOWN_KIND_RETRY))
         if not owners.unknown:
-            return plan(events) + self._decide(owners, ())
+            return plan(events) + self._decide(owners)
         namespace = self.obj["metadata"].get("namespace", "")
         reads: tuple[Request, ...] = tuple(
             Read(kind, namespace if kind.namespaced else "", reference["name"]) for kind, reference in owners.unknown
@@ -144,6 +163,7 @@ class Item:
         unknown: list[tuple[Kind, Object]] = []
         unserved: list[Object] = []
         misplaced: list[Object] = []
+        dangling: list[Object] = []
         namespace = self.obj["metadata"].get("namespace", "")
         for reference in self.obj["metadata"]["ownerReferences"]:
             row = self.snapshot.row(reference["apiVersion"], reference["kind"])
@@ -153,31 +173,33 @@ class Item:
                 misplaced.append(reference)
             else:
                 owner = self.snapshot.get(row, namespace if row.namespaced else "", reference["name"])
-                if owner is None or owner["metadata"]["uid"] != reference["uid"]:
+                if reference["uid"] in self.absent:
+                    dangling.append(reference)
+                elif owner is None or owner["metadata"]["uid"] != reference["uid"]:
                     unknown.append((row, reference))
                 else:
                     (waiting if _waits(owner) else solid).append(reference)
-        return Owners(tuple(solid), tuple(waiting), tuple(unknown), tuple(unserved), tuple(misplaced))
+        return Owners(tuple(solid), tuple(waiting), tuple(unknown), tuple(unserved), tuple(misplaced), tuple(dangling))
 
     def _with_answers(self, owners: Owners, outcome: Outcome) -> Plan:
         """Goes on with what the server said about owners that the caches do not show."""
         if outcome.errors:
             return NOTHING
-        dangling: list[Object] = []
-        solid, waiting = list(owners.solid), list(owners.waiting)
+        solid, waiting, dangling = list(owners.solid), list(owners.waiting), list(owners.dangling)
         for (_, reference), owner in zip(owners.unknown, outcome.results, strict=True):
             if owner is None or owner["metadata"]["uid"] != reference["uid"]:
+                self.note_absent(reference["uid"])
                 dangling.append(reference)
             else:
                 (waiting if _waits(owner) else solid).append(reference)
-        return self._decide(Owners(tuple(solid), tuple(waiting), (), (), owners.misplaced), dangling)
+        return self._decide(Owners(tuple(solid), tuple(waiting), (), (), owners.misplaced, tuple(dangling)))
 
-    def _decide(self, owners: Owners, dangling: Sequence[Object]) -> Plan:
+    def _decide(self, owners: Owners) -> Plan:
         """An owner that stays keeps the object; without one it goes, in the foreground when an owner waits for that."""
         if owners.solid or owners.misplaced:
-            gone = {r["uid"] for r in (*dangling, *owners.waiting)}
+            gone = {r["uid"] for r in (*owners.dangling, *owners.waiting)}
             return plan(_without_owners(self.kind, self.obj, gone)) if gone and owners.solid else NOTHING
-        if not dangling and not owners.waiting:
+        if not owners.dangling and not owners.waiting:
             return NOTHING
         dependents = self.snapshot.dependents(self.uid)
         if owners.waiting and dependents:
@@ -227,12 +249,14 @@ def _references_patch(kind: Kind, obj: Object, references: list[Object]) -> Patc
     return Patch(kind, *namespace_name(obj), patch, type="merge", ignore=frozenset({"NotFound"}))
 
 
-DUTY = Duty(
-    "garbage-collector-controller",
-    "garbage-collector-controller",
-    {},
-    reconcile,
-    workers=20,
-    account="generic-garbage-collector",
-    everywhere=Everywhere(collectable, keys, same),
-)
+def duty() -> Duty:
+    collector = GarbageCollector()
+    return Duty(
+        "garbage-collector-controller",
+        "garbage-collector-controller",
+        {},
+        collector.reconcile,
+        workers=20,
+        account="generic-garbage-collector",
+        everywhere=Everywhere(collectable, collector.keys, same),
+    )
