@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kubetree.api.errors import Unauthorized
 from kubetree.apiserver.authentication.bootstrap_tokens import BootstrapTokens
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, ClientCertificates
-from kubetree.apiserver.authentication.live_objects import LiveObjects, Reader
+from kubetree.apiserver.authentication.live_objects import LiveObjects
 from kubetree.apiserver.authentication.request_headers import HeaderNames, RequestHeaders
 from kubetree.apiserver.authentication.service_account_keys import SigningKey, VerificationKeys, read_public_keys
 from kubetree.apiserver.authentication.service_account_tokens import ServiceAccountTokens
@@ -24,6 +24,7 @@ from kubetree.apiserver.authentication.tokens import AudienceAgnostic, TokenAuth
 from kubetree.apiserver.authentication.user import ANONYMOUS_USER, AUTHENTICATED_GROUP, MASTERS_GROUP, User
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.registry import Writer
 
 if TYPE_CHECKING:
     from kubetree.apiserver.context import RequestContext
@@ -101,12 +102,12 @@ class Authentication:
 def build_authenticator(
     config: Config,
     lister: Lister,
-    reader: Reader,
+    writer: Writer,
     *,
     clock: Callable[[], float] = time.time,
     new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Authentication:
-    """`reader` is the registry's Writer (its `get` is used). Reads the key files: raises OSError, ValueError naming the file."""
+    """Reads the key files: raises OSError, ValueError naming the file."""
     audiences = config.api_audiences or config.service_account_issuer
     issuer = config.service_account_issuer[0] if config.service_account_issuer else ""
     keys = _verification_keys(config)
@@ -114,13 +115,14 @@ def build_authenticator(
     if config.token_auth_file is not None:
         tokens.append(AudienceAgnostic(StaticTokens(read_token_file(config.token_auth_file)), audiences))
     if keys is not None:
-        tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, LiveObjects(lister, reader), clock))
+        objects = LiveObjects(lister, writer)
+        tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, objects, clock, writer))
     if config.enable_bootstrap_token_auth:
         tokens.append(AudienceAgnostic(BootstrapTokens(lister, clock), audiences))
     minter = None
     if config.service_account_signing_key_file is not None:
         key = SigningKey.from_file(config.service_account_signing_key_file)
-        minter = TokenRequests(key, issuer, audiences, reader, clock, new_uuid)
+        minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid)
     client_ca = config.tls.client_ca if config.tls is not None else None
     requests = RequestAuthenticator(
         TokenUnion(tokens),

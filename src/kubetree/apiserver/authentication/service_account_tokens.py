@@ -10,10 +10,12 @@ import base64
 import binascii
 import hmac
 import json
+import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kubetree.api.errors import ApiError
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.authentication.live_objects import LiveObjects
 from kubetree.apiserver.authentication.service_account_keys import VerificationKeys
@@ -30,9 +32,14 @@ from kubetree.apiserver.authentication.user import (
     service_account_name,
     split_service_account,
 )
+from kubetree.apiserver.registry import Writer
+from kubetree.store.protocol import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 NODE, POD, SECRET, SERVICE_ACCOUNT = (kind("v1", name) for name in ("Node", "Pod", "Secret", "ServiceAccount"))
 LEGACY_ISSUER = "kubernetes/serviceaccount"
+LAST_USED = "kubernetes.io/legacy-token-last-used"
 INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
 LEEWAY = 60.0
 """Seconds that clocks may differ: go-jose's default."""
@@ -42,7 +49,10 @@ Claims = dict[str, Any]
 
 
 class ServiceAccountTokens:
-    """`issuers` are all accepted ones, `implicit_audiences` the API server's own. `clock` gives seconds since the epoch."""
+    """`issuers` are all accepted ones, `implicit_audiences` the API server's own. `clock` gives seconds since the epoch.
+
+    `writer` notes the use of legacy tokens in their secrets (None: it is not noted).
+    """
 
     def __init__(
         self,
@@ -51,12 +61,14 @@ class ServiceAccountTokens:
         implicit_audiences: Sequence[str],
         objects: LiveObjects,
         clock: Callable[[], float],
+        writer: Writer | None = None,
     ) -> None:
         self._keys = keys
         self._issuers = frozenset(issuers)
         self._implicit = tuple(implicit_audiences)
         self._objects = objects
         self._clock = clock
+        self._writer = writer
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         issuer = _unverified_issuer(token)
@@ -151,7 +163,26 @@ class ServiceAccountTokens:
                 "Use tokens from the TokenRequest API or manually created secret-based tokens, "
                 f"or remove the '{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
             )
+        await self._note_use(secret)
         return User(service_account_name(namespace, name), uid, service_account_groups(namespace))
+
+    async def _note_use(self, secret: dict[str, Any]) -> None:
+        """Labels the secret with today's date, so that tokens that nobody uses any more can be found and removed."""
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        today, tomorrow = (f"{now + timedelta(days=days):%Y-%m-%d}" for days in (0, 1))
+        if self._writer is None or (secret["metadata"].get("labels") or {}).get(LAST_USED) in (today, tomorrow):
+            return
+        uid = secret["metadata"].get("uid")
+
+        def change(found: dict[str, Any]) -> dict[str, Any] | None:
+            metadata = found["metadata"]
+            labels = {**(metadata.get("labels") or {}), LAST_USED: today}
+            return found | {"metadata": metadata | {"labels": labels}} if metadata.get("uid") == uid else None
+
+        try:
+            await self._writer.update(SECRET, secret["metadata"]["namespace"], secret["metadata"]["name"], change)
+        except (ApiError, StoreUnavailable) as error:
+            log.warning("a legacy token's last use could not be noted: %s", error)
 
 
 _LEGACY_CLAIMS = ("sub", "namespace", "secretName", "serviceAccountName", "serviceAccountUID")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from kubetree.api.errors import ApiError, BadRequest, Conflict, Invalid, NotFound
 from kubetree.apiserver.authentication.live_objects import LiveObjects
 from kubetree.apiserver.authentication.service_account_keys import SigningKey, VerificationKeys
-from kubetree.apiserver.authentication.service_account_tokens import ServiceAccountTokens
+from kubetree.apiserver.authentication.service_account_tokens import SECRET, ServiceAccountTokens
 from kubetree.apiserver.authentication.token_requests import TokenRequests, legacy_token
 from kubetree.apiserver.authentication.tokens import TokenRejected
 from listed_objects import ListedObjects
@@ -39,7 +39,7 @@ class World:
         key = key or ec.generate_private_key(ec.SECP256R1())
         self.key, keys = SigningKey(key), VerificationKeys([key.public_key()])
         live = LiveObjects(self.objects.cached(), self.objects)
-        self.tokens = ServiceAccountTokens(keys, [ISSUER], [ISSUER], live, lambda: self.now)
+        self.tokens = ServiceAccountTokens(keys, [ISSUER], [ISSUER], live, lambda: self.now, self.objects)
         self.minter = TokenRequests(self.key, ISSUER, [ISSUER], self.objects, lambda: self.now, lambda: "the-uuid")
 
     async def mint(self, **spec: Any) -> str:
@@ -165,6 +165,8 @@ async def test_a_secret_token_is_good_while_the_secret_holds_it(world: World) ->
     world.secret["data"] = {"token": base64.b64encode(token.encode()).decode()}
     verdict = await world.tokens.authenticate_token(token, ())
     assert verdict is not None and verdict.user.name == "system:serviceaccount:app:web"
+    world.secret = await world.objects.get(SECRET, "app", "holder")
+    assert world.secret["metadata"]["labels"] == {"kubernetes.io/legacy-token-last-used": "2027-01-15"}
     world.secret["metadata"]["labels"] = {"kubernetes.io/legacy-token-invalid-since": "2026-01-01"}
     assert "has been marked invalid" in await world.refusal(token)
     world.objects.remove(world.secret)
