@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from kubetree.api.times import parse_duration
 from kubetree.apiserver.config import Config, TLSFiles
@@ -34,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     d = Config()
     parser.add_argument("--storage", default="", metavar="URL", help="memory://, sqlite:///path or etcd://host:port,...")
     parser.add_argument("--etcd-servers", type=_list, default=(), metavar="URLS", help="etcd endpoints; the same as --storage etcd://...")
+    for option in ("--etcd-cafile", "--etcd-certfile", "--etcd-keyfile"):
+        parser.add_argument(option, type=Path)
     parser.add_argument("--bind-address", default="0.0.0.0")
     parser.add_argument("--secure-port", type=int, default=6443)
     parser.add_argument("--advertise-address", default="")
@@ -84,7 +88,8 @@ def config_of(options: argparse.Namespace) -> Config:
     if not values.get("service_account_issuer"):
         values.pop("service_account_issuer", None)
     if not values.get("storage"):
-        values["storage"] = _etcd_url(options.etcd_servers)
+        files = {"ca": options.etcd_cafile, "cert": options.etcd_certfile, "key": options.etcd_keyfile}
+        values["storage"] = _etcd_url(options.etcd_servers, {name: file for name, file in files.items() if file})
     if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
         raise ValueError("--tls-cert-file and --tls-private-key-file must be given together")
     if not options.tls_cert_file:
@@ -93,10 +98,12 @@ def config_of(options: argparse.Namespace) -> Config:
     return Config(**values)
 
 
-def _etcd_url(servers: tuple[str, ...]) -> str:
+def _etcd_url(servers: tuple[str, ...], files: Mapping[str, Path]) -> str:
     if not servers:
         return "memory://"
-    return "etcd://" + ",".join(s.partition("://")[2] or s for s in servers)
+    addresses = ",".join(s.partition("://")[2] or s for s in servers)
+    scheme = "etcds" if any(s.startswith("https://") for s in servers) else "etcd"
+    return f"{scheme}://{addresses}?{urlencode(files)}" if files else f"{scheme}://{addresses}"
 
 
 async def run(options: argparse.Namespace) -> None:

@@ -11,18 +11,19 @@ from kubetree.store.sqlite import SQLiteStore
 
 
 async def open_store(url: str) -> Store:
-    """`memory://`, `sqlite:///absolute/path` or `etcd://host:port,host:port?ca=file&cert=file&key=file` (the query for TLS). Raises ValueError, StoreUnavailable."""
+    """`memory://`, `sqlite:///absolute/path`, `etcd://host:port,host:port` or, with TLS, `etcds://host:port?ca=file&cert=file&key=file`
+    (without `ca`: the authorities of this machine). Raises ValueError, StoreUnavailable."""
     scheme, separator, rest = url.partition("://")
     if separator and scheme == "memory":
         return MemoryStore()
     if scheme == "sqlite" and rest.startswith("/"):
         return await SQLiteStore.open(Path(rest))
-    if scheme == "etcd" and rest:
-        return await _connect(rest)
+    if scheme in ("etcd", "etcds") and rest:
+        return await _connect(rest, secure=scheme == "etcds")
     raise ValueError(f"cannot open the store {url!r}: use memory://, sqlite:///path or etcd://host:port,host:port")
 
 
-async def _connect(rest: str) -> Store:
+async def _connect(rest: str, *, secure: bool) -> Store:
     from kubetree.store.etcd import EtcdStore  # grpc is heavy, and must not be imported before the fork server forks
     from kubetree.store.etcd.endpoints import TLS
 
@@ -31,5 +32,5 @@ async def _connect(rest: str) -> Store:
     unknown = files.keys() - {"ca", "cert", "key"}
     if unknown:
         raise ValueError(f"an etcd URL takes ca, cert and key, not {', '.join(sorted(unknown))}")
-    tls = TLS(files.get("ca"), files.get("cert"), files.get("key")) if files else None
+    tls = TLS(files.get("ca"), files.get("cert"), files.get("key")) if files or secure else None
     return await EtcdStore.connect([a for a in addresses.rstrip("/").split(",") if a], tls)

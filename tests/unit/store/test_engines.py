@@ -259,3 +259,45 @@ async def test_empty_and_large_and_binary_values(store: Store) -> None:
     for key, value in {"/empty": b"", "/large": large, "/nul": b"\0\0"}.items():
         await store.create(key, value)
         assert (await store.get(key))[0].value == value  # type: ignore[union-attr]
+
+
+async def test_watches_opened_amid_writes_see_everything_once_and_in_order(store: Store) -> None:
+    """Several writers and, started at any moment from any revision of the past, several watchers."""
+    start = await store.revision()
+    truth: list[tuple[int, str, bytes | None]] = []
+
+    async def write(worker: int) -> None:
+        for n in range(25):
+            key = f"/w/{worker}/{n % 3}"
+            entry, _ = await store.get(key)
+            if entry is None:
+                written = await store.create(key, b"%d" % n)
+                truth.append((written.revision, key, b"%d" % n))
+            elif n % 5 == 4:
+                written = await store.delete(key, entry.revision)
+                truth.append((written.revision, key, None))
+            else:
+                written = await store.update(key, b"%d" % n, entry.revision)
+                truth.append((written.revision, key, b"%d" % n))
+            assert written.ok
+
+    async def follow(after: int) -> list[StoreEvent]:
+        async with store.watch("/w/", after) as watch:
+            seen: list[StoreEvent] = []
+            while True:
+                await watch.wait()
+                seen.extend(e for e in watch.take() if isinstance(e, StoreEvent))
+                if seen and seen[-1].key == "/w/end":
+                    return seen[:-1]
+
+    async with asyncio.TaskGroup() as group:
+        writers = [group.create_task(write(w)) for w in range(4)]
+        followers = []
+        for n in range(8):
+            followers.append((start + n * 5, group.create_task(follow(start + n * 5))))
+            await asyncio.sleep(0.002)
+        await asyncio.gather(*writers)
+        await store.create("/w/end", b"")
+    truth.sort()
+    for after, follower in followers:
+        assert [(e.revision, e.key, e.value) for e in follower.result()] == [t for t in truth if t[0] > after]

@@ -170,7 +170,7 @@ async def test_tls_with_client_certificates(tmp_path: Path) -> None:
     server = EtcdServer(tls_arguments=arguments, scheme="https")
     try:
         server.start()
-        store = await open_store(f"etcd://{server.address}?ca={tmp_path}/ca.crt&cert={tmp_path}/client.crt&key={tmp_path}/client.key")
+        store = await open_store(f"etcds://{server.address}?ca={tmp_path}/ca.crt&cert={tmp_path}/client.crt&key={tmp_path}/client.key")
         assert (await store.create("/a", b"")).ok
         await store.close()
         with pytest.raises(StoreUnavailable):

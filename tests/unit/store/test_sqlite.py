@@ -106,6 +106,14 @@ async def _check_acknowledged(path: Path, acknowledged: dict[str, int], deleted:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+async def test_commits_reach_the_disk_before_they_are_acknowledged(path: Path) -> None:
+    """kill -9 cannot show this, only a power cut: synchronous 2 is FULL, which syncs the log at every commit."""
+    store = await SQLiteStore.open(path)
+    assert store._write_connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._write_connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await store.close()
+
+
 async def test_a_second_opener_is_told_who_has_it(path: Path) -> None:
     store = await SQLiteStore.open(path)
     with pytest.raises(StoreUnavailable, match=f"in use by process {os.getpid()}"):

@@ -32,7 +32,7 @@ class DecodedObjects:
     `outline` decodes as much of an object as `fields_of` reads.
     """
 
-    def __init__(self, outline: Callable[[bytes], Object], fields_of: FieldsOf, limit: int = 8 * 1024 * 1024) -> None:
+    def __init__(self, outline: Callable[[bytes], Object], fields_of: FieldsOf, limit: int = 4 * 1024 * 1024) -> None:
         self._outline, self._fields_of = outline, fields_of
         self._limit, self._size = limit, 0
         self._entries: deque[CacheEntry] = deque()

@@ -67,15 +67,20 @@ class Follower:
         self._complete_after = hub.revision
 
     async def run(self) -> None:
+        away = False
         while True:
             try:
                 async for events in stream(self._endpoints, self._hub.revision):
+                    if away:
+                        log.warning("etcd is back; going on from revision %d", self._hub.revision)
+                        away = False
                     self._publish(events)
             except Compacted as error:
                 log.warning("etcd was compacted past what was seen: %s", error)
                 self._start_anew(error)
             except StoreUnavailable as error:
-                log.warning("%s; trying again from revision %d", error, self._hub.revision)
+                log.log(logging.DEBUG if away else logging.WARNING, "%s; trying again from revision %d", error, self._hub.revision)
+                away = True
                 await asyncio.sleep(_RETRY)
 
     def recent(self, after: int, prefix: str) -> list[StoreEvent] | None:
