@@ -29,6 +29,10 @@ Report = Callable[[Object, Object, str, str, str], None]
 KINDS = {"startup": "startupProbe", "liveness": "livenessProbe", "readiness": "readinessProbe"}
 TITLES = {"startup": "Startup", "liveness": "Liveness", "readiness": "Readiness"}
 RETRIES = 3
+SETTLING = 1.0
+"""Seconds after its start in which a container that does not answer yet is not blamed: readiness and startup probes are repeated
+quickly and quietly, liveness probes wait. Upstream notices a start only after about as long."""
+FIRST_EARLY = 0.05
 
 
 @dataclass(slots=True)
@@ -139,27 +143,65 @@ class Prober:
 
     async def _follow(self, probe: _Probe) -> None:
         period = float(probe.spec.get("periodSeconds") or 10)
-        if period > time.time() - self._started_at:
+        record = probe.target.record
+        if record is not None and record.started_at / 1e9 < self._started_at:
+            # Found running by a kubelet that has just started: not all of them at once.
             await asyncio.sleep(random.random() * min(period, 1.0))
         while True:
-            await self._once(probe)
+            if not await self._settle(probe):
+                await self._once(probe)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(probe.poke.wait(), period)
             probe.poke.clear()
 
-    async def _once(self, probe: _Probe) -> None:
+    async def _settle(self, probe: _Probe) -> bool:
+        """The first second of a container. True when the probe has succeeded in it, so that the next one is due after a period."""
+        delay = FIRST_EARLY
+        while (record := self._settling(probe)) is not None:
+            remaining = record.started_at / 1e9 + SETTLING - time.time()
+            if probe.kind != "liveness":
+                outcome = await self._quietly(probe)
+                if outcome is not None and outcome.ok and self._settling(probe) is not None:
+                    self._count(probe, True)
+                    return True
+            await asyncio.sleep(max(0.0, min(delay if probe.kind != "liveness" else remaining, remaining)))
+            delay *= 2
+        return False
+
+    def _settling(self, probe: _Probe) -> ContainerRecord | None:
+        """The probe's container while it is in its first second and the probe is due."""
+        self._adopt(probe)
         record = probe.target.record
-        if record is None:
+        if record is None or probe.on_hold or record.state.value != "running" or probe.spec.get("initialDelaySeconds"):
+            return None
+        if probe.kind != "liveness" and self.started(record, probe.container) == (probe.kind == "startup"):
+            return None
+        return record if time.time() - record.started_at / 1e9 < SETTLING else None
+
+    async def _quietly(self, probe: _Probe) -> Outcome | None:
+        try:
+            return await self._attempt(probe)
+        except (RuntimeFailure, ValueError):
+            return None
+
+    def _adopt(self, probe: _Probe) -> None:
+        """Begin anew when the container is another one."""
+        record = probe.target.record
+        if record is None or record.id == probe.container_id:
             return
-        if record.id != probe.container_id:
-            self._results[probe.kind].pop(probe.container_id, None)
-            probe.container_id, probe.on_hold, probe.last, probe.run_length = record.id, False, None, 0
-            if probe.kind == "readiness":
-                self._results["readiness"].setdefault(record.id, False)
-        if probe.on_hold:
+        self._results[probe.kind].pop(probe.container_id, None)
+        probe.container_id, probe.on_hold, probe.last, probe.run_length = record.id, False, None, 0
+        if probe.kind == "readiness":
+            self._results["readiness"].setdefault(record.id, False)
+
+    async def _once(self, probe: _Probe) -> None:
+        self._adopt(probe)
+        record = probe.target.record
+        if record is None or probe.on_hold:
             return
         if record.state.value != "running":
-            self._set(probe, False) if probe.kind == "readiness" else None
+            if probe.kind == "readiness":
+                self._set(probe, False)
             return
         if time.time() - record.started_at / 1e9 < (probe.spec.get("initialDelaySeconds") or 0):
             await self._until_delay_passes(probe, record)
