@@ -33,7 +33,9 @@ def pod(n: int) -> dict[str, Any]:
     }
     container = {"name": "web", "image": "busybox", "env": [{"name": f"E{i}", "value": f"value {i}"} for i in range(20)]}
     spec = {"nodeName": f"node-{n % 100}", "restartPolicy": "Always", "containers": [container]}
-    conditions = [{"type": t, "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"} for t in ("Ready", "Initialized", "Scheduled")]
+    conditions = [
+        {"type": t, "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"} for t in ("Ready", "Initialized", "Scheduled")
+    ]
     status = {"phase": "Running", "podIP": "10.0.0.1", "conditions": conditions}
     return {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec, "status": status}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -47,17 +48,22 @@ def selector_term(out: Texts, term: Object, path: str, *, check_values: bool) ->
                     out.append(f"{path}.matchExpressions[{i}].values[{k}]: {value} is invalid, {message}")
 
 
-def fraction(out: Texts, amounts: Object | None, path: str, *names: str) -> None:
-    for name in names:
-        text = amounts.get(name) if amounts else None
-        if text is not None and (amount := quantity(text)).milli() % 1000:
-            out.append(f"{path}[{name}]: fractional byte value {quote(str(amount))} is invalid, must be an integer")
+@lru_cache(maxsize=1 << 12)
+def _fractional(text: str | int | float) -> bool:
+    return quantity(text).milli() % 1000 != 0
+
+
+def fraction(out: Texts, amounts: Object, path: str, name: str) -> None:
+    """The amount called `name` of `amounts` at `path` is in bytes."""
+    text = amounts.get(name)
+    if text is not None and _fractional(text):
+        out.append(f"{path}[{name}]: fractional byte value {quote(str(quantity(text)))} is invalid, must be an integer")
 
 
 def claim_spec(out: Texts, spec: Object, path: str) -> None:
     resources = spec.get("resources") or {}
-    fraction(out, resources.get("requests"), f"{path}.resources.requests", "storage")
-    fraction(out, resources.get("limits"), f"{path}.resources.limits", "storage")
+    for field in ("requests", "limits"):
+        fraction(out, resources.get(field) or {}, f"{path}.resources.{field}", "storage")
 
 
 def _strict(text: str) -> IPv4Address | IPv6Address | None:

@@ -7,18 +7,28 @@ from collections.abc import Iterable
 from kubetree.api.validation.errors import quote
 from kubetree.api.warnings.common import Object, Texts
 
-File = tuple[str, str]
-"""A path, and the source it comes from."""
+File = tuple[str, str, str]
+"""A path, the sort of source it comes from, the source's name."""
+
+_ITEMS = (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"), ("downwardAPI", "DownwardAPI", ""))
+_CERTIFICATE = (
+    ("certificateChainPath", "PodCertificate chain"),
+    ("keyPath", "PodCertificate key"),
+    ("credentialBundlePath", "PodCertificate credential bundle"),
+)
 
 
 def _shown(file: File) -> str:
-    return f"{quote(file[0])} ({file[1]})" if file[1] else quote(file[0])
+    path, sort, name = file
+    if not sort:
+        return quote(path)
+    return f"{quote(path)} ({sort} {quote(name)})" if name else f"{quote(path)} ({sort})"
 
 
 def _overlaps(files: Iterable[File]) -> list[str]:
     found, before = [], list[File]()
-    for path, source in files:
-        file = (path.rstrip("/"), source)
+    for path, sort, name in files:
+        file = (path.rstrip("/"), sort, name)
         if file[0]:
             below = f"{file[0]}/"
             for other in before:
@@ -29,45 +39,39 @@ def _overlaps(files: Iterable[File]) -> list[str]:
     return found
 
 
-def _items(source: Object | None, told: str = "") -> list[File]:
-    return [(item.get("path") or "", told) for item in (source or {}).get("items") or ()]
-
-
 def _projected(source: Object) -> list[File]:
-    for field, sort in (("configMap", "ConfigMap"), ("secret", "Secret")):
+    for field, sort, _ in _ITEMS:
         part = source.get(field)
         if part is not None and part.get("items") is not None:
-            return _items(part, f"{sort} {quote(part.get('name') or '')}")
-    if source.get("downwardAPI") is not None:
-        return _items(source["downwardAPI"], "DownwardAPI")
+            return [(item.get("path") or "", sort, part.get("name") or "") for item in part["items"]]
     if source.get("serviceAccountToken") is not None:
-        return [(source["serviceAccountToken"].get("path") or "", "ServiceAccountToken")]
+        return [(source["serviceAccountToken"].get("path") or "", "ServiceAccountToken", "")]
     bundle = source.get("clusterTrustBundle")
     if bundle is not None:
         name = bundle.get("name") if bundle.get("name") is not None else bundle.get("signerName")
-        return [(bundle.get("path") or "", f"ClusterTrustBundle {quote(name or '')}")]
+        return [(bundle.get("path") or "", "ClusterTrustBundle", name or "")]
     certificate = source.get("podCertificate") or {}
-    files = (
-        ("certificateChainPath", "PodCertificate chain"),
-        ("keyPath", "PodCertificate key"),
-        ("credentialBundlePath", "PodCertificate credential bundle"),
-    )
-    return [(certificate[field], told) for field, told in files if certificate.get(field)]
+    return [(certificate[field], sort, "") for field, sort in _CERTIFICATE if certificate.get(field)]
 
 
-def overlapping_paths(out: Texts, volumes: list[Object]) -> None:
-    for volume in volumes:
-        name = quote(volume.get("name") or "")
-        for field, sort, key in (("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"), ("downwardAPI", "", "")):
-            source = volume.get(field)
-            if source is not None:
-                told = f"{sort} {quote(source.get(key) or '')}" if sort else "DownwardAPI"
-                out.extend(f"volume {name} ({told}): overlapping paths: {text}" for text in _overlaps(_items(source)))
-        projected = volume.get("projected")
-        if projected is not None:
-            files: list[File] = []
-            for source in projected.get("sources") or ():
-                if not source:
-                    out.append(f"volume {name} (Projected) has no sources provided")
-                files.extend(_projected(source))
-            out.extend(f"volume {name} (Projected): overlapping paths: {text}" for text in _overlaps(files))
+def overlapping_paths(out: Texts, volume: Object) -> None:
+    """Of one volume: files from two keys, or from two sources, at one path or one below the other."""
+    for field, sort, key in _ITEMS:
+        source = volume.get(field)
+        items = source.get("items") if source else None
+        if items and len(items) > 1:
+            name = (source or {}).get(key) or ""
+            told = f"{sort} {quote(name)}" if key else sort
+            _tell(out, volume, told, _overlaps((item.get("path") or "", "", "") for item in items))
+    projected = volume.get("projected")
+    if projected is not None:
+        files: list[File] = []
+        for source in projected.get("sources") or ():
+            if not source:
+                out.append(f"volume {quote(volume.get('name') or '')} (Projected) has no sources provided")
+            files.extend(_projected(source))
+        _tell(out, volume, "Projected", _overlaps(files))
+
+
+def _tell(out: Texts, volume: Object, told: str, overlaps: list[str]) -> None:
+    out.extend(f"volume {quote(volume.get('name') or '')} ({told}): overlapping paths: {text}" for text in overlaps)

@@ -58,7 +58,9 @@ def pod_warnings(out: Texts, pod: Object, path: str = "") -> None:
     for i, secret in enumerate(spec.get("imagePullSecrets") or ()):
         if not secret.get("name"):
             out.append(f'{at}.imagePullSecrets[{i}].name: invalid empty name ""')
-    fraction(out, spec.get("overhead"), f"{at}.overhead", *_BYTES)
+    if spec.get("overhead"):
+        for name in _BYTES:
+            fraction(out, spec["overhead"], f"{at}.overhead", name)
     security = spec.get("securityContext") or {}
     if annotations and _SECCOMP in annotations and security.get("seccompProfile") is None:
         out.append(f'{path}metadata.annotations[{_SECCOMP}]: non-functional in v1.27+; use the "seccompProfile" field instead')
@@ -107,7 +109,8 @@ def _volumes(out: Texts, volumes: list[Object], path: str) -> None:
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
         if template is not None:
             claim_spec(out, template.get("spec") or {}, f"{path}[{i}].ephemeral.volumeClaimTemplate.spec")
-    overlapping_paths(out, volumes)
+    for volume in volumes:
+        overlapping_paths(out, volume)
 
 
 def _repeated(out: Texts, items: list[Object] | None, field: str, path: str, told: str) -> None:
@@ -134,10 +137,11 @@ def _container_annotations(out: Texts, container: Object, annotations: Object, p
 def _container(out: Texts, container: Object, path: str) -> None:
     resources = container.get("resources")
     if resources:
-        limits, requests = resources.get("limits"), resources.get("requests")
+        limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+        limits_path, requests_path = f"{path}.resources.limits", f"{path}.resources.requests"
         for name in _BYTES:
-            fraction(out, limits, f"{path}.resources.limits", name)
-            fraction(out, requests, f"{path}.resources.requests", name)
+            fraction(out, limits, limits_path, name)
+            fraction(out, requests, requests_path, name)
     env = container.get("env")
     if not env or len(env) < 2:
         return
@@ -169,6 +173,8 @@ def _ports(out: Texts, containers: list[tuple[Object, str]]) -> None:
                 elif host_port == other_port and bool(host_ip) != bool(other_ip):
                     out.append(f"{at}: dangerously ambiguous port definition with {other}")
             others.append((at, host_ip, host_port))
+    if len(taken) < 2 and sum(map(len, taken.values())) < 2:
+        return
     names: dict[str, str] = {}
     for container, path in containers:
         for i, port in enumerate(container.get("ports") or ()):
