@@ -34,7 +34,10 @@ EVERYONE = User("system:unsecured", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 
 
 class RequestAuthenticator:
-    """Asks each authenticator in turn; a credential that is wrong fails the request only when no other one succeeds."""
+    """Asks each authenticator in turn; a credential that is wrong fails the request only when no other one succeeds.
+
+    `lenient`: it never fails; what nobody recognises counts as no credential.
+    """
 
     def __init__(
         self,
@@ -43,14 +46,24 @@ class RequestAuthenticator:
         proxy: RequestHeaders | None = None,
         certificates: ClientCertificates | None = None,
         fallback: User | None = ANONYMOUS_USER,
+        lenient: bool = False,
     ) -> None:
         self.tokens = tokens
         self._proxy = proxy
         self._certificates = certificates
         self._fallback = fallback
+        self._lenient = lenient
 
     async def authenticate(self, ctx: RequestContext) -> User | None:
         """Raises Unauthorized for credentials that are wrong. Without any: `fallback`, None where anonymous requests are not allowed."""
+        try:
+            return await self._authenticate(ctx)
+        except Unauthorized:
+            if self._lenient:
+                return self._fallback
+            raise
+
+    async def _authenticate(self, ctx: RequestContext) -> User | None:
         failed: Exception | None = None
         der = ctx.peer_certificate
         if self._proxy is not None:
@@ -127,8 +140,9 @@ def build_authenticator(
     requests = RequestAuthenticator(
         TokenUnion(tokens),
         proxy=_front_proxy(config, clock),
-        certificates=None if client_ca is None else ClientCertificates(CertificateVerifier.from_file(client_ca, clock), clock),
+        certificates=None if client_ca is None else ClientCertificates(CertificateVerifier.from_file(client_ca, clock)),
         fallback=EVERYONE if config.always_allow else ANONYMOUS_USER if config.anonymous_auth else None,
+        lenient=config.always_allow,
     )
     return Authentication(requests, minter, keys, issuer, tuple(audiences))
 

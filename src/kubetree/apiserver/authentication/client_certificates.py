@@ -23,11 +23,15 @@ _CACHE_LIMIT = 4096
 
 
 class CertificateVerifier:
-    """Whether a certificate was issued by one of `authorities` for clients, and until when. `clock` gives seconds since the epoch."""
+    """Whether a certificate was issued by one of `authorities` for clients. `clock` gives seconds since the epoch.
+
+    Signatures that were found good are remembered with the certificate.
+    """
 
     def __init__(self, authorities: Sequence[x509.Certificate], clock: Callable[[], float]) -> None:
         self._authorities = authorities
         self._clock = clock
+        self._good: dict[bytes, tuple[float, float, x509.Certificate]] = {}
 
     @classmethod
     def from_file(cls, path: Path, clock: Callable[[], float]) -> CertificateVerifier:
@@ -37,11 +41,25 @@ class CertificateVerifier:
         except ValueError as error:
             raise ValueError(f"{path} holds no usable PEM certificate: {error}") from error
 
-    def verify(self, certificate: x509.Certificate) -> None:
-        """Raises Unauthorized saying why not."""
-        now = self._clock()
-        if not certificate.not_valid_before_utc.timestamp() <= now <= certificate.not_valid_after_utc.timestamp():
+    def verified(self, der: bytes) -> x509.Certificate:
+        """Raises Unauthorized saying why it is not good."""
+        known = self._good.get(der)
+        if known is None:
+            certificate = _loaded(der)
+            start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+            self._check_time(start, end)
+            self._check_issuer(certificate)
+            if len(self._good) >= _CACHE_LIMIT:
+                self._good.clear()
+            known = self._good[der] = (start, end, certificate)
+        self._check_time(known[0], known[1])
+        return known[2]
+
+    def _check_time(self, start: float, end: float) -> None:
+        if not start <= self._clock() <= end:
             raise Unauthorized("x509: certificate has expired or is not yet valid")
+
+    def _check_issuer(self, certificate: x509.Certificate) -> None:
         if not any(_issued(certificate, authority) for authority in self._authorities):
             raise Unauthorized("x509: certificate signed by unknown authority")
         if not _for_clients(certificate):
@@ -49,25 +67,22 @@ class CertificateVerifier:
 
 
 class ClientCertificates:
-    """DER certificate to user. Verdicts are kept by certificate until it expires."""
+    """DER certificate to user."""
 
-    def __init__(self, verifier: CertificateVerifier, clock: Callable[[], float]) -> None:
+    def __init__(self, verifier: CertificateVerifier) -> None:
         self._verifier = verifier
-        self._clock = clock
-        self._known: dict[bytes, tuple[float, User | None]] = {}
+        self._users: dict[bytes, User | None] = {}
 
     def authenticate(self, der: bytes) -> User | None:
         """None: the certificate names nobody. Raises Unauthorized for one that these authorities do not stand for."""
-        known = self._known.get(der)
-        if known is not None and known[0] > self._clock():
-            return known[1]
-        certificate = x509.load_der_x509_certificate(der)
-        self._verifier.verify(certificate)
-        user = user_of(certificate, der)
-        if len(self._known) >= _CACHE_LIMIT:
-            self._known.clear()
-        self._known[der] = (certificate.not_valid_after_utc.timestamp(), user)
-        return user
+        certificate = self._verifier.verified(der)
+        try:
+            return self._users[der]
+        except KeyError:
+            if len(self._users) >= _CACHE_LIMIT:
+                self._users.clear()
+            user = self._users[der] = user_of(certificate, der)
+            return user
 
 
 def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
@@ -87,6 +102,13 @@ def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
 def common_name(certificate: x509.Certificate | x509.CertificateSigningRequest) -> str:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[-1].value) if names else ""
+
+
+def _loaded(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError as error:
+        raise Unauthorized(f"x509: malformed certificate: {error}") from error
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from cryptography import x509
-
 from kubetree.api.errors import Unauthorized
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, common_name
 from kubetree.apiserver.authentication.user import User, authenticated
@@ -37,8 +35,7 @@ class RequestHeaders:
         user = next((value for name in self._names.user if (value := headers.get(name))), "")
         if not user or der is None:
             return None
-        certificate = x509.load_der_x509_certificate(der)
-        self._verifier.verify(certificate)
+        certificate = self._verifier.verified(der)
         if self._allowed and common_name(certificate) not in self._allowed:
             raise Unauthorized(f"x509: subject with cn={common_name(certificate)} is not in the allowed list")
         uid = next((value for name in self._names.uid if (value := headers.get(name))), "")

@@ -55,7 +55,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def certificates(clock: Clock) -> ClientCertificates:
-    return ClientCertificates(verifier(CLIENTS, clock), clock)
+    return ClientCertificates(verifier(CLIENTS, clock))
 
 
 def test_a_certificate_names_user_and_groups(certificates: ClientCertificates) -> None:
@@ -71,8 +71,9 @@ def test_certificates_end(certificates: ClientCertificates, clock: Clock) -> Non
     clock.now = NOW + timedelta(hours=2)
     with pytest.raises(Unauthorized, match="expired or is not yet valid"):
         certificates.authenticate(pair)
+    clock.now = NOW - timedelta(hours=1)
     with pytest.raises(Unauthorized, match="expired or is not yet valid"):
-        certificates.authenticate(der(CLIENTS.client("jane", NOW + timedelta(days=1))))
+        certificates.authenticate(pair)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +235,13 @@ async def test_a_bad_certificate_does_not_hide_a_good_token(certificates: Client
         await requests.authenticate(Request({"Authorization": "Bearer x"}))  # type: ignore[arg-type]
     nobody = await requests.authenticate(Request())  # type: ignore[arg-type]
     assert nobody is not None and nobody.name == "system:anonymous"
+
+
+async def test_a_server_without_authentication_takes_anyone(certificates: ClientCertificates) -> None:
+    everyone = User("everyone")
+    requests = RequestAuthenticator(TokenUnion([]), certificates=certificates, fallback=everyone, lenient=True)
+    for request in (Request(), Request({"Authorization": "Bearer x"}), Request({}, b"no certificate")):
+        assert await requests.authenticate(request) is everyone  # type: ignore[arg-type]
 
 
 def impersonator(*rules: dict[str, Any]) -> RBAC:
