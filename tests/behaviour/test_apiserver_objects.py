@@ -303,3 +303,27 @@ async def test_health_version_and_metrics(http: Http) -> None:
     assert 'apiserver_request_total{code="200"' in (await http.get("/metrics")).text
     head = await http.request("HEAD", MAPS)
     assert (head.status, head.text) == (200, "")
+
+
+async def test_keys_that_stand_twice_are_refused_in_json_and_yaml(http: Http) -> None:
+    twice = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1","k":"2"}}'
+    reply = await http.post(f"{MAPS}?fieldValidation=Strict", twice, Content_Type="application/json")
+    assert 'strict decoding error: duplicate field "data.k"' in reply.json["message"]
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: '1'\n  k: '2'\n"
+    reply = await http.post(f"{MAPS}?fieldValidation=Strict", text, Content_Type="application/yaml")
+    assert 'line 6: key "k" already set in map' in reply.json["message"]
+    applied = await http.patch(f"{MAPS}/a?fieldManager=m&fieldValidation=Strict", text, type="apply-patch+yaml")
+    assert (applied.status, 'line 6: key "k" already set in map' in applied.json["message"]) == (400, True)
+    warned = await http.patch(f"{MAPS}/a?fieldManager=m", text, type="apply-patch+yaml")
+    assert (warned.status, "already set in map" in warned.headers["Warning"]) == (201, True)
+
+
+async def test_a_review_is_no_table(http: Http) -> None:
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"nonResourceAttributes": {"verb": "get", "path": "/"}},
+    }
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    reply = await http.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body, Accept=table)
+    assert (reply.status, reply.json["reason"]) == (406, "NotAcceptable")

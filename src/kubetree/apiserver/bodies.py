@@ -9,7 +9,8 @@ import orjson
 from kubetree.api import errors, schema
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.negotiation import negotiate_input
+from kubetree.apiserver.negotiation import YAML, negotiate_input
+from kubetree.apiserver.yaml_format import duplicate_keys
 
 Object = dict[str, Any]
 
@@ -69,6 +70,8 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
     Raises BadRequest, worded as upstream's, for malformed bodies, other kinds and, when Strict, unknown or duplicate fields.
     """
     data = to_json(ctx, body, kind.kind)
+    if data is not body and validation != "Ignore":
+        _check_duplicates(ctx, body, kind, validation)
     try:
         obj, warnings = schema.decode(kind, data, validation)
     except errors.BadRequest:
@@ -79,6 +82,19 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
         check_type(obj, kind.api_version, kind.kind)
     ctx.warnings.extend(warnings)
     return obj
+
+
+def _check_duplicates(ctx: RequestContext, body: bytes, kind: Kind, validation: str) -> None:
+    """Of YAML, whose repeated keys are gone once it is JSON."""
+    if negotiate_input(ctx.headers.get("Content-Type", "")) is not YAML:
+        return
+    found = duplicate_keys(body)
+    if found and validation == "Strict":
+        raise errors.BadRequest(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {found}'
+        )
+    if found:
+        ctx.warnings.append(found)
 
 
 def _check_kind(data: bytes, kind: Kind) -> None:

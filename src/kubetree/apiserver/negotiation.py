@@ -8,37 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import orjson
-import yaml
 
 from kubetree.api import errors, protobuf
-
-_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_YamlDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-def yaml_to_json(data: bytes) -> bytes:
-    """Raises ValueError with the parser's words."""
-    try:
-        return orjson.dumps(yaml.load(data, Loader=_YamlJsonLoader), option=orjson.OPT_NON_STR_KEYS)
-    except (yaml.YAMLError, orjson.JSONEncodeError) as error:
-        raise ValueError(str(error)) from error
-
-
-class _YamlJsonLoader(_YamlLoader):  # type: ignore[misc]
-    """YAML as sigs.k8s.io/yaml reads it: timestamps stay strings."""
-
-
-_YamlJsonLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _YamlLoader.yaml_implicit_resolvers.items()
-}
-
-
-def json_to_yaml(data: bytes) -> bytes:
-    return yaml.dump(orjson.loads(data), Dumper=_YamlDumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)
+from kubetree.apiserver.yaml_format import json_to_yaml, yaml_to_json
 
 
 def _same(data: bytes) -> bytes:

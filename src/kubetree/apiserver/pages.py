@@ -12,13 +12,14 @@ from aiohttp import web
 
 from kubetree.api.kinds import Kinds
 from kubetree.api.openapi import document_hash, document_names, openapi_v2, openapi_v3_document, openapi_v3_index
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.config import GIT_VERSION, VERSION_MAJOR, VERSION_MINOR
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.negotiation import accepts_objects, negotiate_output
-from kubetree.apiserver.responses import answer_object, answer_text, not_found_page
+from kubetree.apiserver.responses import GZIP_THRESHOLD, accepts_gzip, answer_object, answer_text, gzip_fast, not_found_page
 
 Object = dict[str, Any]
 
@@ -53,9 +54,11 @@ class OpenAPI:
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
         self._made: dict[str, tuple[bytes, str]] = {}
+        self._packed: dict[str, bytes] = {}
 
     def changed(self) -> None:
         self._made.clear()
+        self._packed.clear()
 
     def _document(self, name: str, make: Callable[[], Object]) -> tuple[bytes, str]:
         made = self._made.get(name)
@@ -80,14 +83,19 @@ class OpenAPI:
             return web.Response(status=301, headers={"Location": f"/openapi/v3/{name}?hash={tag}", "Audit-Id": ctx.audit_id})
         return self._answer(ctx, data, tag, immutable=bool(asked))
 
-    @staticmethod
-    def _answer(ctx: RequestContext, data: bytes, tag: str, *, immutable: bool = False) -> web.StreamResponse:
+    def _answer(self, ctx: RequestContext, data: bytes, tag: str, *, immutable: bool = False) -> web.StreamResponse:
         caching = "public, immutable" if immutable else "no-cache, private"
         headers = {"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Cache-Control": caching, "Vary": "Accept"}
         if ctx.headers.get("If-None-Match", "").strip('"') == tag:
             return web.Response(status=304, headers=headers)
         headers["Content-Type"] = "application/json"
-        return web.Response(body=data, headers=headers)
+        if len(data) > GZIP_THRESHOLD and accepts_gzip(ctx.headers):
+            packed = self._packed.get(tag)
+            if packed is None:
+                packed = self._packed[tag] = gzip_fast(data)
+            data = packed
+            headers["Content-Encoding"] = "gzip"
+        return Answer(data, 200, headers)
 
 
 def add_pages(dispatcher: Dispatcher, health: Health, metrics: Metrics, kinds: Kinds) -> OpenAPI:

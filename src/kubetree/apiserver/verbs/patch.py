@@ -19,13 +19,14 @@ from kubetree.api.errors import Cause
 from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type
-from kubetree.apiserver.negotiation import unsupported, yaml_to_json
+from kubetree.apiserver.negotiation import unsupported
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.options import WriteOptions, write_options
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.update import check_name
+from kubetree.apiserver.yaml_format import duplicate_keys, yaml_to_json
 
 Object = dict[str, Any]
 MAX_OPERATIONS = 10000
@@ -37,12 +38,13 @@ APPLY = "application/apply-patch+yaml"
 
 @dataclass(frozen=True, slots=True)
 class PatchRequest:
-    """A patch as it was sent, parsed once. `data` is its JSON value."""
+    """A patch as it was sent, parsed once. `data` is its JSON value; `duplicates` tells of an applied mapping's repeated keys."""
 
     type: str
     data: Any
     options: WriteOptions
     warnings: list[str]
+    duplicates: str = ""
 
 
 def patch_types(call: Call) -> tuple[str, ...]:
@@ -74,7 +76,9 @@ async def read_patch(call: Call) -> PatchRequest:
         raise unsupported(", ".join(accepted))
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
-    return PatchRequest(content_type, _parse(content_type, body), options, ctx.warnings)
+    data = _parse(content_type, body)
+    duplicates = duplicate_keys(body) if content_type == APPLY and options.validation != "Ignore" else ""
+    return PatchRequest(content_type, data, options, ctx.warnings, duplicates)
 
 
 def _parse(content_type: str, body: bytes) -> Any:
@@ -124,7 +128,7 @@ def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
     kind, info, options = call.resource.kind, call.ctx.info, request.options
     applied: Object = request.data
     check_applied(applied, kind.api_version, kind.kind)
-    return apply(
+    new = apply(
         kind,
         live,
         applied,
@@ -133,6 +137,12 @@ def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
         now=format_time(call.registry.clock()),
         subresource=info.subresource,
     )
+    if request.duplicates:
+        why = f"error converting YAML to JSON: {request.duplicates}"
+        if options.validation == "Strict":
+            raise errors.BadRequest(f"error strict decoding YAML: {why}")
+        request.warnings.append(why)
+    return new
 
 
 def check_applied(applied: Object, api_version: str, kind: str) -> None:

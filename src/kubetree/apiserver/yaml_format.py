@@ -1,0 +1,66 @@
+"""YAML at the edge of the API server: read and written as sigs.k8s.io/yaml does, by way of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import yaml
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _JsonLoader(_Loader):  # type: ignore[misc]
+    """Timestamps stay strings."""
+
+
+_JsonLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def yaml_to_json(data: bytes) -> bytes:
+    """Raises ValueError with the parser's words. What is JSON already stays as it is."""
+    if data[:1] == b"{":
+        try:
+            orjson.loads(data)
+        except ValueError:
+            pass
+        else:
+            return data
+    try:
+        return orjson.dumps(yaml.load(data, Loader=_JsonLoader), option=orjson.OPT_NON_STR_KEYS)
+    except (yaml.YAMLError, orjson.JSONEncodeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def json_to_yaml(data: bytes) -> bytes:
+    return yaml.dump(orjson.loads(data), Dumper=_Dumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)
+
+
+def duplicate_keys(data: bytes) -> str:
+    """Go's error for keys that a mapping has twice, '' when there are none. `data` is known to parse."""
+    try:
+        if data.count(b":") == orjson.dumps(orjson.loads(data)).count(b":"):
+            return ""
+    except ValueError:
+        pass
+    found = [f'  line {line}: key "{key}" already set in map' for line, key in _duplicates(yaml.compose(data, Loader=_JsonLoader))]
+    return "\n".join(("yaml: unmarshal errors:", *found)) if found else ""
+
+
+def _duplicates(node: Any) -> Iterator[tuple[int, str]]:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield key.start_mark.line + 1, key.value
+                seen.add(key.value)
+            yield from _duplicates(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _duplicates(item)
