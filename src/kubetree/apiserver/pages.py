@@ -11,7 +11,15 @@ import orjson
 from aiohttp import web
 
 from kubetree.api.kinds import Kinds
-from kubetree.api.openapi import document_hash, document_names, openapi_v2, openapi_v3_document, openapi_v3_index
+from kubetree.api.openapi import (
+    PROTO_V2_MEDIA_TYPES,
+    document_hash,
+    document_names,
+    encode_proto_v2,
+    openapi_v2,
+    openapi_v3_document,
+    openapi_v3_index,
+)
 from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.config import GIT_VERSION, VERSION_MAJOR, VERSION_MINOR
 from kubetree.apiserver.context import RequestContext
@@ -68,7 +76,14 @@ class OpenAPI:
         return made
 
     async def v2(self, ctx: RequestContext) -> web.StreamResponse:
-        return self._answer(ctx, *self._document("v2", lambda: openapi_v2(self._kinds)))
+        """JSON, or gnostic's protobuf for clients that ask for it, as client-go's discovery does."""
+        accepted = ctx.headers.get("Accept", "")
+        if not any(known in accepted for known in PROTO_V2_MEDIA_TYPES):
+            return self._answer(ctx, *self._document("v2", lambda: openapi_v2(self._kinds)))
+        if "v2 protobuf" not in self._made:
+            data = encode_proto_v2(openapi_v2(self._kinds))
+            self._made["v2 protobuf"] = (data, hashlib.sha512(data).hexdigest().upper())
+        return self._answer(ctx, *self._made["v2 protobuf"], media_type=PROTO_V2_MEDIA_TYPES[0])
 
     async def v3(self, ctx: RequestContext) -> web.StreamResponse:
         """The index and, below it, the documents that it names. With the hash of the index they may be kept for ever."""
@@ -83,12 +98,14 @@ class OpenAPI:
             return web.Response(status=301, headers={"Location": f"/openapi/v3/{name}?hash={tag}", "Audit-Id": ctx.audit_id})
         return self._answer(ctx, data, tag, immutable=bool(asked))
 
-    def _answer(self, ctx: RequestContext, data: bytes, tag: str, *, immutable: bool = False) -> web.StreamResponse:
+    def _answer(
+        self, ctx: RequestContext, data: bytes, tag: str, *, immutable: bool = False, media_type: str = "application/json"
+    ) -> web.StreamResponse:
         caching = "public, immutable" if immutable else "no-cache, private"
         headers = {"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Cache-Control": caching, "Vary": "Accept"}
         if ctx.headers.get("If-None-Match", "").strip('"') == tag:
             return web.Response(status=304, headers=headers)
-        headers["Content-Type"] = "application/json"
+        headers["Content-Type"] = media_type
         if len(data) > GZIP_THRESHOLD and accepts_gzip(ctx.headers):
             packed = self._packed.get(tag)
             if packed is None:

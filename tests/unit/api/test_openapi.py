@@ -1,10 +1,21 @@
 """The OpenAPI documents: what kubectl and generated clients look for in them."""
 
+import json
+
 import pytest
 
 from kubetree.api import kind_table
 from kubetree.api.kinds import STATUS, Kind, Kinds
-from kubetree.api.openapi import document_hash, document_names, openapi_v2, openapi_v3, openapi_v3_document, openapi_v3_index
+from kubetree.api.openapi import (
+    document_hash,
+    document_names,
+    encode_proto_v2,
+    openapi_v2,
+    openapi_v3,
+    openapi_v3_document,
+    openapi_v3_index,
+)
+from kubetree.api.protobuf import wire
 
 KINDS = Kinds(kind_table.ROWS)
 THING = Kind("example.com", "v1", "Thing", "things", subresources=(STATUS,))
@@ -141,6 +152,33 @@ def test_v2_takes_of_a_custom_schema_what_kubectl_can_read() -> None:
 def test_a_custom_resource_without_a_schema_is_free() -> None:
     thing = openapi_v2(with_thing())["definitions"]["com.example.v1.Thing"]
     assert thing.keys() == {"type", "x-kubernetes-group-version-kind"}
+
+
+def fields(data):
+    """{number: [values]} of one protobuf message."""
+    out = {}
+    for number, _, value in wire.fields(memoryview(data)):
+        out.setdefault(number, []).append(bytes(value) if isinstance(value, memoryview) else value)
+    return out
+
+
+def named(messages):
+    return {f[1][0].decode(): f[2][0] for f in map(fields, messages)}
+
+
+def test_the_protobuf_encoding_holds_paths_and_definitions(v2) -> None:
+    document = fields(encode_proto_v2(v2))
+    assert document[1] == [b"2.0"]
+    paths = named(fields(document[8][0])[2])
+    assert paths.keys() == v2["paths"].keys()
+    read = fields(fields(paths["/api/v1/namespaces/{namespace}/pods/{name}"])[2][0])
+    assert read[5] == [b"readCoreV1NamespacedPod"]
+    extensions = {name: json.loads(fields(value)[2][0]) for name, value in named(read[13]).items()}
+    assert extensions["x-kubernetes-group-version-kind"] == {"group": "", "kind": "Pod", "version": "v1"}
+    definitions = named(fields(document[9][0])[1])
+    assert definitions.keys() == v2["definitions"].keys()
+    pod = fields(definitions["io.k8s.api.core.v1.Pod"])
+    assert fields(pod[22][0])[1] == [b"object"] and "spec" in named(fields(pod[25][0])[1])
 
 
 def test_unknown_documents_are_none() -> None:

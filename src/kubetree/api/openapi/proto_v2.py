@@ -1,0 +1,159 @@
+"""OpenAPI v2 in gnostic's protobuf encoding, which kubectl and client-go ask for (`application/com.github.proto-openapi.spec.v2...`).
+
+One table of field numbers; free values and extensions travel as YAML text, for which JSON will do.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from kubetree.api.protobuf.wire import FIXED64, tagged, varint
+
+MEDIA_TYPES = (
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+)
+"""What clients ask for. Answers are of the first: the @ of the second is no valid media type."""
+
+# Member of the JSON: (field number, encoding). `x-` stands for all extensions.
+_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+    "Document": {
+        "swagger": (1, "string"), "info": (2, "Info"), "host": (3, "string"), "basePath": (4, "string"), "schemes": (5, "[]string"),
+        "consumes": (6, "[]string"), "produces": (7, "[]string"), "paths": (8, "Paths"), "definitions": (9, "{}Schema"),
+        "security": (12, "[]Security"), "securityDefinitions": (13, "{}SecurityDefinition"), "x-": (16, ""),
+    },
+    "Info": {"title": (1, "string"), "version": (2, "string"), "description": (3, "string"), "x-": (7, "")},
+    "PathItem": {
+        "$ref": (1, "string"), "get": (2, "Operation"), "put": (3, "Operation"), "post": (4, "Operation"), "delete": (5, "Operation"),
+        "options": (6, "Operation"), "head": (7, "Operation"), "patch": (8, "Operation"), "parameters": (9, "[]Parameter"), "x-": (10, ""),
+    },
+    "Operation": {
+        "tags": (1, "[]string"), "summary": (2, "string"), "description": (3, "string"), "operationId": (5, "string"),
+        "produces": (6, "[]string"), "consumes": (7, "[]string"), "parameters": (8, "[]Parameter"), "responses": (9, "Responses"),
+        "schemes": (10, "[]string"), "deprecated": (11, "bool"), "x-": (13, ""),
+    },
+    "BodyParameter": {
+        "description": (1, "string"), "name": (2, "string"), "in": (3, "string"), "required": (4, "bool"), "schema": (5, "Schema"),
+        "x-": (6, ""),
+    },
+    "QueryParameter": {
+        "required": (1, "bool"), "in": (2, "string"), "description": (3, "string"), "name": (4, "string"), "type": (6, "string"),
+        "format": (7, "string"), "uniqueItems": (20, "bool"), "x-": (23, ""),
+    },
+    "PathParameter": {
+        "required": (1, "bool"), "in": (2, "string"), "description": (3, "string"), "name": (4, "string"), "type": (5, "string"),
+        "format": (6, "string"), "uniqueItems": (19, "bool"), "x-": (22, ""),
+    },
+    "Response": {"description": (1, "string"), "schema": (2, "ResponseSchema"), "x-": (5, "")},
+    "Schema": {
+        "$ref": (1, "string"), "format": (2, "string"), "title": (3, "string"), "description": (4, "string"), "default": (5, "any"),
+        "multipleOf": (6, "double"), "maximum": (7, "double"), "exclusiveMaximum": (8, "bool"), "minimum": (9, "double"),
+        "exclusiveMinimum": (10, "bool"), "maxLength": (11, "int"), "minLength": (12, "int"), "pattern": (13, "string"),
+        "maxItems": (14, "int"), "minItems": (15, "int"), "uniqueItems": (16, "bool"), "maxProperties": (17, "int"),
+        "minProperties": (18, "int"), "required": (19, "[]string"), "enum": (20, "[]any"), "additionalProperties": (21, "Additional"),
+        "type": (22, "Type"), "items": (23, "Items"), "allOf": (24, "[]Schema"), "properties": (25, "{}Schema"),
+        "discriminator": (26, "string"), "readOnly": (27, "bool"), "example": (30, "any"), "x-": (31, ""),
+    },
+    "ApiKey": {"type": (1, "string"), "name": (2, "string"), "in": (3, "string"), "description": (4, "string"), "x-": (5, "")},
+}  # fmt: skip
+
+_ONE, _TWO = 1, 2
+
+
+def encode(document: dict[str, Any]) -> bytes:
+    """The bytes of a whole OpenAPI v2 document."""
+    return _message("Document", document)
+
+
+def _any(value: Any) -> bytes:
+    return tagged(_TWO, orjson.dumps(value))
+
+
+def _named(name: str, value: bytes) -> bytes:
+    return tagged(_ONE, name.encode()) + tagged(_TWO, value)
+
+
+def _message(kind: str, value: dict[str, Any]) -> bytes:
+    fields, out = _MESSAGES[kind], []
+    for name, item in value.items():
+        found = fields.get(name)
+        if found is not None:
+            out.append(_field(*found, item))
+        elif name.startswith("x-"):
+            out.append(tagged(fields["x-"][0], _named(name, _any(item))))
+    return b"".join(out)
+
+
+def _field(number: int, kind: str, value: Any) -> bytes:
+    if kind == "string":
+        return tagged(number, value.encode())
+    if kind == "bool":
+        return varint(number << 3) + (b"\x01" if value else b"\x00")
+    if kind == "int":
+        return varint(number << 3) + varint(value)
+    if kind == "double":
+        return varint(number << 3 | FIXED64) + struct.pack("<d", value)
+    if kind.startswith("[]"):
+        return b"".join(tagged(number, _value(kind[2:], item)) for item in value)
+    if kind.startswith("{}"):
+        return tagged(number, b"".join(tagged(_ONE, _named(name, _value(kind[2:], item))) for name, item in value.items()))
+    return tagged(number, _value(kind, value))
+
+
+def _value(kind: str, value: Any) -> bytes:
+    if kind == "string":
+        encoded: bytes = value.encode()
+        return encoded
+    shape = _SHAPES.get(kind)
+    return shape(value) if shape is not None else _message(kind, value)
+
+
+def _paths(value: dict[str, Any]) -> bytes:
+    return b"".join(tagged(_TWO, _named(path, _message("PathItem", item))) for path, item in value.items())
+
+
+def _parameter(value: dict[str, Any]) -> bytes:
+    if "$ref" in value:
+        return tagged(_TWO, tagged(_ONE, value["$ref"].encode()))
+    if value["in"] == "body":
+        return tagged(_ONE, tagged(_ONE, _message("BodyParameter", value)))
+    number, kind = (4, "PathParameter") if value["in"] == "path" else (3, "QueryParameter")
+    return tagged(_ONE, tagged(_TWO, tagged(number, _message(kind, value))))
+
+
+def _responses(value: dict[str, Any]) -> bytes:
+    return b"".join(tagged(_ONE, _named(code, tagged(_ONE, _message("Response", item)))) for code, item in value.items())
+
+
+def _additional(value: Any) -> bytes:
+    return _field(_TWO, "bool", value) if isinstance(value, bool) else tagged(_ONE, _message("Schema", value))
+
+
+def _schemas(value: Any) -> bytes:
+    return b"".join(tagged(_ONE, _message("Schema", item)) for item in (value if isinstance(value, list) else [value]))
+
+
+def _type(value: Any) -> bytes:
+    return b"".join(tagged(_ONE, name.encode()) for name in ([value] if isinstance(value, str) else value))
+
+
+def _security(value: dict[str, list[str]]) -> bytes:
+    return b"".join(tagged(_ONE, _named(name, _type(scopes))) for name, scopes in value.items())
+
+
+_SHAPES: dict[str, Callable[[Any], bytes]] = {
+    "any": _any,
+    "Paths": _paths,
+    "Parameter": _parameter,
+    "Responses": _responses,
+    "ResponseSchema": lambda value: tagged(_ONE, _message("Schema", value)),
+    "Additional": _additional,
+    "Items": _schemas,
+    "Type": _type,
+    "Security": _security,
+    "SecurityDefinition": lambda value: tagged(_TWO, _message("ApiKey", value)),
+}
