@@ -327,3 +327,19 @@ async def test_a_review_is_no_table(http: Http) -> None:
     table = "application/json;as=Table;v=v1;g=meta.k8s.io"
     reply = await http.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body, Accept=table)
     assert (reply.status, reply.json["reason"]) == (406, "NotAcceptable")
+
+
+async def test_a_continue_token_expires_with_its_revision_and_offers_another() -> None:
+    async with running_server(compaction_interval=0.05) as http:
+        for name in "abc":
+            await http.post(MAPS, config_map(name))
+        token = (await http.get(f"{MAPS}?limit=1")).json["metadata"]["continue"]
+        for i in range(100):
+            await http.patch(f"{MAPS}/a", {"data": {"k": str(i)}})
+            late = await http.get(f"{MAPS}?limit=5&continue={token}")
+            if late.status != 200:
+                break
+            await asyncio.sleep(0.02)
+        assert (late.status, late.json["reason"]) == (410, "Expired")
+        rest = await http.get(f"{MAPS}?limit=5&continue={late.json['metadata']['continue']}")
+        assert [i["metadata"]["name"] for i in rest.json["items"]] == ["b", "c"]

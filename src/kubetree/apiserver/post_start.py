@@ -51,6 +51,6 @@ async def compact_regularly(registry: Registry) -> None:
         try:
             current = await registry.store.revision()
             await registry.store.compact(previous)
-            previous = current
+            registry.compacted, previous = previous, current
         except StoreUnavailable as error:
             log.warning("compaction put off: %s", error)

@@ -124,6 +124,8 @@ class Registry:
     admission: Admission = field(default_factory=AdmitAll)
     hooks: dict[str, WriteHook] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    compacted: int = 0
+    """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""
     _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
 
     def resource(self, kind: Kind) -> Resource:

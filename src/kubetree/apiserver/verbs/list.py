@@ -142,6 +142,8 @@ async def _from_the_past(
 ) -> Listing:
     """What the cache remembers of the recent past, or pages of the store until `limit` objects match. Raises Compacted."""
     limit = options.limit
+    if revision < registry.compacted:
+        raise Compacted(revision, registry.compacted)
     recent = resource.cache.items_at(revision, selection.prefix)
     if recent is not None:
         if selection.key:
