@@ -60,7 +60,7 @@ class Node:
     def start_agents(self) -> None:
         common = [f"--kubeconfig={self.directory / 'kubeconfig'}", f"--hostname-override={self.name}"]
         common += ["--cluster-cidr=10.244.0.0/16", "--service-cidr=10.96.0.0/16"]
-        self.start("proxy", *common)
+        self.start("proxy", *common, "--nodeport-addresses=0.0.0.0/0", "--localhost-nodeports")
         self.start(
             "network",
             *common,

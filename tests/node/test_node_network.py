@@ -13,6 +13,8 @@ import pytest
 from dnslib import RR, DNSRecord
 
 from kubetree.api.kind_table import kind
+from kubetree.kernel.routes import link_of
+from kubetree.kernel.sysctls import ensure
 from kubetree.network.cni import FILE_NAME
 from node.node_processes import DNS, NODE_IP, OUTSIDE_IP, SOURCE, Node, Nodes, endpoint_slice, eventually, lookup
 
@@ -118,6 +120,7 @@ def test_a_host_port_leads_to_its_pod(nodes: Nodes, node: Node) -> None:
     nodes.api(lambda client: client.patch(kind("v1", "Pod"), "a", status, namespace="default", subresource="status"))
     assert eventually(lambda: nodes.outside.ask(NODE_IP, 8088)) == ("a", OUTSIDE_IP), "the client's address is kept"
     assert node.pods["a"].ask(NODE_IP, 8088)[0] == "a", "also from the pod itself"
+    assert node.namespace.ask("127.0.0.1", 8088)[0] == "a", "also on loopback"
     nodes.api(lambda client: client.delete(kind("v1", "Pod"), "a", "default", grace_period=0))
 
     def refused() -> bool:
@@ -128,6 +131,25 @@ def test_a_host_port_leads_to_its_pod(nodes: Nodes, node: Node) -> None:
         return False
 
     eventually(refused)
+
+
+def test_a_pod_cannot_reach_what_listens_on_the_nodes_loopback(node: Node) -> None:
+    """Although pods with host ports have links that take packets for 127.0.0.0/8."""
+    pod = node.add_pod("c")
+    link = node.namespace.run(link_of, node.addresses["c"])
+    node.namespace.run(ensure, {f"net/ipv4/conf/{link}/route_localnet": 1})
+    pod.run(ensure, {"net/ipv4/conf/all/route_localnet": 1})
+    pod.ip("route", "del", "local", "127.0.0.0/8", "dev", "lo", "table", "local")
+    pod.ip("route", "del", "local", "127.0.0.1", "dev", "lo", "table", "local")
+    pod.ip("route", "add", "127.0.0.0/8", "via", "10.244.0.1")
+    with node.namespace.udp_socket() as private, pod.udp_socket() as stranger, node.namespace.udp_socket() as friend:
+        private.bind(("127.0.0.1", 9111))
+        private.settimeout(0.5)
+        friend.sendto(b"friend", ("127.0.0.1", 9111))
+        assert private.recv(100) == b"friend"
+        stranger.sendto(b"stranger", ("127.0.0.1", 9111))
+        with pytest.raises(TimeoutError):
+            private.recv(100)
 
 
 @pytest.mark.parametrize("process", ["proxy", "network"])

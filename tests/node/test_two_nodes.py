@@ -53,6 +53,7 @@ def test_a_service_spreads_over_both_nodes(nodes: Nodes) -> None:
         assert {pod.ask(WEB, 80)[0] for _ in range(40)} == {"a", "b"}
     for node in nodes.nodes:
         assert {nodes.outside.ask(node.ip, 30080)[0] for _ in range(40)} == {"a", "b"}
+        assert {node.namespace.ask("127.0.0.1", 30080)[0] for _ in range(40)} == {"a", "b"}
 
 
 def test_local_policies_stay_on_the_node_and_keep_the_clients_address(nodes: Nodes) -> None:

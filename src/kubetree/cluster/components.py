@@ -93,6 +93,7 @@ def _proxy(layout: Layout, settings: Settings) -> Sequence[str]:
         f"--cluster-cidr={settings.cluster_cidr}",
         f"--service-cidr={settings.service_cidr}",
         "--nodeport-addresses=0.0.0.0/0",
+        "--localhost-nodeports",
         f"--healthz-bind-address={settings.node_ip}:10256",
     ]
 

@@ -94,6 +94,12 @@ def own_addresses() -> list[str]:
     return [str(address) for address in found if not address.is_loopback and not address.is_link_local]
 
 
+def link_of(address: str) -> str:
+    """The link that leads to `address`; "" when nothing does."""
+    found = _listed("route", "get", address, unless=("unreachable", "No route to host"))
+    return found[0].get("dev", "") if found else ""
+
+
 def link_mtu(address: str) -> int:
     """The MTU of the link that has `address`; 1500 when none has."""
     for link in _listed("addr"):
@@ -110,8 +116,8 @@ def _ip(*arguments: str, unless: Sequence[str] = ()) -> str:
     return done.stdout
 
 
-def _listed(*arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(_ip("-json", *arguments) or "[]")
+def _listed(*arguments: str, unless: Sequence[str] = ()) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(_ip("-json", *arguments, unless=unless) or "[]")
     return [entry for entry in found if entry]
 
 

@@ -16,7 +16,8 @@ from kubetree.api.kind_table import kind
 from kubetree.client import Client, Informer
 from kubetree.kernel.conntrack import delete_udp_flows
 from kubetree.kernel.nftables import Nftables, NftablesError
-from kubetree.kernel.routes import RouteError, link_mtu, own_addresses
+from kubetree.kernel.routes import RouteError, link_mtu, link_of, own_addresses
+from kubetree.kernel.sysctls import SysctlError, ensure
 from kubetree.kernel.table_monitor import TableMonitor
 from kubetree.network import forward_policy
 from kubetree.network.cni import conflist, write_conflist
@@ -90,7 +91,7 @@ class Agent:
             self._wake.clear()
             try:
                 await asyncio.to_thread(self._make, self._nodes.list(), self._pods.list())
-            except (NftablesError, RouteError, OSError) as error:
+            except (NftablesError, RouteError, SysctlError, OSError) as error:
                 log.error("the node's network is not as it should be, trying again: %s", error)
                 await asyncio.sleep(RETRY)
                 self._wake.set()
@@ -103,6 +104,7 @@ class Agent:
             if self._written.get(version) != text:
                 self._nft.run(text)
                 self._written[version] = text
+                _answer_on_loopback(ports)
                 _end_stale_flows(ports, version)
             self._let_pods_through(version)
         if self._nodes.has_synced:
@@ -129,6 +131,13 @@ class Agent:
         if write_conflist(self._settings.cni_conf_directory, conflist(cidrs, mtu=mtu, state_directory=str(state))):
             log.info("pods of this node get addresses of %s", ", ".join(cidrs))
         self._configured = (cidrs, ips)
+
+
+def _answer_on_loopback(ports: Sequence[HostPort]) -> None:
+    """Lets host ports answer on 127.0.0.1 too: their pods' links must take packets from there. IPv6 has no such thing."""
+    for address in {port.pod_ip for port in ports if ":" not in port.pod_ip}:
+        if link := link_of(address):
+            ensure({f"net/ipv4/conf/{link}/route_localnet": 1})
 
 
 def _end_stale_flows(ports: Sequence[HostPort], version: int) -> None:

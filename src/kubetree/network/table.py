@@ -78,8 +78,10 @@ def _map(name: str, kind: str, elements: dict[str, str]) -> Iterator[str]:
 
 
 def _chains(cluster_cidrs: Sequence[str], version: int) -> Iterator[str]:
+    """Host ports answer on loopback too, as with the portmap plugin. The kernel then lets 127.0.0.0/8 pass on pods' links
+    (route_localnet), which `guard-loopback` forbids to all but answers."""
     ip, loopback = ("ip", "127.0.0.0/8") if version == 4 else ("ip6", "::1")
-    here = f"{ip} daddr != {loopback} fib daddr type local meta l4proto {_TRANSPORTS}"
+    here = f"fib daddr type local meta l4proto {_TRANSPORTS}"
     yield from _chain(
         "find-host-port",
         f"{here} dnat {ip} to {ip} daddr . meta l4proto . th dport map @host-ip-ports",
@@ -88,10 +90,13 @@ def _chains(cluster_cidrs: Sequence[str], version: int) -> Iterator[str]:
     yield from _chain("nat-prerouting", "type nat hook prerouting priority dstnat; policy accept;", "jump find-host-port")
     yield from _chain("nat-output", "type nat hook output priority -100; policy accept;", "jump find-host-port")
     rules = [f"ct status & dnat == dnat {ip} saddr . {ip} daddr @hairpin masquerade fully-random"]
+    rules.append(f'ct status & dnat == dnat {ip} saddr {loopback} oifname != "lo" masquerade fully-random')
     if cluster_cidrs:
         pods = "{ " + ", ".join(cluster_cidrs) + " }"
         rules.append(f"{ip} saddr {pods} {ip} daddr != {pods} masquerade fully-random")
     yield from _chain("nat-postrouting", "type nat hook postrouting priority srcnat; policy accept;", *rules)
+    strangers = [f'iifname != "lo" ct state new {ip} {side} {loopback} drop' for side in ("saddr", "daddr")]
+    yield from _chain("guard-loopback", "type filter hook prerouting priority -150; policy accept;", *strangers)
 
 
 def _chain(name: str, *lines: str) -> Iterator[str]:

@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nodeport-addresses", default="", help="ranges of addresses that answer on NodePorts; the node's own unless given"
     )
+    parser.add_argument(
+        "--localhost-nodeports", action="store_true", help="answer on NodePorts of 127.0.0.1 too, with --nodeport-addresses=0.0.0.0/0"
+    )
     parser.add_argument("--masquerade-all", action="store_true", help="masquerade all traffic to cluster IPs")
     parser.add_argument("--conntrack-max-per-core", type=int, default=32768, help="connections tracked for each core; 0 leaves the limit")
     parser.add_argument("--conntrack-min", type=int, default=131072, help="connections tracked at least, however few cores")
@@ -52,6 +55,7 @@ async def run(options: argparse.Namespace) -> None:
         service_cidrs=_ranges(options.service_cidr),
         masquerade_all=options.masquerade_all,
         node_ports_everywhere=_everywhere(options.nodeport_addresses),
+        node_ports_on_loopback=options.localhost_nodeports,
     )
     _prepare_kernel(settings, options)
     node_port_ranges = (
@@ -86,6 +90,8 @@ def _prepare_kernel(settings: Settings, options: argparse.Namespace) -> None:
     versions = {ipaddress.ip_network(cidr).version for cidr in (*settings.cluster_cidrs, *settings.service_cidrs)} or {4}
     for version in sorted(versions):
         ensure(FORWARDING[version])
+    if settings.node_ports_on_loopback:
+        ensure({"net/ipv4/conf/all/route_localnet": 1})
     if options.conntrack_max_per_core:
         wanted = max(options.conntrack_min, options.conntrack_max_per_core * (os.cpu_count() or 1))
         if not ensure_at_least("net/netfilter/nf_conntrack_max", wanted):

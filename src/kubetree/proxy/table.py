@@ -59,6 +59,8 @@ class Settings:
     masquerade_all: bool = False
     node_ports_everywhere: bool = False
     """NodePorts on every local address but loopback, instead of those in the set `node-port-ips`."""
+    node_ports_on_loopback: bool = False
+    """NodePorts on loopback too. The kernel must then let 127.0.0.0/8 pass on other links (route_localnet)."""
 
 
 SCOPES = ("ip", "ip-local", "port", "port-local")
@@ -158,7 +160,9 @@ def _sets(family: Family) -> Iterator[str]:
 def _chains(family: Family, settings: Settings) -> Iterator[str]:
     ip, key = family.ip, _key(family, "ip")
     port_key = _key(family, "port")
-    here = f"{ip} daddr != {family.loopback} fib daddr type local" if settings.node_ports_everywhere else f"{ip} daddr @node-port-ips"
+    here = f"{ip} daddr @node-port-ips"
+    if settings.node_ports_everywhere:
+        here = "fib daddr type local" if settings.node_ports_on_loopback else f"{ip} daddr != {family.loopback} fib daddr type local"
 
     yield from _chain("find-service", f"{key} vmap @services", f"{here} {port_key} vmap @node-ports")
     yield from _chain("nat-prerouting", "type nat hook prerouting priority dstnat; policy accept;", "jump find-service")
@@ -178,6 +182,10 @@ def _chains(family: Family, settings: Settings) -> Iterator[str]:
         f"ct original {ip} daddr @cluster-ips goto masquerade-cluster-ip",
         *originals,
     )
+
+    if settings.node_ports_on_loopback:
+        strangers = [f'iifname != "lo" ct state new {ip} {side} {family.loopback} drop' for side in ("saddr", "daddr")]
+        yield from _chain("guard-loopback", "type filter hook prerouting priority -150; policy accept;", *strangers)
 
     firewall = f"ct state new {key} @firewalled {key} . {ip} saddr != @allowed-sources drop"
     yield from _chain("source-prerouting", "type filter hook prerouting priority -110; policy accept;", firewall)
