@@ -16,6 +16,8 @@ from kubetree.cluster.layout import BRIDGE, Layout, Settings
 UNREACHABLE_METRIC = 4278198272
 """Worse than any route that means an address."""
 _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+_CHANGED = {"ip_forward": _IP_FORWARD, "route_localnet": Path("/proc/sys/net/ipv4/conf/all/route_localnet")}
+"""The settings that a cluster changes, here or in a component, by the name that their former value is kept under."""
 
 
 class MachineError(Exception):
@@ -56,7 +58,8 @@ def prepare(layout: Layout, settings: Settings) -> None:
     prefix = ipaddress.ip_network(settings.node_network).prefixlen
     ip("addr", "replace", f"{settings.node_ip}/{prefix}", "dev", BRIDGE)
     ip("link", "set", BRIDGE, "up")
-    _remember(layout, "ip_forward", _IP_FORWARD)
+    for name, setting in _CHANGED.items():
+        _remember(layout, name, setting)
     _IP_FORWARD.write_text("1\n")
 
 
@@ -66,10 +69,11 @@ def restore(layout: Layout, settings: Settings) -> None:
         ip("link", "delete", BRIDGE)
     for each in (settings.cluster_cidr, settings.service_cidr):
         ip("route", "delete", "unreachable", each, "metric", str(UNREACHABLE_METRIC), check=False)
-    remembered = layout.run / "before" / "ip_forward"
-    if remembered.exists():
-        _IP_FORWARD.write_text(remembered.read_text())
-        remembered.unlink()
+    for name, setting in _CHANGED.items():
+        remembered = layout.run / "before" / name
+        if remembered.exists():
+            setting.write_text(remembered.read_text())
+            remembered.unlink()
 
 
 def _bridge_exists() -> bool:
