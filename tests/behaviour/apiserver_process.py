@@ -1,0 +1,21 @@
+"""An API server as a process of its own, to be killed: `apiserver_process.py <storage URL> <port>`; plain HTTP, everything allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import uvloop
+
+from kubetree.apiserver.config import Config
+from kubetree.apiserver.server import ApiServer
+
+
+async def main(storage: str, port: int) -> None:
+    server = ApiServer(Config(storage=storage, secure_port=port, always_allow=True))
+    await server.start()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+uvloop.run(main(sys.argv[1], int(sys.argv[2])))
