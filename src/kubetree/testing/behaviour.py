@@ -130,7 +130,7 @@ def pod_status(pod: Object, life: Life, behaviour: Behaviour, now: datetime, *, 
         "startTime": format_time(life.seen),
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
-        "conditions": conditions,
+        "conditions": [_bare(made, told.get(made["type"])) for made in conditions],
         "containerStatuses": containers,
     }
     if not behaviour.hang and (life.running or life.ended):
@@ -143,6 +143,13 @@ def pod_status(pod: Object, life: Life, behaviour: Behaviour, now: datetime, *, 
 def _condition(type_: str, holds: bool, reason: str, since: str) -> Object:
     """A reason of None takes away the one that an earlier patch gave."""
     return {"type": type_, "status": str(holds), "lastTransitionTime": since, "reason": reason or None}
+
+
+def _bare(condition: Object, told: Object | None) -> Object:
+    """The condition without a reason of None unless there is one to take away."""
+    if condition["reason"] is None and not (told or {}).get("reason"):
+        del condition["reason"]
+    return condition
 
 
 def _container(container: Object, life: Life, behaviour: Behaviour, ready: bool) -> Object:
