@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
@@ -228,3 +233,49 @@ def test_a_quota_counts_refuses_and_gives_back(space: Space) -> None:
     space.patch(REPLICA_SET, "rs", {"spec": {"replicas": 1}})
     space.until(quota, "q", lambda q: q["status"]["used"]["pods"] == "1")
     space.until(REPLICA_SET, "rs", lambda rs: not rs["status"].get("conditions"))
+
+
+def _request(common_name: str, organization: str) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+def _certificate(csr: Object) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(base64.b64decode(csr["status"]["certificate"]))
+
+
+CSR = kind("certificates.k8s.io/v1", "CertificateSigningRequest")
+
+
+def test_a_kubelets_client_certificate_is_approved_and_signed(space: Space) -> None:
+    usages = ["digital signature", "key encipherment", "client auth"]
+    spec = {
+        "request": _request("system:node:n", "system:nodes"),
+        "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+        "usages": usages,
+    }
+    name = space.create(CSR, {"metadata": {"generateName": "node-"}, "spec": {**spec, "expirationSeconds": 3600}})["metadata"]["name"]
+    signed = space.until(CSR, name, lambda c: c["status"].get("certificate"))
+    assert [(c["type"], c["reason"]) for c in signed["status"]["conditions"]] == [("Approved", "AutoApproved")]
+    certificate = _certificate(signed)
+    assert certificate.subject.rfc4514_string() == "O=system:nodes,CN=system:node:n"
+    left = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    assert left.total_seconds() == 3600 + 300
+    space.cluster.run(space.cluster.client.delete(CSR, name))
+
+
+def test_a_users_certificate_waits_for_approval_and_a_wrong_one_fails(space: Space) -> None:
+    for request, usages in (("alice", ["client auth"]), ("bob", ["server auth"])):
+        spec = {"request": _request(request, "developers"), "signerName": "kubernetes.io/kube-apiserver-client", "usages": usages}
+        space.create(CSR, {"metadata": {"name": f"{request}-{space.name}"}, "spec": spec})
+        csr = space.get(CSR, f"{request}-{space.name}")
+        assert "certificate" not in csr["status"]
+        condition = {"type": "Approved", "status": "True", "reason": "Me", "message": "looked at"}
+        csr["status"] = {"conditions": [condition]}
+        space.cluster.run(space.cluster.client.update(CSR, csr, subresource="approval"))
+    signed = space.until(CSR, f"alice-{space.name}", lambda c: c["status"].get("certificate"))
+    assert "CN=alice" in _certificate(signed).subject.rfc4514_string()
+    failed = space.until(CSR, f"bob-{space.name}", lambda c: len(c["status"]["conditions"]) == 2)
+    assert (failed["status"]["conditions"][1]["type"], failed["status"]["conditions"][1]["reason"]) == ("Failed", "SignerValidationFailure")

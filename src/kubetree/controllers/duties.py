@@ -19,6 +19,7 @@ from kubetree.controllers import (
     service_accounts,
     taint_eviction,
 )
+from kubetree.controllers.certificates import approving, cleaning, signing
 from kubetree.controllers.deployments import rollout
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty
@@ -32,6 +33,9 @@ def duties(options: Options) -> list[Duty]:
         *([node_ipam.duty(options)] if options.allocate_node_cidrs and options.cluster_cidr else []),
         node_lifecycle.duty(options),
         taint_eviction.duty(),
+        approving.DUTY,
+        *([signing.duty(options.signing_cert, options.signing_key, options.signing_duration)] if options.signing_cert else []),
+        cleaning.DUTY,
         namespaces.DUTY,
         garbage_collector.duty(),
         replication_controllers.DUTY,

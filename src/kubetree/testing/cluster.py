@@ -110,7 +110,11 @@ class Cluster:
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig))
         self.kubeconfig.chmod(0o600)
         await self._server.listen_on(self._socket)
-        manager = duties(Options(controllers=self._controllers, root_ca=self._ca.decode())) if self._controllers else []
+        authority = self._certificates.authority.pair
+        options = Options(
+            controllers=self._controllers, root_ca=self._ca.decode(), signing_cert=authority.certificate, signing_key=authority.key
+        )
+        manager = duties(options)
         runner = Runner(await self._inside("controllers"), manager, clock=self.clock, separate_accounts=True)
         self._runners.append(runner)
         self._run(runner.run)

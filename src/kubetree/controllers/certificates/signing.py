@@ -1,0 +1,131 @@
+"""Signs approved requests with the cluster's CA, for the signers that Kubernetes defines."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from kubetree.api.times import format_time
+from kubetree.controllers.certificates.requests import (
+    CLIENT,
+    CSR,
+    KUBELET_CLIENT,
+    KUBELET_SERVING,
+    LEGACY,
+    Refused,
+    certificate_of,
+    check,
+    has_condition,
+    parse,
+)
+from kubetree.controllers.plan import NOTHING, Plan, StatusUpdate, plan
+from kubetree.controllers.runner import Duty, Key, own_key
+from kubetree.controllers.snapshot import Snapshot
+
+Object = dict[str, Any]
+
+SIGNERS = frozenset({CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY})
+BACKDATE = timedelta(minutes=5)
+SHORTEST = 600
+
+WATCHES = {CSR: own_key}
+
+_KEY_USAGES = {
+    "digital signature": "digital_signature",
+    "signing": "digital_signature",
+    "content commitment": "content_commitment",
+    "key encipherment": "key_encipherment",
+    "data encipherment": "data_encipherment",
+    "key agreement": "key_agreement",
+    "cert sign": "key_cert_sign",
+    "crl sign": "crl_sign",
+}
+_EXTENDED = {
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+}
+
+
+class Signing:
+    """`certificate` and `key` are the CA's, PEM; `longest` the seconds a certificate may be valid."""
+
+    def __init__(self, certificate: bytes, key: bytes, longest: float) -> None:
+        self._authority = x509.load_pem_x509_certificate(certificate)
+        loaded = serialization.load_pem_private_key(key, None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise ValueError("the signing key must be ECDSA or RSA")
+        self._key = loaded
+        self._longest = longest
+
+    def reconcile(self, snapshot: Snapshot, key: Key, now: datetime) -> Plan:
+        csr = snapshot.get(CSR, *key)
+        if csr is None or certificate_of(csr) or csr["spec"]["signerName"] not in SIGNERS:
+            return NOTHING
+        if not has_condition(csr, "Approved") or has_condition(csr, "Denied") or has_condition(csr, "Failed"):
+            return NOTHING
+        status = csr.get("status") or {}
+        try:
+            asked = parse(csr)
+            check(csr["spec"]["signerName"], asked, csr["spec"].get("usages") or ())
+        except Refused as refused:
+            stamp = format_time(now)
+            failed = {"type": "Failed", "status": "True", "reason": "SignerValidationFailure", "message": str(refused)}
+            conditions = [*(status.get("conditions") or ()), failed | {"lastUpdateTime": stamp, "lastTransitionTime": stamp}]
+            return plan(StatusUpdate(CSR, csr, {**status, "conditions": conditions}))
+        pem = self.sign(asked.parsed, csr["spec"].get("usages") or (), self._lifetime(csr), now)
+        return plan(StatusUpdate(CSR, csr, {**status, "certificate": base64.b64encode(pem).decode()}))
+
+    def _lifetime(self, csr: Object) -> timedelta:
+        asked = csr["spec"].get("expirationSeconds")
+        return timedelta(seconds=self._longest if asked is None else max(SHORTEST, min(asked, self._longest)))
+
+    def sign(self, request: x509.CertificateSigningRequest, usages: Any, lifetime: timedelta, now: datetime) -> bytes:
+        """The certificate, PEM: the request's subject and names, the usages asked for, valid from five minutes ago."""
+        end = min(now + lifetime, self._authority.not_valid_after_utc)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(request.subject)
+            .issuer_name(self._authority.subject)
+            .public_key(request.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - BACKDATE)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(usages), critical=True)
+        )
+        if extended := [_EXTENDED[usage] for usage in usages if usage in _EXTENDED]:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+        try:
+            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            builder = builder.add_extension(names.value, critical=names.critical)
+        except x509.ExtensionNotFound:
+            pass
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _key_usage(usages: Any) -> x509.KeyUsage:
+    flags = dict.fromkeys((*_KEY_USAGES.values(), "encipher_only", "decipher_only"), False)
+    flags |= {_KEY_USAGES[usage]: True for usage in usages if usage in _KEY_USAGES}
+    return x509.KeyUsage(**flags)
+
+
+def duty(certificate: bytes, key: bytes, longest: float) -> Duty:
+    signing = Signing(certificate, key, longest)
+    return Duty(
+        "certificatesigningrequest-signing-controller",
+        "certificate-controller",
+        WATCHES,
+        signing.reconcile,
+        account="certificate-controller",
+    )
