@@ -6,6 +6,7 @@ rbac.authorization.kubernetes.io/autoupdate is "false" is left alone.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,16 +23,22 @@ NAMESPACE = kind("v1", "Namespace")
 
 
 async def reconcile_bootstrap_policy(writer: Writer) -> None:
-    """Creates or completes every bootstrap object. Safe to run in several API servers at once; quick when nothing is missing."""
-    for row, wanted, complete in (
-        (CLUSTER_ROLE, policy.cluster_roles(), completed_role),
-        (CLUSTER_ROLE_BINDING, policy.cluster_role_bindings(), completed_binding),
-        (ROLE, policy.roles(), completed_role),
-        (ROLE_BINDING, policy.role_bindings(), completed_binding),
-    ):
-        existing = {_key(obj): obj for obj in await writer.list(row)}
-        for obj in wanted:
-            await _ensure(writer, row, obj, existing.get(_key(obj)), complete)
+    """Creates or completes every bootstrap object. Safe to run in several API servers at once; quick when nothing is missing.
+
+    All are written side by side, so that a store that commits in groups needs a few commits and not two hundred.
+    """
+    for namespace in dict.fromkeys(_key(obj)[0] for obj in [*policy.roles(), *policy.role_bindings()]):
+        await ensure_namespace(writer, namespace)
+    async with asyncio.TaskGroup() as tasks:
+        for row, wanted, complete in (
+            (CLUSTER_ROLE, policy.cluster_roles(), completed_role),
+            (CLUSTER_ROLE_BINDING, policy.cluster_role_bindings(), completed_binding),
+            (ROLE, policy.roles(), completed_role),
+            (ROLE_BINDING, policy.role_bindings(), completed_binding),
+        ):
+            existing = {_key(obj): obj for obj in await writer.list(row)}
+            for obj in wanted:
+                tasks.create_task(_ensure(writer, row, obj, existing.get(_key(obj)), complete))
 
 
 def completed_role(existing: Object, wanted: Object) -> Object | None:
@@ -83,8 +90,6 @@ async def _ensure(
         await writer.delete(row, namespace, name, uid=existing["metadata"]["uid"])
         existing = None
     if existing is None:
-        if namespace:
-            await ensure_namespace(writer, namespace)
         try:
             await writer.create(row, wanted)
         except AlreadyExists:
