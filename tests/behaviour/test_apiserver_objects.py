@@ -127,6 +127,7 @@ async def test_initial_events_end_with_their_bookmark(http: Http) -> None:
 async def test_paged_lists_are_consistent(http: Http) -> None:
     for name in "abcde":
         await http.post(MAPS, config_map(name))
+    assert "continue" not in (await http.get(f"{MAPS}?limit=-1")).json["metadata"], "no limit at all"
     first = (await http.get(f"{MAPS}?limit=2")).json
     assert [i["metadata"]["name"] for i in first["items"]] == ["a", "b"]
     assert first["metadata"]["remainingItemCount"] == 3

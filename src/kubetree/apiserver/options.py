@@ -77,12 +77,10 @@ def list_options(query: Query, *, watch: bool | None = None) -> ListOptions:
         resource_version=first(query, "resourceVersion"),
         match=first(query, "resourceVersionMatch"),
         timeout=_integer(query, "timeoutSeconds"),
-        limit=_integer(query, "limit"),
+        limit=max(0, _integer(query, "limit")),
         continue_=first(query, "continue"),
         send_initial_events=truthy(initial) if initial and initial[0] else None,
     )
-    if watching and found.send_initial_events is None and found.resource_version in ("", "0") and not found.match and found.bookmarks:
-        pass  # the legacy form: initial events without a promise of a closing bookmark
     causes = _watch_causes(found) if watching else _list_causes(found)
     if causes:
         raise _invalid("ListOptions", causes)
