@@ -344,3 +344,19 @@ async def test_a_continue_token_expires_with_its_revision_and_offers_another() -
         assert (late.status, late.json["reason"]) == (410, "Expired")
         rest = await http.get(f"{MAPS}?limit=5&continue={late.json['metadata']['continue']}")
         assert [i["metadata"]["name"] for i in rest.json["items"]] == ["b", "c"]
+
+
+async def test_a_watcher_that_reads_slowly_loses_nothing_and_holds_nobody_up(http: Http) -> None:
+    await http.post(MAPS, config_map("a"))
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.server.port, limit=4096)
+    writer.write(f"GET {MAPS}?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    for i in range(120):
+        await http.put(f"{MAPS}/a", config_map("a", n=str(i), pad="x" * 200_000))
+    seen, data = 0, b""
+    async with asyncio.timeout(20):
+        while seen < 120:
+            chunk = await reader.read(1 << 20)
+            assert chunk
+            data = data[-32:] + chunk
+            seen += data.count(b'"type":"MODIFIED"') - data[:32].count(b'"type":"MODIFIED"')
+    writer.close()
