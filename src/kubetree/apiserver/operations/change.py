@@ -165,7 +165,8 @@ class _Attempt:
 
     def _prepare_and_validate(self, new: Object, old: Object) -> None:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
-        prepare_for_update(storage, new, old, scope.subresource)
+        dated = format_time(self.registry.clock()) if scope.subresource else ""
+        prepare_for_update(storage, new, old, scope.subresource, now=dated)
         found = validate_update(storage, new, old, scope.subresource)
         if found:
             raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
