@@ -332,6 +332,19 @@ def test_custom_resources_follow_their_schema() -> None:
         applied(None, thing(bogus=1), **kw)
 
 
+def test_what_a_new_schema_makes_atomic_is_owned_whole() -> None:
+    def schema(**more):
+        settings = {"type": "object", "additionalProperties": {"type": "string"}, **more}
+        return custom_type({"type": "object", "properties": {"spec": {"type": "object", "properties": {"m": settings}}}})
+
+    granular, atomic = schema(), schema(**{"x-kubernetes-map-type": "atomic"})
+    one = applied(None, thing(m={"a": "1"}), "one", which=THING, type=granular)
+    assert paths(one, "one/Apply") == {".spec.m.a"}
+    with pytest.raises(errors.Conflict, match=r"\.spec\.m$"):
+        applied(one, thing(m={"b": "1"}), "two", which=THING, type=atomic)
+    assert applied(one, thing(m={"b": "1"}), "two", which=THING, type=granular)["spec"]["m"] == {"a": "1", "b": "1"}
+
+
 def test_versions_of_a_custom_resource_share_ownership() -> None:
     """A manager that goes on at another version still owns, and prunes, what it applied before."""
     later = Kind("example.com", "v2", "Thing", "things")

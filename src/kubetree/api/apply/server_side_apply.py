@@ -126,7 +126,7 @@ class _Apply:
         if live is None:
             return {}, {}
         try:
-            managed = decode(live["metadata"].get("managedFields"))
+            managed = self._versions.reconciled(decode(live["metadata"].get("managedFields")))
         except ValueError as error:
             raise ApiError(f"failed to decode managed fields: {error}", status_code=500, status_reason="") from None
         standing = without_managed_fields(live)

@@ -66,7 +66,7 @@ def track_update(
         if changed:
             changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
         if managed:
-            managed = taken_away(managed, Changes(versions, live, new, (changed, removed)))
+            managed = taken_away(versions.reconciled(managed), Changes(versions, live, new, (changed, removed)))
     except ValueError:
         return
     key = manager_key(manager, operation, kind.api_version, subresource)

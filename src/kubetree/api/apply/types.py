@@ -55,6 +55,10 @@ class Type:
         """`fields` with declared fields on the way to its members made members themselves."""
         return fields
 
+    def reconciled(self, fields: Node) -> Node:
+        """`fields` as this type has them: what has become atomic since they were written is owned as a whole."""
+        return fields
+
     def validate(self, value: Any, path: str, duplicates: bool) -> Iterator[str]:
         """Why a value does not fit, each message with its path."""
         if value is None or not self.scalar:
@@ -235,6 +239,13 @@ class Map(Type):
                 if declared:
                     node = fs.with_self(node)
             out[key] = node
+        return out
+
+    def reconciled(self, fields: Node) -> Node:
+        out = {}
+        for key, node in fields.items():
+            kind = self._field(key[2:])[1] if key.startswith("f:") else SCALAR
+            out[key] = kind.reconciled(node) if node else node
         return out
 
     def validate(self, value: Any, path: str, duplicates: bool) -> Iterator[str]:
@@ -419,6 +430,9 @@ class List(Type):
     def named(self, fields: Node) -> Node:
         return {key: self.element.named(node) if node else node for key, node in fields.items()}
 
+    def reconciled(self, fields: Node) -> Node:
+        return {key: self.element.reconciled(node) if node else node for key, node in fields.items()}
+
     def validate(self, value: Any, path: str, duplicates: bool) -> Iterator[str]:
         if value is None:
             return
@@ -449,6 +463,9 @@ class Atomic(Type):
     def __init__(self, shape: str, inner: Type | None) -> None:
         super().__init__()
         self.shape, self.inner = shape, inner
+
+    def reconciled(self, fields: Node) -> Node:
+        return LEAF
 
     def validate(self, value: Any, path: str, duplicates: bool) -> Iterator[str]:
         if value is None or self.inner is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kubetree.api.apply.compile_types import type_of_kind
+from kubetree.api.apply.managers import Managed
 from kubetree.api.apply.types import Type
 from kubetree.api.conversion import convert
 from kubetree.api.kinds import Kind
@@ -33,6 +35,12 @@ class Versions:
         if definition_name(group, version, self._kind.kind) is None:
             return None
         return type_of_kind(Kind(group, version, self._kind.kind, self._kind.plural))
+
+    def reconciled(self, managed: Managed) -> Managed:
+        """Managers of a custom resource whose schema may have changed since they wrote; built-in types stay as they are."""
+        if self.builtin:
+            return managed
+        return {key: replace(entry, fields=self._type.reconciled(entry.fields)) for key, entry in managed.items()}
 
     def convert(self, obj: Object, api_version: str) -> Object:
         """`obj` at another version. Empty objects stay empty."""
