@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -150,6 +151,21 @@ def test_a_pod_cannot_reach_what_listens_on_the_nodes_loopback(node: Node) -> No
         stranger.sendto(b"stranger", ("127.0.0.1", 9111))
         with pytest.raises(TimeoutError):
             private.recv(100)
+
+
+def test_the_api_server_answers_at_its_service_in_pods_and_on_its_own_node(node: Node) -> None:
+    for namespace in (node.pods["a"], node.namespace):
+        [address] = lookup(namespace, "kubernetes.default.svc.cluster.local")
+        assert address == "10.96.0.1"
+
+        def greet(address: str = address) -> bytes:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with socket.create_connection((address, 443), 2) as plain, context.wrap_socket(plain) as connection:
+                connection.sendall(b"GET /version HTTP/1.1\r\nHost: kubernetes\r\nConnection: close\r\n\r\n")
+                return connection.recv(4000)
+
+        assert namespace.run(greet).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("process", ["proxy", "network"])
