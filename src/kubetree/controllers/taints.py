@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kubetree.api.placement import tolerates
+
 Object = dict[str, Any]
 Taint = Mapping[str, Any]
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
-
-
-def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
-    """An empty effect or key of a toleration fits every one; `Exists` fits every value."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return True
-    return bool(operator == "Equal" and toleration.get("key") and toleration.get("value", "") == taint.get("value", ""))
 
 
 def of_effect(taints: Iterable[Taint], effect: str) -> list[Taint]:

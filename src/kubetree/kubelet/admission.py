@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kubetree.api.placement import host_ports, ports_conflict, required_affinity_matches, untolerated
 from kubetree.api.quantities import parse_quantity
 from kubetree.kubelet import resources, specs
 
@@ -87,59 +88,16 @@ def _insufficient(name: str, requested: int, used: int, capacity: int) -> Refusa
 def _selector(pod: Object, node: Object | None) -> Refusal | None:
     if node is None or specs.is_static(pod):
         return None
-    wanted = pod["spec"].get("nodeSelector") or {}
-    labels = node["metadata"].get("labels") or {}
-    affinity = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    fits = all(labels.get(key) == value for key, value in wanted.items())
-    if fits and (not affinity or any(_term_matches(term, node) for term in affinity.get("nodeSelectorTerms") or ())):
+    if required_affinity_matches(pod["spec"], node):
         return None
     return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 
 
-def _term_matches(term: Object, node: Object) -> bool:
-    """A node selector term; an empty one matches nothing."""
-    expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
-    labels = node["metadata"].get("labels") or {}
-    names = {"metadata.name": node["metadata"]["name"]}
-    return bool(expressions or fields) and all(_holds(e, labels) for e in expressions) and all(_holds(f, names) for f in fields)
-
-
-def _holds(requirement: Object, values: Mapping[str, str]) -> bool:
-    value, wanted = values.get(requirement["key"]), requirement.get("values") or []
-    match requirement["operator"]:
-        case "In":
-            return value in wanted
-        case "NotIn":
-            return value not in wanted
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt" as operator:
-            try:
-                difference = int(value or "") - int(wanted[0])
-            except ValueError:
-                return False
-            return difference > 0 if operator == "Gt" else difference < 0
-    return False
-
-
-def _host_ports(pod: Object) -> set[tuple[str, int, str]]:
-    return {
-        (port.get("protocol") or "TCP", port["hostPort"], port.get("hostIP") or "0.0.0.0")
-        for c in specs.containers(pod)
-        for port in c.get("ports") or ()
-        if port.get("hostPort")
-    }
-
-
 def _ports(pod: Object, others: Sequence[Object]) -> Refusal | None:
-    wanted = _host_ports(pod)
-    taken = {entry for other in others for entry in _host_ports(other)} if wanted else set()
-    for protocol, port, ip in wanted:
-        for other_protocol, other_port, other_ip in taken:
-            if (protocol, port) == (other_protocol, other_port) and (ip == other_ip or "0.0.0.0" in (ip, other_ip)):
-                return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    wanted = host_ports(pod["spec"])
+    taken = {entry for other in others for entry in host_ports(other["spec"])} if wanted else set()
+    if any(ports_conflict(one, other) for one in wanted for other in taken):
+        return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
     return None
 
 
@@ -147,19 +105,8 @@ def _taints(pod: Object, node: Object | None) -> Refusal | None:
     """Only NoExecute counts here: the scheduler's word on NoSchedule stands for pods that were bound before the taint."""
     if node is None or specs.is_static(pod):
         return None
-    for taint in node["spec"].get("taints") or ():
-        if taint.get("effect") == "NoExecute" and not any(_tolerates(t, taint) for t in pod["spec"].get("tolerations") or ()):
-            text = f"{{{taint['key']}: {taint.get('value', '')}}}"
-            return "TaintToleration", f"Predicate TaintToleration failed: node(s) had untolerated taint {text}"
-    return None
-
-
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    key = toleration.get("key") or ""
-    if key and key != taint["key"]:
-        return False
-    if (toleration.get("operator") or "Equal") == "Exists":
-        return True
-    return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")
+    taint = untolerated(node["spec"].get("taints") or (), pod["spec"].get("tolerations") or (), frozenset({"NoExecute"}))
+    if taint is None:
+        return None
+    text = f"{{{taint['key']}: {taint.get('value', '')}}}"
+    return "TaintToleration", f"Predicate TaintToleration failed: node(s) had untolerated taint {text}"

@@ -8,10 +8,8 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.placement import HostPort, host_ports
 from kubetree.scheduler.resources import Amounts, pod_requests, scored_requests
-
-HostPort = tuple[str, str, int]
-"""(host IP, protocol, port); the IP 0.0.0.0 stands for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +60,6 @@ def pod_info(pod: dict[str, Any]) -> PodInfo:
         scored=scored_requests(spec),
         host_ports=host_ports(spec),
         static_shape=orjson.dumps(static, option=orjson.OPT_SORT_KEYS),
-    )
-
-
-def host_ports(spec: dict[str, Any]) -> tuple[HostPort, ...]:
-    """Every port of the node's that the pod takes."""
-    containers = [*(spec.get("containers") or ()), *(c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always")]
-    return tuple(
-        (port.get("hostIP") or "0.0.0.0", port.get("protocol") or "TCP", port["hostPort"])
-        for container in containers
-        for port in container.get("ports") or ()
-        if port.get("hostPort")
     )
 
 

@@ -1,81 +1,51 @@
-"""What a pod asks of a node: amounts of resources as integers, CPU in thousandths of a core and everything else in its own unit.
+"""What a pod asks of a node as integers: CPU in thousandths of a core, everything else in its own unit.
 
-Follows upstream's resource helpers (PodRequests): containers add up, an init container counts only while it runs, restartable
-init containers (sidecars) stay, pod-level requests replace the sums of what they name, overhead comes on top.
+The sums are those of `api/pod_resources.py`, which quotas and limit ranges count with too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from kubetree.api.quantities import parse_quantity
+from kubetree.api import pod_resources
+from kubetree.api.quantities import Quantity, parse_quantity
 
 Amounts = dict[str, int]
 
 CPU, MEMORY, EPHEMERAL_STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
-DEFAULT_MILLI_CPU, DEFAULT_MEMORY = 100, 200 * 1024 * 1024
+SCORED_DEFAULTS = {CPU: "100m", MEMORY: "200Mi"}
 """What scoring takes a container for that asks for nothing, so that such containers spread too."""
 
 
+def _amount(resource: str, quantity: Quantity) -> int:
+    return quantity.milli() if resource == CPU else quantity.value()
+
+
 @lru_cache(maxsize=4096)
-def _amount(resource: str, quantity: str | int | float) -> int:
-    parsed = parse_quantity(quantity)
-    return parsed.milli() if resource == CPU else parsed.value()
+def _parsed(resource: str, quantity: str | int | float) -> int:
+    return _amount(resource, parse_quantity(quantity))
 
 
 def amounts(quantities: Mapping[str, Any] | None) -> Amounts:
     """A ResourceList as integers."""
-    return {resource: _amount(resource, quantity) for resource, quantity in (quantities or {}).items()}
-
-
-def _requests(container: Mapping[str, Any]) -> Amounts:
-    return amounts((container.get("resources") or {}).get("requests"))
-
-
-def _scored_requests(container: Mapping[str, Any]) -> Amounts:
-    return {CPU: DEFAULT_MILLI_CPU, MEMORY: DEFAULT_MEMORY, **_requests(container)}
+    return {resource: _parsed(resource, quantity) for resource, quantity in (quantities or {}).items()}
 
 
 def pod_requests(spec: Mapping[str, Any]) -> Amounts:
     """What filtering counts for a pod."""
-    return _total(spec, _requests)
+    return {resource: _amount(resource, quantity) for resource, quantity in pod_resources.pod_requests({"spec": spec}).items()}
 
 
 def scored_requests(spec: Mapping[str, Any]) -> Amounts:
     """What scoring counts for a pod: a container without a CPU or memory request stands for the defaults."""
-    return _total(spec, _scored_requests)
+    scored = {field: [_with_defaults(container) for container in spec.get(field) or ()] for field in ("containers", "initContainers")}
+    return pod_requests({**spec, **scored})
 
 
-def _total(spec: Mapping[str, Any], requests: Callable[[Mapping[str, Any]], Amounts]) -> Amounts:
-    total: Amounts = {}
-    for container in spec.get("containers") or ():
-        _add(total, requests(container))
-    sidecars: Amounts = {}
-    peak: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        asked = requests(container)
-        if container.get("restartPolicy") == "Always":
-            _add(sidecars, asked)
-            _raise(peak, sidecars)
-        else:
-            during = dict(sidecars)
-            _add(during, asked)
-            _raise(peak, during)
-    _add(total, sidecars)
-    _raise(total, peak)
-    total.update(amounts((spec.get("resources") or {}).get("requests")))
-    _add(total, amounts(spec.get("overhead")))
-    return total
-
-
-def _add(total: Amounts, more: Amounts) -> None:
-    for resource, amount in more.items():
-        total[resource] = total.get(resource, 0) + amount
-
-
-def _raise(total: Amounts, least: Amounts) -> None:
-    for resource, amount in least.items():
-        if amount > total.get(resource, 0):
-            total[resource] = amount
+def _with_defaults(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    requests = (container.get("resources") or {}).get("requests") or {}
+    if CPU in requests and MEMORY in requests:
+        return container
+    return {**container, "resources": {"requests": {**SCORED_DEFAULTS, **requests}}}

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kubetree.api.placement import ALL_ADDRESSES, HostPort
 from kubetree.api.selectors import Selector
-from kubetree.scheduler.pod_info import HostPort, PodInfo
+from kubetree.scheduler.pod_info import PodInfo
 from kubetree.scheduler.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, Amounts, amounts
 
 Mask = npt.NDArray[np.bool_]
@@ -188,7 +189,7 @@ class Snapshot:
         address, protocol, port = wanted
         result = np.zeros(len(self.valid), dtype=bool)
         for row, taken in self.ports.get((protocol, port), {}).items():
-            result[row] = address == "0.0.0.0" or address in taken or "0.0.0.0" in taken
+            result[row] = address == ALL_ADDRESSES or address in taken or ALL_ADDRESSES in taken
         return result
 
     def matching(self, namespace: str, selector: Selector) -> Ints:

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from kubetree.api.placement import tolerates, untolerated
 from kubetree.scheduler.framework import Reason, Scores, normalized
 from kubetree.scheduler.pod_info import PodInfo
 from kubetree.scheduler.snapshot import Mask, Snapshot
 
-Taint = Mapping[str, Any]
-Toleration = Mapping[str, Any]
-
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    """Whether one toleration covers a taint. An empty key with Exists covers every key, an empty effect every effect."""
-    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
-        return False
-    if toleration.get("key") and toleration["key"] != taint.get("key"):
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Equal":
-        return (toleration.get("value") or "") == (taint.get("value") or "")
-    return bool(operator == "Exists")
-
-
-def untolerated(taints: Iterable[Taint], tolerations: Iterable[Toleration], effects: frozenset[str]) -> Taint | None:
-    """The first taint of one of the effects that no toleration covers."""
-    tolerations = list(tolerations)
-    for taint in taints:
-        if taint.get("effect") in effects and not any(tolerates(toleration, taint) for toleration in tolerations):
-            return taint
-    return None
 
 
 DO_NOT_SCHEDULE = frozenset({"NoSchedule", "NoExecute"})
