@@ -64,7 +64,7 @@ async def run(options: argparse.Namespace) -> None:
     node_name = options.hostname_override or socket.gethostname().lower()
     metrics = Metrics()
     async with Client(load_kubeconfig(options.kubeconfig, user_agent="kube-proxy")) as client:
-        proxier = Proxier(client, node_name, settings, node_port_ranges, metrics=metrics)
+        proxier = Proxier(client, node_name, settings, node_port_ranges, metrics, time.time)
         ports = HealthCheckPorts(proxier, time.time)
         servers = []
         if options.healthz_bind_address:

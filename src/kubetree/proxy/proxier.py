@@ -6,9 +6,9 @@ An event renders its one service anew; what came in together is written together
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -69,10 +69,16 @@ class _Half:
 
 class Proxier:
     """`run()` belongs in a TaskGroup. `settings` holds the ranges of one family or both: a family without one is left alone.
-    NodePorts answer on the node's own addresses, or on all the machine's in `node_port_ranges`."""
+    NodePorts answer on the node's own addresses, or on all the machine's in `node_port_ranges`. `clock` gives seconds of the epoch."""
 
     def __init__(
-        self, client: Client, node_name: str, settings: Settings, node_port_ranges: Sequence[str] = (), *, metrics: Metrics
+        self,
+        client: Client,
+        node_name: str,
+        settings: Settings,
+        node_port_ranges: Sequence[str],
+        metrics: Metrics,
+        clock: Callable[[], float],
     ) -> None:
         services, slices = f"!{PROXY_NAME_LABEL}", f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
         self._services = Informer(client, kind("v1", "Service"), label_selector=services, transform=what_matters_of_a_service)
@@ -82,7 +88,7 @@ class Proxier:
         self._node = Informer(client, kind("v1", "Node"), field_selector=f"metadata.name={node_name}")
         self._slices.add_index("service", lambda s: ["/".join(_service_of(s))])
         self._node_name, self._node_port_ranges = node_name, node_port_ranges
-        self._service_cidrs, self._metrics = settings.service_cidrs, metrics
+        self._service_cidrs, self._metrics, self._clock = settings.service_cidrs, metrics, clock
         self._nft = Nftables()
         self._halves = [self._half(family, settings) for family in families_of(settings)]
         self._dirty: set[Owner] = set()
@@ -91,7 +97,7 @@ class Proxier:
         self.status = Status()
         self.on_synced: Callable[[], None] = lambda: None
         self._node_ips: Sequence[str] = ()
-        self._replaced_at = -RETRY
+        self._replaced_at = 0.0
         self._routed_from: Sequence[str] | None = None
 
     def _half(self, family: Family, settings: Settings) -> _Half:
@@ -119,7 +125,7 @@ class Proxier:
 
     def _touch(self, owner: Owner) -> None:
         if not self._dirty and self.status.synced:
-            self.status.queued_at = time.time()
+            self.status.queued_at = self._clock()
         self._dirty.add(owner)
         self._wake.set()
 
@@ -128,7 +134,8 @@ class Proxier:
             if slice_ is not None:
                 self._touch(_service_of(slice_))
         if self.status.synced and new is not None and new["triggered"] and (old is None or old["triggered"] != new["triggered"]):
-            self._triggers.append(parse_time(new["triggered"]).timestamp())
+            with contextlib.suppress(ValueError):
+                self._triggers.append(parse_time(new["triggered"]).timestamp())
 
     def _node_changed(self, node: Object | None) -> None:
         if node is None:
@@ -158,8 +165,8 @@ class Proxier:
             return
         log.warning("somebody else changed the table %s %s; writing it again", *table)
         applier.replace_next()
-        wait = self._replaced_at + RETRY - time.monotonic()
-        asyncio.get_running_loop().call_later(max(0.0, wait), self._wake.set)
+        wait = self._replaced_at + RETRY - self._clock()
+        asyncio.get_running_loop().call_later(min(RETRY, max(0.0, wait)), self._wake.set)
 
     # -- what to do about it
 
@@ -179,17 +186,19 @@ class Proxier:
             except (NftablesError, RouteError) as error:
                 self._metrics.failures.inc()
                 log.error("the kernel refuses the services' table or routes: %s", error)
+                self._dirty |= dirty
+                self._triggers += triggers
                 await asyncio.sleep(RETRY)
                 self._wake.set()
                 continue
             await self._end_stale_flows(None if replacing else dirty)
             self._note_health(dirty)
-            self.status.updated_at = time.time()
+            self.status.updated_at = self._clock()
             self._metrics.last_sync.set(self.status.updated_at)
             for triggered in triggers:
                 self._metrics.programming.observe(max(0.0, self.status.updated_at - triggered))
             if replacing:
-                self._replaced_at = time.monotonic()
+                self._replaced_at = self._clock()
                 self._metrics.full_syncs.inc()
             if not self.status.synced:
                 self.status.synced = True
