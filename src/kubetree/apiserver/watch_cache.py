@@ -99,7 +99,7 @@ class WatchCache(Protocol):
 
     def items(self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None) -> Iterable[Cached]:
         """In key order, keys that start with `prefix`; to be read before the next await. `index` are fields and `labels` labels that
-        must have just this value: the cache narrows by one of them, the caller still checks every object."""
+        must have just this value: the cache narrows by the one that fewest objects have, the caller still checks every object."""
         ...
 
     def items_at(self, revision: int, prefix: str = "") -> Sequence[Cached] | None:

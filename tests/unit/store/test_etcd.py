@@ -15,7 +15,7 @@ from kubetree.store.etcd import store as engine
 from kubetree.store.etcd.endpoints import TLS
 from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable, Watch
 from unit.store import etcd_server
-from unit.store.etcd_server import EtcdServer, free_port
+from unit.store.etcd_server import EtcdCluster, EtcdServer, free_port
 
 pytestmark = pytest.mark.skipif(not etcd_server.available(), reason="etcd is not installed")
 
@@ -75,6 +75,47 @@ async def test_calls_and_watches_move_to_a_member_that_answers(server: EtcdServe
     async with store.watch("/", 1) as watch:
         assert await keys(watch, 1) == ["/a"]
     await store.close()
+
+
+async def test_members_die_in_turn_and_nothing_acknowledged_is_lost() -> None:
+    """Members are killed and started again while writes go on; one watch must see every write, once and in order."""
+    cluster = EtcdCluster()
+    try:
+        cluster.start()
+        store = await EtcdStore.connect([m.address for m in cluster.members])
+        told: dict[str, int] = {}
+        stop = asyncio.Event()
+
+        async def write(worker: int) -> None:
+            n = 0
+            while not stop.is_set():
+                key, n = f"/w/{worker}/{n}", n + 1
+                try:
+                    told[key] = (await store.create(key, b"")).revision
+                except StoreUnavailable:
+                    await asyncio.sleep(0.02)
+
+        async with store.watch("/w/", await store.revision()) as watch, asyncio.TaskGroup() as group:
+            writers = [group.create_task(write(w)) for w in range(4)]
+            for member in cluster.members[:2]:
+                await asyncio.sleep(0.2)
+                await asyncio.to_thread(member.kill)
+                before = len(told)
+                while len(told) < before + 20:
+                    await asyncio.sleep(0.01)
+                await asyncio.to_thread(member.start)
+            stop.set()
+            await asyncio.gather(*writers)
+            end = (await store.create("/w/end", b"")).revision
+            seen: list[StoreEvent] = []
+            while not seen or seen[-1].revision < end:
+                await asyncio.wait_for(watch.wait(), 15)
+                seen.extend(e for e in watch.take() if isinstance(e, StoreEvent))
+        assert [e.revision for e in seen] == sorted({e.revision for e in seen})
+        assert told.items() <= {e.key: e.revision for e in seen}.items()
+        await store.close()
+    finally:
+        cluster.remove()
 
 
 async def test_no_member_that_answers_is_told_by_address() -> None:

@@ -22,7 +22,7 @@ from kubetree.api.kinds import Kind
 from kubetree.api.strategies import selectable_fields
 from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf, splice_revision
 from kubetree.apiserver.cache.event import Event
-from kubetree.apiserver.cache.indexes import Indexes
+from kubetree.apiserver.cache.indexes import Indexes, Name
 from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
@@ -112,9 +112,9 @@ class Cacher:
         self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
     ) -> Iterable[CacheEntry]:
         """See watch_cache.WatchCache.items. The answer must be read before the next await."""
-        name, value = self._index(index or {}, labels or {})
-        if name is not None:
-            found = self._indexes.find(name, value, self._entries.values())
+        names = self._indexed(index or {}, labels or {})
+        if names:
+            found = min((self._indexes.find(name, value, self._entries.values()) for name, value in names.items()), key=len)
             if prefix and prefix != self._prefix:
                 found = [entry for entry in found if entry.key.startswith(prefix)]
             return sorted(found, key=_key)
@@ -153,14 +153,10 @@ class Cacher:
         """Ends every watch with 410: the kind is no longer served."""
         self._watchers.end_all(too_old(self.revision, self.revision))
 
-    def _index(self, fields: Mapping[str, str], labels: Mapping[str, str]) -> tuple[tuple[str, str] | None, str]:
-        """The index to use and the value to look up: of the kind's own fields first, then of labels."""
-        for name, value in fields.items():
-            if name in self._fields:
-                return ("field", name), value
-        for name, value in labels.items():
-            return ("label", name), value
-        return None, ""
+    def _indexed(self, fields: Mapping[str, str], labels: Mapping[str, str]) -> dict[Name, str]:
+        """The indexes that may be used, and the value to look up in each: of the kind's own fields and of labels."""
+        found = {("field", name): value for name, value in fields.items() if name in self._fields}
+        return found | {("label", name): value for name, value in labels.items()}
 
     async def _wait_for(self, revision: int) -> None:
         loop = asyncio.get_running_loop()

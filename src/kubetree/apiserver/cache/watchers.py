@@ -146,7 +146,7 @@ class Watchers:
         self.window, self.revision, self.turns = window, 0, Turns()
         self._prefix, self._fields = prefix, fields
         self._broad: set[BroadWatch] = set()
-        self._sleepers: list[Watching] = []
+        self._sleepers: dict[Watching, None] = {}
         self._routes: dict[str, dict[str, set[NarrowWatch]]] = {}
 
     def __len__(self) -> int:
@@ -177,10 +177,11 @@ class Watchers:
                     del self._routes[by]
         elif isinstance(watch, BroadWatch):
             self._broad.discard(watch)
+            self._sleepers.pop(watch, None)
 
     def sleeps(self, watch: Watching) -> None:
         if isinstance(watch, BroadWatch):
-            self._sleepers.append(watch)
+            self._sleepers[watch] = None
 
     def hand_out(self, events: Iterable[Event]) -> None:
         """After the events were added to the window."""
@@ -189,7 +190,7 @@ class Watchers:
                 for by, value in self._routes_of(event, self._routes):
                     for watch in self._routes[by].get(value, ()):
                         watch.push(event)
-        sleepers, self._sleepers = self._sleepers, []
+        sleepers, self._sleepers = self._sleepers, {}
         for sleeper in sleepers:
             sleeper.wake()
 

@@ -209,6 +209,23 @@ async def test_indexes_follow_changes(rig: Rig) -> None:
     assert names(rig.cacher.items(**by_node)) == []
 
 
+async def test_of_several_indexes_the_one_that_narrows_most_is_used(rig: Rig) -> None:
+    for name in "abc":
+        await rig.put(name, labels={"tier": "front", "app": name}, node="n1")
+    for labels in ({"tier": "front", "app": "b"}, {"app": "b", "tier": "front"}):
+        assert names(rig.cacher.items("", {"spec.nodeName": "n1"}, labels)) == ["default/b"]
+    assert names(rig.cacher.items("", {"spec.nodeName": "n1"}, {"app": "none"})) == []
+
+
+async def test_closed_watches_of_a_quiet_kind_leave_nothing_behind(rig: Rig) -> None:
+    for prefix in ("", key("a"), PREFIX + "default/"):
+        with rig.cacher.watch(rig.cacher.revision, prefix) as watch:
+            watch.notify(lambda: None)
+    assert len(rig.cacher._watchers) == 0
+    assert not rig.cacher._watchers._sleepers
+    assert not rig.cacher._watchers._routes
+
+
 async def test_fields_without_an_index_do_not_narrow(rig: Rig) -> None:
     await rig.put("a")
     assert names(rig.cacher.items(index={"metadata.name": "b"})) == ["default/a"]
