@@ -39,7 +39,7 @@ def admit(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str],
         return refusal
     if specs.is_static(pod) and (pod["spec"].get("priority") or 0) >= CRITICAL:
         return None
-    return _resources(pod, others, allocatable) or _selector(pod, node) or _ports(pod, others) or _taints(pod, node)
+    return room(pod, others, allocatable) or _selector(pod, node) or _ports(pod, others) or _taints(pod, node)
 
 
 def _sysctls(pod: Object) -> Refusal | None:
@@ -53,7 +53,8 @@ def _sysctls(pod: Object) -> Refusal | None:
     return None
 
 
-def _resources(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+def room(pod: Object, others: Sequence[Object], allocatable: Mapping[str, str]) -> Refusal | None:
+    """Whether the pod's requests fit beside those of the others."""
     limit = int(parse_quantity(allocatable.get("pods", "110")).value())
     if len(others) + 1 > limit:
         return _insufficient("pods", 1, len(others), limit)

@@ -42,11 +42,9 @@ class Cgroups:
             self._write(name, "", "memory.max", limits.memory_limit or "max")
             return
         self._write(name, "cpu", "cpu.shares", limits.cpu_shares)
-        if limits.cpu_quota:
-            self._write(name, "cpu", "cpu.cfs_period_us", CPU_PERIOD)
-            self._write(name, "cpu", "cpu.cfs_quota_us", limits.cpu_quota)
-        if limits.memory_limit:
-            self._write(name, "memory", "memory.limit_in_bytes", limits.memory_limit)
+        self._write(name, "cpu", "cpu.cfs_period_us", CPU_PERIOD)
+        self._write(name, "cpu", "cpu.cfs_quota_us", limits.cpu_quota or -1)
+        self._write(name, "memory", "memory.limit_in_bytes", limits.memory_limit or -1)
 
     def _make(self, hierarchy: Path, name: str) -> None:
         path = hierarchy

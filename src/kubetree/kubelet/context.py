@@ -73,6 +73,8 @@ class NodeContext:
     """Why the pod network is not ready, or ''."""
     now: Callable[[], datetime]
     """Aware, UTC."""
+    neighbours: Callable[[str], Sequence[Object]]
+    """The pods that use the node beside the one with this UID, with what they have been allocated."""
 
     def addresses(self, pod: Object) -> PodAddresses:
         """Addresses of a pod as its last status says."""

@@ -89,6 +89,7 @@ class Kubelet:
             services=self._services,
             network_failure=lambda: self.node.network_failure,
             now=lambda: datetime.now(UTC),
+            neighbours=lambda uid: [pod for pod in self.pods.active() if specs.uid(pod) != uid],
         )
         self.pods = Pods(self.context, self._admit, self._reject)
         delegated = Delegated(client, time.monotonic) if client else None

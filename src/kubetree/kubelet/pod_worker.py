@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kubetree.kubelet import cri_config, dns, lifecycle, resources, specs, status
+from kubetree.kubelet import cri_config, dns, lifecycle, resize, resources, specs, status
 from kubetree.kubelet.containers import Containers, StartFailure
 from kubetree.kubelet.context import NodeContext
 from kubetree.kubelet.cri.client import RuntimeFailure
@@ -45,7 +45,13 @@ class PodWorker:
     """`pod` is replaced by `update`; `end` starts the pod's termination; `forget` lets the worker clean up and return."""
 
     def __init__(self, context: NodeContext, pod: Object) -> None:
-        self._context, self.pod = context, pod
+        self._context = context
+        self._allocation = resize.remembered(pod)
+        self._wanted = pod
+        self.pod = resize.with_allocation(pod, self._allocation)
+        """The pod with the resources that it has been allocated, which may lag behind those it wants."""
+        self._actuated: dict[str, Object] = {}
+        self._resize: dict[str, tuple[str, str]] = {}
         self._containers = Containers(context)
         self.stage = Stage.SYNC
         self._wake = asyncio.Event()
@@ -70,8 +76,8 @@ class PodWorker:
     # -- told from outside
 
     def update(self, pod: Object) -> None:
-        before = self.pod
-        self.pod = pod
+        before = self._wanted
+        self._wanted, self.pod = pod, resize.with_allocation(pod, self._allocation)
         if pod["metadata"].get("deletionTimestamp"):
             self._begin_end(Cause.DELETED, pod["metadata"].get("deletionGracePeriodSeconds"))
             if self.stage is Stage.FINISHED and before is not pod:
@@ -171,6 +177,8 @@ class PodWorker:
             ready=self._context.prober.ready,
             host_ips=self._context.facts.host_ips,
             terminal=terminal,
+            actuated=self._actuated,
+            resize=self._resize,
         )
 
     def _publish(self, runtime: PodRuntime, *, terminal: bool = False) -> Object:
@@ -197,6 +205,8 @@ class PodWorker:
     async def _sync(self) -> float | None:
         context = self._context
         runtime = await context.runtime.observe(self.uid)
+        self._note_resources(runtime)
+        self._allocate()
         made = self._publish(runtime)
         if specs.is_terminal(made):
             self.stage = lifecycle.advance(self.stage, Cause.COMPLETED)
@@ -204,6 +214,8 @@ class PodWorker:
         if self._past_deadline(made):
             return 0
         self._follow_probes(runtime)
+        if await self._follow_resources(runtime):
+            runtime = await context.runtime.observe(self.uid)
         plan = lifecycle.decide(self.pod, runtime, context.prober.results)
         if (failure := context.network_failure()) and not specs.is_host_network(self.pod) and plan.create_sandbox:
             self._event("Warning", "NetworkNotReady", f"network is not ready: {failure}")
@@ -231,6 +243,8 @@ class PodWorker:
     def _next_look(self, made: Object) -> float:
         now = self._context.now().timestamp()
         due = [max(0.05, at - now) for at in self._retry_at.values()]
+        if self._resize:
+            due.append(RETRY)
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
         if deadline is not None and made.get("startTime"):
             due.append(max(0.05, _timestamp(made["startTime"]) + deadline - now))
@@ -420,6 +434,65 @@ class PodWorker:
                     f"Unable to retrieve some image pull secrets ({name}); attempting to pull the image may not succeed.",
                 )
         return found
+
+    # -- resources
+
+    def _note_resources(self, runtime: PodRuntime) -> None:
+        """Containers that are new here were started with what is allocated."""
+        names = resize.wanted(self.pod)
+        self._actuated = {r.id: self._actuated.get(r.id, names.get(r.name, {})) for r in runtime.running}
+
+    async def _follow_resources(self, runtime: PodRuntime) -> bool:
+        """Bring running containers to what is allocated. True when some were stopped for it, to be started again."""
+        names = resize.wanted(self.pod)
+        steps = resize.plan(self.pod, runtime, self._actuated)
+        for record in runtime.running:
+            if record.id in steps.settled:
+                self._actuated[record.id] = names[record.name]
+        if steps.updates or steps.restarts:
+            await self._carry_out_resize(steps, runtime, names)
+        if resize.IN_PROGRESS in self._resize and not self._resize[resize.IN_PROGRESS][0]:
+            del self._resize[resize.IN_PROGRESS]
+            self._event("Normal", "ResizeCompleted", f"Pod resize completed: {resize.summary(self.pod)}")
+            self._publish(runtime)
+        return bool(steps.restarts)
+
+    def _allocate(self) -> None:
+        """Give the pod what its spec wants, when the node has room for it."""
+        wanted = resize.wanted(self._wanted)
+        if wanted == self._allocation:
+            self._resize.pop(resize.PENDING, None)
+            return
+        context = self._context
+        refused = resize.refusal(self._wanted, context.neighbours(self.uid), context.facts.allocatable)
+        if refused is None:
+            self._allocation = wanted
+            self.pod = self._wanted
+            self._resize = {resize.IN_PROGRESS: ("", "")}
+            self._event("Normal", "ResizeStarted", f"Pod resize started: {resize.summary(self.pod)}")
+        elif self._resize.get(resize.PENDING) != (refused.reason, refused.message):
+            self._resize[resize.PENDING] = (refused.reason, refused.message)
+            self._event(
+                "Warning", f"Resize{refused.reason}", f"Pod resize {refused.reason}: {resize.summary(self._wanted, refused.message)}"
+            )
+
+    async def _carry_out_resize(self, steps: resize.ResizePlan, runtime: PodRuntime, names: dict[str, Object]) -> None:
+        context = self._context
+        cgroup, limits = resources.pod_cgroup(context.config.cgroup_root, self.pod), resources.pod_limits(self.pod)
+        had = {record.name: self._actuated[record.id] for record in runtime.running if record.id in self._actuated}
+        before = resources.pod_limits(resize.with_allocation(self.pod, {**names, **had}))
+        await asyncio.to_thread(context.cgroups.ensure, cgroup, resources.widest(before, limits))
+        try:
+            for update in steps.updates:
+                await context.runtime.client.call("UpdateContainerResources", container_id=update.id, linux=update.linux)
+                self._actuated[update.id] = names[update.container]
+            if steps.restarts:
+                await self._kill(steps.restarts, runtime)
+            await asyncio.to_thread(context.cgroups.ensure, cgroup, limits)
+            self._resize[resize.IN_PROGRESS] = ("", "")
+        except (RuntimeFailure, OSError) as error:
+            self._resize[resize.IN_PROGRESS] = ("Error", str(error))
+            self._event("Warning", "ResizeError", f"Pod resize error: {resize.summary(self.pod, str(error))}")
 
     # -- ending
 

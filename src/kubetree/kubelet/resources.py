@@ -96,6 +96,15 @@ class CgroupLimits:
     memory_limit: int = 0
 
 
+def widest(a: CgroupLimits, b: CgroupLimits) -> CgroupLimits:
+    """Room for either: what a pod's cgroup has while its containers change."""
+
+    def wider(x: int, y: int) -> int:
+        return max(x, y) if x and y else 0
+
+    return CgroupLimits(max(a.cpu_shares, b.cpu_shares), wider(a.cpu_quota, b.cpu_quota), wider(a.memory_limit, b.memory_limit))
+
+
 def pod_limits(pod: Object) -> CgroupLimits:
     """Limits of the pod's own cgroup: only where every container has one, as the pod is unlimited otherwise."""
     qos = qos_class(pod)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from kubetree.kubelet import lifecycle, resources, specs
+from kubetree.kubelet import lifecycle, resize, resources, specs
 from kubetree.kubelet.runtime_state import ContainerRecord, PodRuntime, State
 
 Object = dict[str, Any]
@@ -45,6 +45,10 @@ class Inputs:
     host_ips: Sequence[str] = ()
     terminal: bool = False
     """The pod's containers were stopped for good."""
+    actuated: Mapping[str, Object] = field(default_factory=dict)
+    """Resources that running containers have, by container id, where they differ from what is allocated."""
+    resize: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Reason and message of the resize conditions that hold, by type."""
 
 
 def pod_status(pod: Object, runtime: PodRuntime, inputs: Inputs) -> Object:
@@ -119,7 +123,8 @@ def _container_status(pod: Object, container: Object, runtime: PodRuntime, input
     if key != "ephemeralContainerStatuses" and (requested := (container.get("resources") or {}).get("requests")):
         status["allocatedResources"] = requested
     if key != "ephemeralContainerStatuses":
-        status["resources"] = container.get("resources") or {}
+        has = inputs.actuated.get(records[0].id) if records and records[0].state is State.RUNNING else None
+        status["resources"] = container.get("resources") or {} if has is None else has
     if not status["lastState"]:
         status["lastState"] = {}
     return status
@@ -307,7 +312,7 @@ def _conditions(
     pod: Object, runtime: PodRuntime, inputs: Inputs, phase: str, main: Sequence[Object], init: Sequence[Object]
 ) -> list[Object]:
     api = (pod.get("status") or {}).get("conditions") or ()
-    foreign = [c for c in api if c["type"] not in OWN_CONDITIONS]
+    foreign = [c for c in api if c["type"] not in OWN_CONDITIONS and c["type"] not in resize.CONDITIONS]
     if kept := [c for c in inputs.previous.get("conditions") or () if c["type"] == "DisruptionTarget"]:
         foreign = [c for c in foreign if c["type"] != "DisruptionTarget"] + kept
     containers_ready = _containers_ready(pod, phase, {s["name"]: s for s in (*main, *init)})
@@ -317,6 +322,7 @@ def _conditions(
         ("Ready", _pod_ready(pod, containers_ready, foreign)),
         ("ContainersReady", containers_ready),
         ("PodScheduled", _plain(True)),
+        *((kind, _Verdict(True, reason, message)) for kind, (reason, message) in inputs.resize.items()),
     ]
     earlier = {c["type"]: c for c in (*api, *(inputs.previous.get("conditions") or ()))}
     return foreign + [_condition(pod, kind, verdict, earlier.get(kind), inputs.now) for kind, verdict in own]
@@ -429,12 +435,14 @@ def status_patch(uid: str, old: Object, new: Object) -> Object | None:
         if had_ips != ips:
             changes[key] = [*ips, *({"$patch": "delete", **entry} for entry in had_ips if entry not in ips)]
     had = {c["type"]: c for c in old.get("conditions") or ()}
-    own = {c["type"]: c for c in new.get("conditions") or () if c["type"] in OWN_CONDITIONS or c["type"] == "DisruptionTarget"}
+    kinds = (*OWN_CONDITIONS, *resize.CONDITIONS, "DisruptionTarget")
+    own = {c["type"]: c for c in new.get("conditions") or () if c["type"] in kinds}
     differing = [_pruned(c) for kind, c in own.items() if _pruned(had.get(kind)) != _pruned(c)]
     for condition in differing:
         for key in ("reason", "message"):
             if key not in condition and key in had.get(condition["type"], {}):
                 condition[key] = None
+    differing += [{"$patch": "delete", "type": kind} for kind in resize.CONDITIONS if kind in had and kind not in own]
     if differing:
         changes["conditions"] = differing
     if not changes:

@@ -465,3 +465,44 @@ async def test_a_log_is_rotated(pods: Cluster) -> None:
     files = sorted(p.name for p in path.parent.iterdir())
     assert len([f for f in files if f.endswith(".gz")]) == 1 and len(files) <= 3
     await until(lambda: path.exists() and path.stat().st_size > 0, "the new file is written")
+
+
+async def resized(pods: Cluster, name: str, cpu: str, memory: str) -> None:
+    amounts = {"cpu": cpu, "memory": memory}
+    patch = {"spec": {"containers": [{"name": "main", "resources": {"requests": amounts, "limits": amounts}}]}}
+    await pods.client.patch(POD, name, patch, namespace="default", type="strategic", subresource="resize")
+
+
+async def test_a_pod_is_resized_in_place(pods: Cluster) -> None:
+    made = pod("grows", "trap 'exit 0' TERM; while true; do sleep 0.1; done")
+    made["spec"]["containers"][0]["resources"] = {"limits": {"cpu": "100m", "memory": "32Mi"}}
+    await pods.create(made)
+    before = (await pods.phase("grows", "Running"))["status"]["containerStatuses"][0]
+    assert before["allocatedResources"] == {"cpu": "100m", "memory": "32Mi"}
+    await resized(pods, "grows", "200m", "64Mi")
+
+    async def done() -> bool:
+        status = (await pods.status("grows"))["containerStatuses"][0]
+        return status["resources"] == {"requests": {"cpu": "200m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
+
+    await until(done, "the status shows it")
+    limit = await execute(pods, "grows", "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+    quota = await execute(pods, "grows", "cat", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    assert (limit.strip(), quota.strip()) == (str(64 << 20), "20000")
+    after = (await pods.status("grows"))["containerStatuses"][0]
+    assert after["containerID"] == before["containerID"] and after["restartCount"] == 0
+    await pods.event("grows", "ResizeCompleted", "Pod resize completed: ")
+    await resized(pods, "grows", "1000", "64Mi")
+
+    async def refused() -> str:
+        conditions = {c["type"]: c for c in (await pods.status("grows"))["conditions"]}
+        return str(conditions.get("PodResizePending", {}).get("reason", ""))
+
+    await until(refused, "it says why not")
+    assert await refused() == "Infeasible"
+    await resized(pods, "grows", "200m", "64Mi")
+
+    async def cleared() -> bool:
+        return not await refused()
+
+    await until(cleared, "the condition goes with the wish")
