@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kubetree.api import pod_resources
 from kubetree.api.quantities import Quantity, parse_quantity
 from kubetree.kubelet import specs
 
@@ -45,25 +46,9 @@ def _classify(all_resources: Iterable[Object]) -> str:
 
 
 def pod_total(pod: Object, kind: str, name: str) -> Quantity:
-    """What a pod asks for in all: main containers and sidecars together, or the largest init step where that is more, plus overhead."""
-    pod_level = _amount(pod["spec"].get("resources") or {}, kind, name)
-    overhead = (pod["spec"].get("overhead") or {}).get(name)
-    extra = parse_quantity(overhead) if overhead is not None else _ZERO
-    if pod_level is not None:
-        return pod_level + extra
-    total, sidecars, largest = _ZERO, _ZERO, _ZERO
-    for container in specs.init_containers(pod):
-        amount = _amount(container.get("resources") or {}, kind, name) or _ZERO
-        if specs.is_sidecar(container):
-            sidecars = sidecars + amount
-            step = sidecars
-        else:
-            step = sidecars + amount
-        largest = step if largest < step else largest
-    for container in specs.containers(pod):
-        total = total + (_amount(container.get("resources") or {}, kind, name) or _ZERO)
-    total = total + sidecars
-    return (largest if total < largest else total) + extra
+    """What a pod asks for (`kind` requests) or may use (limits) of one resource in all, overhead included."""
+    total = pod_resources.pod_requests(pod) if kind == "requests" else pod_resources.pod_limits(pod)
+    return total.get(name, _ZERO)
 
 
 def every_container_has(pod: Object, kind: str, name: str) -> bool:
