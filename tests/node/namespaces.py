@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import socket
@@ -14,11 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyroute2 import netns
-
 from kubetree.network.cni import conflist
 
 T = TypeVar("T")
+
+
+CLONE_NEWNET = 0x40000000
+
+
+def enter(name: str) -> None:
+    """Moves the calling thread into a network namespace; sockets and processes that it makes from then on are there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f"/run/netns/{name}", "rb") as namespace:
+        if libc.setns(namespace.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class Namespace:
@@ -26,8 +36,8 @@ class Namespace:
 
     def __init__(self) -> None:
         self.name = f"kt-{uuid.uuid4().hex[:8]}"
-        netns.create(self.name)
-        self._thread = ThreadPoolExecutor(1, initializer=netns.setns, initargs=(self.name,))
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self._thread = ThreadPoolExecutor(1, initializer=enter, initargs=(self.name,))
         self._servers: list[socket.socket] = []
         self.ip("link", "set", "lo", "up")
 
@@ -76,7 +86,7 @@ class Namespace:
                 server.shutdown(socket.SHUT_RDWR)
             server.close()
         self._thread.shutdown()
-        netns.remove(self.name)
+        subprocess.run(["ip", "netns", "del", self.name], check=True)
 
 
 def _answer_streams(server: socket.socket, answer: str) -> None:
