@@ -279,3 +279,20 @@ def test_a_users_certificate_waits_for_approval_and_a_wrong_one_fails(space: Spa
     assert "CN=alice" in _certificate(signed).subject.rfc4514_string()
     failed = space.until(CSR, f"bob-{space.name}", lambda c: len(c["status"]["conditions"]) == 2)
     assert (failed["status"]["conditions"][1]["type"], failed["status"]["conditions"][1]["reason"]) == ("Failed", "SignerValidationFailure")
+
+
+def test_a_budget_holds_evictions_back(space: Space) -> None:
+    budget = kind("policy/v1", "PodDisruptionBudget")
+    space.create(DEPLOYMENT, workload("web", 2))
+    space.create(budget, {"metadata": {"name": "b"}, "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}})
+    space.until(DEPLOYMENT, "web", available(2))
+    space.until(budget, "b", lambda b: b["status"].get("disruptionsAllowed") == 1)
+    space.cluster.kubelet.behave("app=web", namespace=space.name, start=3600)
+    first, second = (p["metadata"]["name"] for p in space.list(POD))
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": first, "namespace": space.name}}
+    create = space.cluster.client.create
+    space.cluster.run(create(POD, eviction, space.name, name=first, subresource="eviction"))
+    space.until(budget, "b", lambda b: b["status"]["disruptionsAllowed"] == 0)
+    eviction["metadata"]["name"] = second  # type: ignore[index]
+    with pytest.raises(errors.TooManyRequests, match="Cannot evict pod as it would violate the pod's disruption budget"):
+        space.cluster.run(create(POD, eviction, space.name, name=second, subresource="eviction"))

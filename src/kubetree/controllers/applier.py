@@ -150,7 +150,7 @@ class Applier:
             case DeleteCollection():
                 return await client.delete_collection(request.kind, request.namespace, propagation=request.propagation)
             case Read():
-                return await client.get(request.kind, request.name, request.namespace)
+                return await client.get(request.kind, request.name, request.namespace, subresource=request.subresource)
             case ReadAll():
                 return await client.list(request.kind, request.namespace, label_selector=request.label_selector, limit=request.limit)
             case Verify():

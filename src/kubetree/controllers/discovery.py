@@ -8,7 +8,7 @@ import orjson
 
 from kubetree.api import errors
 from kubetree.api.kind_table import builtin
-from kubetree.api.kinds import Kind
+from kubetree.api.kinds import Kind, Subresource
 from kubetree.client import Client
 
 Object = dict[str, Any]
@@ -41,6 +41,9 @@ def _row(group: str, version: str, resource: Object) -> Kind:
         resource["resource"],
         namespaced=resource["scope"] == "Namespaced",
         verbs=tuple(resource["verbs"]),
+        subresources=tuple(
+            Subresource(each["subresource"], "", "", "", tuple(each["verbs"])) for each in resource.get("subresources") or ()
+        ),
     )
 
 

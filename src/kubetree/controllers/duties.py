@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kubetree.controllers import (
     cluster_role_aggregation,
+    disruption,
     endpoints,
     endpointslice_mirroring,
     endpointslices,
@@ -46,6 +47,8 @@ def duties(options: Options) -> list[Duty]:
         endpointslice_mirroring.DUTY,
         cluster_role_aggregation.DUTY,
         resource_quota.duty(options.resource_quota_sync_period),
+        disruption.DUTY,
+        disruption.STALE,
         pod_gc.duty(options.terminated_pod_gc_threshold),
     ]
     return [duty for duty in every if options.enabled(duty.name)]

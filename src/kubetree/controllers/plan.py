@@ -116,6 +116,7 @@ class Read:
     kind: Kind
     namespace: str
     name: str
+    subresource: str = ""
     ignore: frozenset[str] = NOT_FOUND
 
 
