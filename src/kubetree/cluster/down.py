@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from kubetree.cluster import containerd, kubeconfig, machine, pidfile, superviso
 from kubetree.cluster.components import COMPONENTS
 from kubetree.cluster.layout import CGROUP, Layout, Settings
 from kubetree.cluster.up import containerd_config
+from kubetree.kernel.nftables import Nftables
 from kubetree.network.main import cleanup as remove_network
 from kubetree.proxy.main import cleanup as remove_proxy_rules
 
@@ -86,6 +86,5 @@ def leftovers(layout: Layout) -> list[str]:
     found += [f"cgroup {path}" for path in (CGROUP_ROOT / CGROUP, *(h / CGROUP for h in CGROUP_ROOT.iterdir())) if path.is_dir()]
     links = machine.ip("-brief", "link").splitlines()
     found += [f"link {line.split()[0]}" for line in links if line.startswith("kubetree")]
-    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout.splitlines()
-    found += [f"nft {table}" for table in tables if "kubetree" in table or "kube-proxy" in table]
+    found += [f"nft {table}" for table in Nftables().run("list tables").splitlines() if "kubetree" in table or "kube-proxy" in table]
     return found

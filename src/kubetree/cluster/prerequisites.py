@@ -57,7 +57,6 @@ PREREQUISITES: tuple[Prerequisite, ...] = (
     ),
     Prerequisite("ip", ("ip",), {**_everywhere("iproute2"), "dnf": "iproute"}),
     Prerequisite("nftables", ("lib:nftables",), {**_everywhere("nftables"), "apt-get": "libnftables1"}),
-    Prerequisite("conntrack", ("conntrack",), {**_everywhere("conntrack-tools"), "apt-get": "conntrack"}),
     Prerequisite("busybox for the demo's image", ("busybox",), {**_everywhere("busybox"), "apt-get": "busybox-static"}),
 )
 
