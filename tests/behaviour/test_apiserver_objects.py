@@ -54,6 +54,10 @@ async def test_errors_are_statuses_in_upstreams_words(http: Http) -> None:
     assert (await http.put(MAPS, config_map("a"))).status == 405
     assert (await http.post(MAPS, "x", Content_Type="text/plain")).status == 415
     assert (await http.get(MAPS, Accept="image/png")).status == 406
+    nameless = await http.patch(f"{MAPS}/a", config_map("a"), type="apply-patch+yaml")
+    assert (nameless.status, "fieldManager: Required value" in nameless.json["message"]) == (422, True)
+    other = await http.post(MAPS, {"apiVersion": "v1", "kind": "Nothing", "metadata": {"name": "a"}})
+    assert 'no kind "Nothing" is registered for version "v1"' in other.json["message"]
     big = await http.post(MAPS, config_map("b", k="x" * (3 * 1024 * 1024)))
     assert (big.status, big.json["message"]) == (413, "Request entity too large: limit is 3145728")
 

@@ -114,9 +114,10 @@ def check_type(obj: Object, api_version: str, kind: str) -> None:
         raise errors.BadRequest(f"the API version in the data ({given_version}) does not match the expected API version ({api_version})")
     if given_kind != kind:
         version = api_version.rpartition("/")[2]
-        raise errors.BadRequest(
-            f'{given_kind} in version "{version}" cannot be handled as a {kind}: converting ({version}.{given_kind}) to ({kind}): unknown conversion'
-        )
+        why = f"converting ({version}.{given_kind}) to ({kind}): unknown conversion"
+        if schema.definition_name(api_version.rpartition("/")[0], version, given_kind) is None:
+            why = f'no kind "{given_kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        raise errors.BadRequest(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
     obj["apiVersion"], obj["kind"] = api_version, kind
 
 

@@ -147,7 +147,7 @@ class WriteOptions:
 
 def write_options(query: Query, user_agent: str, kind: str, *, apply: bool = False) -> WriteOptions:
     """`kind` is CreateOptions, UpdateOptions or PatchOptions. Raises Invalid as upstream."""
-    if not query:
+    if not query and not apply:
         return WriteOptions(manager=manager_of_agent(user_agent))
     causes: list[Cause] = []
     force = truthy(query["force"]) if query.get("force") else None

@@ -30,7 +30,7 @@ from kubetree.store.protocol import Store
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
-_MAX_LINE = 64 * 1024
+_MAX_LINE = 1024 * 1024
 _NO_QUERY: dict[str, list[str]] = {}
 
 
