@@ -56,6 +56,30 @@ async def test_unknown_fields_are_refused_warned_of_or_dropped(http: Http) -> No
     assert ignored.status == 201 and "Warning" not in ignored.headers
 
 
+async def test_a_patch_is_told_of_its_own_duplicates_and_of_what_it_made_unknown(http: Http) -> None:
+    await http.post(DEPLOYMENTS, deployment())
+    body = '{"spec":{"paused":true,"paused":false,"bogus":1}}'
+    for kind in ("merge-patch+json", "strategic-merge-patch+json"):
+        strict = await http.patch(f"{DEPLOYMENTS}/web?fieldValidation=Strict", body, type=kind)
+        assert strict.status == 422
+        assert strict.json["message"].endswith('strict decoding error: duplicate field "spec.paused", unknown field "spec.bogus"')
+    warned = await http.patch(f"{DEPLOYMENTS}/web", body)
+    assert warned.status == 200 and len(warned.headers.getall("Warning")) == 2
+
+
+async def test_yaml_is_read_as_strictly(http: Http) -> None:
+    body = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  name: b\nbogus: 1\n"
+    strict = await http.post(f"{MAPS}?fieldValidation=Strict", body, Content_Type="application/yaml")
+    assert strict.json["message"].endswith(
+        'strict decoding error: yaml: unmarshal errors:\n  line 5: key "name" already set in map, unknown field "bogus"'
+    )
+    warned = await http.post(MAPS, body, Content_Type="application/yaml")
+    assert [w.split('"', 1)[1] for w in warned.headers.getall("Warning")] == [
+        'line 5: key \\"name\\" already set in map"',
+        'unknown field \\"bogus\\""',
+    ]
+
+
 async def test_appliers_share_an_object_and_conflict_over_a_field(http: Http) -> None:
     async def apply(manager: str, body: dict, force: str = "") -> object:
         return await http.patch(f"{DEPLOYMENTS}/web?fieldManager={manager}{force}", json.dumps(body), type="apply-patch+yaml")

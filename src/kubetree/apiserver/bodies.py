@@ -10,7 +10,7 @@ from kubetree.api import errors, schema
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.negotiation import YAML, negotiate_input
-from kubetree.apiserver.yaml_format import duplicate_keys
+from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines
 
 Object = dict[str, Any]
 
@@ -70,31 +70,26 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
     Raises BadRequest, worded as upstream's, for malformed bodies, other kinds and, when Strict, unknown or duplicate fields.
     """
     data = to_json(ctx, body, kind.kind)
-    if data is not body and validation != "Ignore":
-        _check_duplicates(ctx, body, kind, validation)
+    faults = _yaml_faults(ctx, body) if data is not body and validation != "Ignore" else ()
     try:
-        obj, warnings = schema.decode(kind, data, validation)
+        obj, warnings = schema.decode(kind, data, validation, faults)
     except errors.BadRequest:
         _check_kind(data, kind)
         raise
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
         check_type(obj, kind.api_version, kind.kind)
-    ctx.warnings.extend(warnings)
+    for warning in warnings:
+        ctx.warnings.extend(warning_lines(warning))
     return obj
 
 
-def _check_duplicates(ctx: RequestContext, body: bytes, kind: Kind, validation: str) -> None:
-    """Of YAML, whose repeated keys are gone once it is JSON."""
+def _yaml_faults(ctx: RequestContext, body: bytes) -> tuple[str, ...]:
+    """Repeated keys of YAML, which are gone once it is JSON."""
     if negotiate_input(ctx.headers.get("Content-Type", "")) is not YAML:
-        return
+        return ()
     found = duplicate_keys(body)
-    if found and validation == "Strict":
-        raise errors.BadRequest(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict decoding error: {found}'
-        )
-    if found:
-        ctx.warnings.append(found)
+    return (found,) if found else ()
 
 
 def _check_kind(data: bytes, kind: Kind) -> None:

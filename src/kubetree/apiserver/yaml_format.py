@@ -23,7 +23,7 @@ _JsonLoader.yaml_implicit_resolvers = {
 
 
 def yaml_to_json(data: bytes) -> bytes:
-    """Raises ValueError with the parser's words. What is JSON already stays as it is."""
+    """Members in alphabetical order, as upstream has them. Raises ValueError with the parser's words. What is JSON already stays as it is."""
     if data[:1] == b"{":
         try:
             orjson.loads(data)
@@ -32,7 +32,7 @@ def yaml_to_json(data: bytes) -> bytes:
         else:
             return data
     try:
-        return orjson.dumps(yaml.load(data, Loader=_JsonLoader), option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(yaml.load(data, Loader=_JsonLoader), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
     except (yaml.YAMLError, orjson.JSONEncodeError) as error:
         raise ValueError(str(error)) from error
 
@@ -50,6 +50,14 @@ def duplicate_keys(data: bytes) -> str:
         pass
     found = [f'  line {line}: key "{key}" already set in map' for line, key in _duplicates(yaml.compose(data, Loader=_JsonLoader))]
     return "\n".join(("yaml: unmarshal errors:", *found)) if found else ""
+
+
+def warning_lines(fault: str) -> list[str]:
+    """A strict error as warnings: YAML's, which tells of several lines at once, becomes one for each."""
+    head, found, lines = fault.partition("yaml: unmarshal errors:\n")
+    if not found or head not in ("", "error converting YAML to JSON: "):
+        return [fault]
+    return [line.strip() for line in lines.split("\n")]
 
 
 def _duplicates(node: Any) -> Iterator[tuple[int, str]]:

@@ -160,6 +160,30 @@ def test_check_says_the_bare_message_and_cleans_in_place() -> None:
     assert schema.check(POD, obj) == [] and "status" not in obj
 
 
+def test_a_patch_result_is_told_in_alphabetical_order_after_the_patch_itself() -> None:
+    obj = pod(zebra=1, ape=2)
+    faults = schema.duplicate_fields(b'{"spec":{"a":[{"x":1,"x":2}],"b":1,"b":2}}')
+    assert faults == ['duplicate field "spec.a[0].x"', 'duplicate field "spec.b"']
+    assert schema.check(POD, obj, "Warn", faults) == [*faults, 'unknown field "spec.ape"', 'unknown field "spec.zebra"']
+    assert schema.duplicate_fields(b'{"a":{"b":1},"c":{"b":":"}}') == []
+
+
+def test_members_of_json_patch_operations() -> None:
+    data = b'[{"op":"add","path":"/a","value":{"x":1,"x":2},"foo":1},{"op":"test","path":"/a","path":"/b"}]'
+    assert schema.json_patch_faults(data) == [
+        'json patch duplicate field "[0].value.x"',
+        'json patch unknown field "[0].foo"',
+        'json patch duplicate field "[1].path"',
+    ]
+
+
+def test_faults_of_yaml_come_before_those_of_the_type() -> None:
+    data = json.dumps(pod(bogus=1)).encode()
+    with pytest.raises(errors.BadRequest, match=r'strict decoding error: yaml: twice, unknown field "spec\.bogus"'):
+        schema.decode(POD, data, "Strict", ["yaml: twice"])
+    assert schema.decode(POD, json.dumps(pod()).encode(), "Warn", ["yaml: twice"]) == (pod(), ["yaml: twice"])
+
+
 def test_every_definition_compiles_and_the_walk_agrees_with_it() -> None:
     from kubetree.api.schema import types
     from kubetree.api.schema.definitions import definitions

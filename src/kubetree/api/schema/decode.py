@@ -7,6 +7,7 @@ warnings and drops them, Ignore drops them; null is absent.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,12 +24,13 @@ _NULL = re.compile(rb'[^\\]"[ \t\r\n]*:[ \t\r\n]*null|[\[,][ \t\r\n]*null')
 _SHOWN = 30
 
 
-def decode(kind: Kind, data: bytes, validation: str = "Strict") -> tuple[dict[str, Any], list[str]]:
+def decode(kind: Kind, data: bytes, validation: str = "Strict", faults: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
     """An object of `kind` from JSON, and the warnings that `validation` (Strict, Warn, Ignore) asks for.
 
-    A kind that is not built in is free JSON below its ObjectMeta. Raises BadRequest with upstream's wording.
+    A kind that is not built in is free JSON below its ObjectMeta. `faults` are strict errors that the caller has found, such as keys that
+    YAML has twice: they come first. Raises BadRequest with upstream's wording.
     """
-    return _decode(d.name_of(kind), data, validation, kind.kind, kind.version)
+    return _decode(d.name_of(kind), data, validation, kind.kind, kind.version, faults)
 
 
 def decode_as(name: str, data: bytes, validation: str = "Strict") -> tuple[dict[str, Any], list[str]]:
@@ -37,13 +39,13 @@ def decode_as(name: str, data: bytes, validation: str = "Strict") -> tuple[dict[
     return _decode(name, data, validation, kind, version)
 
 
-def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict") -> list[str]:
+def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict", faults: Sequence[str] = ()) -> list[str]:
     """Checks what has been parsed already, such as the result of a patch, and brings it to canonical form in place.
 
-    Gives warnings as `decode` does. Raises BadRequest with the bare message (`strict decoding error: ...`, `json: ...`).
+    `faults` are strict errors that the caller has found, such as members that the patch has twice: they come first. Gives warnings as `decode` does. Raises BadRequest with the bare message (`strict decoding error: ...`, `json: ...`).
     """
     name = kind if isinstance(kind, str) else d.name_of(kind)
-    if name is not None:
+    if name is not None and not faults:
         try:
             msgspec.convert(obj, types.object_type(name))
         except msgspec.ValidationError:
@@ -52,7 +54,7 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict") -> 
             data = orjson.dumps(obj)
             if b"null" not in data or _NULL.search(data) is None:
                 return []
-    walk = Walk()
+    walk = Walk(faults)
     try:
         found = walk.run(name, obj)
         _raise_first(walk, validation)
@@ -63,26 +65,56 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict") -> 
     return walk.strict_errors if validation == "Warn" else []
 
 
-def _decode(name: str | None, data: bytes, validation: str, kind: str, version: str) -> tuple[dict[str, Any], list[str]]:
-    if name is not None:
+def duplicate_fields(data: bytes) -> list[str]:
+    """`duplicate field "spec.a"` for every member that free JSON, such as a merge patch, has twice. Raises ValueError as Go's parser."""
+    if _all_members(data):
+        return []
+    walk = Walk()
+    walk.free(parse(data))
+    return walk.strict_errors
+
+
+def json_patch_faults(data: bytes) -> list[str]:
+    """What strict decoding says of a JSON patch: `json patch unknown field "[0].foo"`. Raises ValueError as Go's parser."""
+    walk = Walk()
+    document = parse(data)
+    if isinstance(document, list) and not isinstance(document, Members):
+        walk.operations(document)
+    return [f"json patch {fault}" for fault in walk.strict_errors]
+
+
+def _all_members(data: bytes) -> bool:
+    """Whether everything that the document says is there once it is read; what is no JSON is left to the slow parser."""
+    try:
+        return data.count(b":") == orjson.dumps(orjson.loads(data)).count(b":")
+    except ValueError:
+        return False
+
+
+def _decode(
+    name: str | None, data: bytes, validation: str, kind: str, version: str, faults: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    if name is not None and not faults:
         try:
             types.decoder(name).decode(data)
             obj = orjson.loads(data)
         except (msgspec.DecodeError, ValueError, RecursionError):
-            return _slowly(name, data, validation, kind, version)
+            return _slowly(name, data, validation, kind, version, faults)
         # Duplicate members are the one thing that neither parser sees; writing what was read shows that some are gone.
         if data.count(b":") == orjson.dumps(obj).count(b":") and (b"null" not in data or _NULL.search(data) is None):
             return obj, []
-    return _slowly(name, data, validation, kind, version)
+    return _slowly(name, data, validation, kind, version, faults)
 
 
-def _slowly(name: str | None, data: bytes, validation: str, kind: str, version: str) -> tuple[dict[str, Any], list[str]]:
+def _slowly(
+    name: str | None, data: bytes, validation: str, kind: str, version: str, faults: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
     try:
         document = parse(data)
     except ValueError as error:
         raise _unrecognized(kind, str(error), data) from None
     given_kind, given_version = _type_meta(document, data, kind)
-    walk = Walk()
+    walk = Walk(faults)
     try:
         obj = walk.run(name, document)
         _raise_first(walk, validation)

@@ -31,8 +31,8 @@ class Fault(Exception):
 class Walk:
     """One pass over one object. `strict_errors` has what Strict refuses and Warn warns of, `error` the first value of a wrong type."""
 
-    def __init__(self) -> None:
-        self.strict_errors: list[str] = []
+    def __init__(self, faults: Iterable[str] = ()) -> None:
+        self.strict_errors: list[str] = list(faults)
         self.error = ""
         self._lenient = 0
 
@@ -45,6 +45,23 @@ class Walk:
             metadata = next((item for key, item in _members(value) if key == "metadata"), None)
             out["metadata"] = self._named(d.OBJECT_META, metadata, "metadata", ("metadata",), "")
         return out
+
+    def free(self, value: Any) -> None:
+        """Looks for duplicates only."""
+        self._free(value, "")
+
+    def operations(self, patch: list[Any]) -> None:
+        """The operations of a JSON patch: unknown and duplicate members."""
+        for i, operation in enumerate(patch):
+            seen: set[str] = set()
+            for key, value in _members(operation) if isinstance(operation, (Members, dict)) else ():
+                if key not in _OPERATION:
+                    self._report("unknown", f"[{i}]", key)
+                    continue
+                if key in seen:
+                    self._report("duplicate", f"[{i}]", key)
+                seen.add(key)
+                self._free(value, f"[{i}].{key}")
 
     def _report(self, what: str, path: str, key: str) -> None:
         full = (f"{path}.{key}" if path else key).replace("\\", "\\\\").replace('"', '\\"')
@@ -135,7 +152,7 @@ class Walk:
 
     def _named(self, name: str, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
         if name in d.ANYTHING:
-            return _ABSENT if value is None and name != d.FIELDS_V1 else plain(value)
+            return _ABSENT if value is None else plain(value)
         if value is None:
             return _ABSENT if path else self._struct(name, {}, path, fields)
         if name == d.QUANTITY:
@@ -193,11 +210,12 @@ class Walk:
             self._lenient -= 1
 
 
+_OPERATION = frozenset({"op", "path", "from", "value"})
 _SCHEMA_OR = frozenset({d.JSON_SCHEMA_OR_BOOL, d.JSON_SCHEMA_OR_ARRAY, d.JSON_SCHEMA_OR_STRINGS})
 
 
 def _members(value: Any) -> Iterable[tuple[str, Any]]:
-    return value if isinstance(value, Members) else value.items()
+    return value if isinstance(value, Members) else sorted(value.items())
 
 
 def _json_name(value: Any, wanted: str) -> str:

@@ -26,7 +26,7 @@ from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.options import WriteOptions, write_options
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.update import check_name
-from kubetree.apiserver.yaml_format import duplicate_keys, yaml_to_json
+from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines, yaml_to_json
 
 Object = dict[str, Any]
 MAX_OPERATIONS = 10000
@@ -38,13 +38,13 @@ APPLY = "application/apply-patch+yaml"
 
 @dataclass(frozen=True, slots=True)
 class PatchRequest:
-    """A patch as it was sent, parsed once. `data` is its JSON value; `duplicates` tells of an applied mapping's repeated keys."""
+    """A patch as it was sent, parsed once. `data` is its JSON value; `faults` are its strict errors: duplicate fields, repeated keys."""
 
     type: str
     data: Any
     options: WriteOptions
     warnings: list[str]
-    duplicates: str = ""
+    faults: list[str]
 
 
 def patch_types(call: Call) -> tuple[str, ...]:
@@ -77,8 +77,16 @@ async def read_patch(call: Call) -> PatchRequest:
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
     data = _parse(content_type, body)
-    duplicates = duplicate_keys(body) if content_type == APPLY and options.validation != "Ignore" else ""
-    return PatchRequest(content_type, data, options, ctx.warnings, duplicates)
+    faults = _faults(content_type, body) if options.validation != "Ignore" else []
+    return PatchRequest(content_type, data, options, ctx.warnings, faults)
+
+
+def _faults(content_type: str, body: bytes) -> list[str]:
+    """The strict errors of a patch as such, before anything is known of its type. `body` is known to parse."""
+    if content_type == APPLY:
+        found = duplicate_keys(body)
+        return [f"error converting YAML to JSON: {found}"] if found else []
+    return schema.json_patch_faults(body) if content_type == JSON_PATCH else schema.duplicate_fields(body)
 
 
 def _parse(content_type: str, body: bytes) -> Any:
@@ -137,11 +145,10 @@ def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
         now=format_time(call.registry.clock()),
         subresource=info.subresource,
     )
-    if request.duplicates:
-        why = f"error converting YAML to JSON: {request.duplicates}"
+    for fault in request.faults:
         if options.validation == "Strict":
-            raise errors.BadRequest(f"error strict decoding YAML: {why}")
-        request.warnings.append(why)
+            raise errors.BadRequest(f"error strict decoding YAML: {fault}")
+        request.warnings.extend(warning_lines(fault))
     return new
 
 
@@ -163,7 +170,7 @@ _MECHANISMS: dict[str, Callable[[Call, Object, Any], Object]] = {
 def _check(call: Call, request: PatchRequest, new: Object) -> None:
     """The result must still be of its type; unknown fields are refused, warned of or dropped as fieldValidation says."""
     try:
-        request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation) or ())
+        request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
         shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new).decode()
         cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
