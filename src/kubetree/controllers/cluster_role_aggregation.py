@@ -52,4 +52,4 @@ def aggregated(role: Object, roles: Iterable[Object]) -> list[Object]:
 
 
 NAME = "clusterrole-aggregation-controller"
-DUTY = Duty(NAME, NAME, WATCHES, reconcile)
+DUTY = Duty(NAME, NAME, WATCHES, reconcile, account=NAME)

@@ -19,6 +19,7 @@ from kubetree.controllers import (
     root_ca,
     service_accounts,
     taint_eviction,
+    token_secrets,
 )
 from kubetree.controllers.certificates import approving, cleaning, signing
 from kubetree.controllers.deployments import rollout
@@ -30,6 +31,7 @@ def duties(options: Options) -> list[Duty]:
     """The duties that `--controllers` asks for, those that others wait for first."""
     every = [
         service_accounts.DUTY,
+        *([token_secrets.duty(options.service_account_key, options.root_ca)] if options.service_account_key else []),
         *([root_ca.duty(options.root_ca)] if options.root_ca else []),
         *([node_ipam.duty(options)] if options.allocate_node_cidrs and options.cluster_cidr else []),
         node_lifecycle.duty(options),

@@ -33,6 +33,8 @@ class Options:
     signing_key: bytes = b""
     """The CA that signs certificate requests, PEM; empty: none are signed."""
     signing_duration: float = 8760 * 3600.0
+    service_account_key: bytes = b""
+    """What signs the tokens kept in secrets, PEM; empty: none are made."""
     resource_quota_sync_period: float = 300.0
     use_service_account_credentials: bool = True
     """Each controller acts as its own service account: kubeadm's setting; the flag's default upstream is false."""
@@ -94,6 +96,7 @@ def options_of(given: argparse.Namespace) -> Options:
         signing_cert=given.cluster_signing_cert_file.read_bytes() if given.cluster_signing_cert_file else b"",
         signing_key=given.cluster_signing_key_file.read_bytes() if given.cluster_signing_key_file else b"",
         signing_duration=given.cluster_signing_duration,
+        service_account_key=given.service_account_private_key_file.read_bytes() if given.service_account_private_key_file else b"",
         resource_quota_sync_period=given.resource_quota_sync_period,
         use_service_account_credentials=given.use_service_account_credentials,
     )

@@ -61,6 +61,11 @@ def config_map(obj: Object) -> Object:
     return without_managed_fields(obj) if obj["metadata"]["name"] == "kube-root-ca.crt" else metadata_only(obj)
 
 
+def secret(obj: Object) -> Object:
+    """Only what service accounts' secrets hold is read."""
+    return without_managed_fields(obj) if obj.get("type") == "kubernetes.io/service-account-token" else metadata_only(obj)
+
+
 def _of(obj: Mapping[str, Any], fields: Iterable[str]) -> Object:
     return {field: obj[field] for field in fields if field in obj}
 
@@ -68,7 +73,7 @@ def _of(obj: Mapping[str, Any], fields: Iterable[str]) -> Object:
 _BY_KIND: dict[tuple[str, str], Callable[[Object], Object]] = {
     ("v1", "Pod"): pod,
     ("v1", "ConfigMap"): config_map,
-    ("v1", "Secret"): metadata_only,
+    ("v1", "Secret"): secret,
 }
 _WHOLE = {("v1", "Service"), ("v1", "PersistentVolumeClaim"), ("v1", "ResourceQuota")}
 """Kept whole even when followed for their owners only: quotas count what they ask for."""

@@ -9,14 +9,15 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from kubetree.api.errors import Unauthorized
+from kubetree.api.service_account_keys import SigningKey, VerificationKeys, public_keys
 from kubetree.apiserver.authentication.bootstrap_tokens import BootstrapTokens
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, ClientCertificates
 from kubetree.apiserver.authentication.live_objects import LiveObjects
 from kubetree.apiserver.authentication.request_headers import HeaderNames, RequestHeaders
-from kubetree.apiserver.authentication.service_account_keys import SigningKey, VerificationKeys, read_public_keys
 from kubetree.apiserver.authentication.service_account_tokens import ServiceAccountTokens
 from kubetree.apiserver.authentication.static_tokens import StaticTokens, read_token_file
 from kubetree.apiserver.authentication.token_requests import TokenRequests
@@ -28,6 +29,8 @@ from kubetree.apiserver.registry import Writer
 
 if TYPE_CHECKING:
     from kubetree.apiserver.context import RequestContext
+
+T = TypeVar("T")
 
 EVERYONE = User("system:unsecured", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 """Who everyone is on a server without authentication."""
@@ -134,7 +137,7 @@ def build_authenticator(
         tokens.append(AudienceAgnostic(BootstrapTokens(lister, clock), audiences))
     minter = None
     if config.service_account_signing_key_file is not None:
-        key = SigningKey.from_file(config.service_account_signing_key_file)
+        key = _from_file(config.service_account_signing_key_file, SigningKey.from_pem)
         minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid)
     client_ca = config.tls.client_ca if config.tls is not None else None
     requests = RequestAuthenticator(
@@ -150,8 +153,15 @@ def build_authenticator(
 def _verification_keys(config: Config) -> VerificationKeys | None:
     """Keys of --service-account-key-file; the signing key's own where none is named, as upstream."""
     files = config.service_account_key_files or tuple(filter(None, (config.service_account_signing_key_file,)))
-    keys = [key for path in files for key in read_public_keys(path)]
+    keys = [key for path in files for key in _from_file(path, public_keys)]
     return VerificationKeys(keys) if keys else None
+
+
+def _from_file(path: Path, parse: Callable[[bytes], T]) -> T:
+    try:
+        return parse(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _front_proxy(config: Config, clock: Callable[[], float]) -> RequestHeaders | None:

@@ -17,8 +17,8 @@ from typing import Any
 
 from kubetree.api.errors import ApiError
 from kubetree.api.kind_table import kind
+from kubetree.api.service_account_keys import LEGACY_ISSUER, VerificationKeys
 from kubetree.apiserver.authentication.live_objects import LiveObjects
-from kubetree.apiserver.authentication.service_account_keys import VerificationKeys
 from kubetree.apiserver.authentication.tokens import TokenRejected, Verdict
 from kubetree.apiserver.authentication.user import (
     CREDENTIAL_ID,
@@ -38,7 +38,6 @@ from kubetree.store.protocol import StoreUnavailable
 log = logging.getLogger(__name__)
 
 NODE, POD, SECRET, SERVICE_ACCOUNT = (kind("v1", name) for name in ("Node", "Pod", "Secret", "ServiceAccount"))
-LEGACY_ISSUER = "kubernetes/serviceaccount"
 LAST_USED = "kubernetes.io/legacy-token-last-used"
 INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
 LEEWAY = 60.0

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubetree.api.errors import BadRequest, Cause, Conflict, NotFound, invalid
+from kubetree.api.service_account_keys import SigningKey
 from kubetree.apiserver.authentication.live_objects import Reader
-from kubetree.apiserver.authentication.service_account_keys import SigningKey
 from kubetree.apiserver.authentication.service_account_tokens import NODE, POD, SECRET, SERVICE_ACCOUNT, Claims
 from kubetree.apiserver.authentication.user import service_account_name
 
@@ -137,21 +137,6 @@ class TokenRequests:
             "nbf": int(now),
             "sub": service_account_name(account["metadata"]["namespace"], account["metadata"]["name"]),
         }
-
-
-def legacy_token(key: SigningKey, account: Object, secret: Object) -> str:
-    """The unbounded token that the token controller keeps in a secret of type kubernetes.io/service-account-token."""
-    prefix, metadata = "kubernetes.io/serviceaccount/", account["metadata"]
-    return key.sign(
-        {
-            "iss": "kubernetes/serviceaccount",
-            prefix + "namespace": metadata["namespace"],
-            prefix + "secret.name": secret["metadata"]["name"],
-            prefix + "service-account.name": metadata["name"],
-            prefix + "service-account.uid": metadata["uid"],
-            "sub": service_account_name(metadata["namespace"], metadata["name"]),
-        }
-    )
 
 
 def _match_url(metadata: Object, namespace: str, name: str) -> None:

@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from kubetree.api.errors import ApiError, BadRequest, Conflict, Invalid, NotFound
+from kubetree.api.service_account_keys import SigningKey, VerificationKeys, legacy_token
 from kubetree.apiserver.authentication.live_objects import LiveObjects
-from kubetree.apiserver.authentication.service_account_keys import SigningKey, VerificationKeys
 from kubetree.apiserver.authentication.service_account_tokens import SECRET, ServiceAccountTokens
-from kubetree.apiserver.authentication.token_requests import TokenRequests, legacy_token
+from kubetree.apiserver.authentication.token_requests import TokenRequests
 from kubetree.apiserver.authentication.tokens import TokenRejected
 from listed_objects import ListedObjects
 

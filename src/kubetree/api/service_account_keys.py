@@ -1,6 +1,6 @@
-"""The keys of service-account tokens: loading, naming, signing, verifying, and publishing them as a JSON Web Key Set.
+"""The keys of service-account tokens: loading, naming, signing, verifying, and publishing them as a JSON Web Key Set. Pure.
 
-Key ids, algorithms and documents follow pkg/serviceaccount/jwt.go and openidmetadata.go.
+The API server mints and verifies with them; the token controller signs the tokens kept in secrets. Key ids, algorithms and documents follow pkg/serviceaccount/jwt.go and openidmetadata.go.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+LEGACY_ISSUER = "kubernetes/serviceaccount"
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _JWS = jwt.PyJWS()
 
@@ -91,10 +91,11 @@ class SigningKey:
         self.public = VerificationKey.of(key.public_key())
 
     @classmethod
-    def from_file(cls, path: Path) -> SigningKey:
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    def from_pem(cls, data: bytes) -> SigningKey:
+        """Raises ValueError for what is no RSA or ECDSA key."""
+        key = serialization.load_pem_private_key(data, None)
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise ValueError(f"{path}: a service-account signing key must be RSA or ECDSA, not {type(key).__name__}")
+            raise ValueError(f"a service-account signing key must be RSA or ECDSA, not {type(key).__name__}")
         return cls(key)
 
     def sign(self, claims: dict[str, Any]) -> str:
@@ -102,11 +103,26 @@ class SigningKey:
         return _JWS.encode(payload, self._key, algorithm=self.public.algorithm, headers={"kid": self.public.key_id, "typ": ""})
 
 
-def read_public_keys(path: Path) -> list[_Public]:
-    """The public keys of a PEM file's public keys, private keys and certificates. Raises ValueError when there is none."""
-    keys = [key for block in _pem_blocks(path.read_bytes()) if (key := _public_key(block)) is not None]
+def legacy_token(key: SigningKey, account: dict[str, Any], secret: dict[str, Any]) -> str:
+    """The unbounded token that a secret of type kubernetes.io/service-account-token holds for its service account."""
+    prefix, metadata = "kubernetes.io/serviceaccount/", account["metadata"]
+    return key.sign(
+        {
+            "iss": LEGACY_ISSUER,
+            prefix + "namespace": metadata["namespace"],
+            prefix + "secret.name": secret["metadata"]["name"],
+            prefix + "service-account.name": metadata["name"],
+            prefix + "service-account.uid": metadata["uid"],
+            "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
+        }
+    )
+
+
+def public_keys(data: bytes) -> list[_Public]:
+    """The public keys of the public keys, private keys and certificates in PEM. Raises ValueError when there is none."""
+    keys = [key for block in _pem_blocks(data) if (key := _public_key(block)) is not None]
     if not keys:
-        raise ValueError(f"{path} contains no RSA or ECDSA key in PEM")
+        raise ValueError("there is no RSA or ECDSA key in PEM")
     return keys
 
 
