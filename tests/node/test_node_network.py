@@ -17,6 +17,7 @@ from kubetree.api.kind_table import kind
 from kubetree.kernel.routes import link_of
 from kubetree.kernel.sysctls import ensure
 from kubetree.network.cni import FILE_NAME
+from kubetree.network.dns.service import PROXY_LABEL, PROXY_NAME
 from node.node_processes import DNS, NODE_IP, OUTSIDE_IP, SOURCE, Node, Nodes, endpoint_slice, eventually, lookup
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(120)]
@@ -192,6 +193,21 @@ def test_tables_that_somebody_flushed_come_back(nodes: Nodes, node: Node) -> Non
         subprocess.run(["ip", "netns", "exec", node.namespace.name, "nft", *command], check=True)
         eventually(lambda: node.pods["b"].ask(VIP, 80)[0] == "a", 5)
         eventually(lambda: node.pods["b"].ask(OUTSIDE_IP, 9000)[1] == NODE_IP, 5)
+
+
+def test_the_dns_address_is_given_up_to_another_dns_and_taken_again(nodes: Nodes, node: Node) -> None:
+    row = kind("v1", "Service")
+
+    def label(value: str | None) -> None:
+        patch = {"metadata": {"labels": {PROXY_LABEL: value}}}
+        nodes.api(lambda client: client.patch(row, "kube-dns", patch, namespace="kube-system"))
+
+    label(None)
+    eventually(lambda: DNS not in node.namespace.ip("addr", "show", "lo"))
+    with pytest.raises(OSError):
+        lookup(node.pods["a"], "web.default.svc.cluster.local", tcp=True)
+    label(PROXY_NAME)
+    eventually(lambda: lookup(node.pods["a"], "web.default.svc.cluster.local") == [VIP])
 
 
 def test_pods_get_through_a_firewall_that_drops_what_it_does_not_know(nodes: Nodes, node: Node) -> None:

@@ -65,6 +65,9 @@ class Agent:
     async def run(self) -> None:
         for informer in (self._nodes, self._pods):
             informer.on_change(self._changed)
+        for chain in forward_policy.other_dropping_chains(self._nft.run("list chains", json=True)):
+            ranges = ", ".join(self._settings.cluster_cidrs)
+            log.warning("the nftables chain %s drops forwarded packets by default; let %s through, or pods reach nothing", chain, ranges)
         monitor = TableMonitor(
             self._nft, {(ip, table) for ip in ("ip", "ip6") for table in (TABLE, forward_policy.TABLE)}, self._table_changed
         )

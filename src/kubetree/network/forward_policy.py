@@ -36,6 +36,15 @@ def removals(listing: str, version: int) -> str:
     return "".join(f"delete rule {_family(version)} {TABLE} {CHAIN} handle {rule['handle']}\n" for rule in _own_rules(listing))
 
 
+def other_dropping_chains(listing: str) -> list[str]:
+    """The chains of other firewalls that drop forwarded packets by default, given the JSON listing of all chains.
+
+    Nobody may add rules to them but who wrote them: their owner is told."""
+    chains = [entry["chain"] for entry in _entries(listing) if "chain" in entry]
+    dropping = [c for c in chains if c.get("hook") == "forward" and c.get("policy") == "drop" and c["family"] in ("ip", "ip6", "inet")]
+    return [f"{c['family']} {c['table']} {c['name']}" for c in dropping if (c["table"], c["name"]) != (TABLE, CHAIN)]
+
+
 def _family(version: int) -> str:
     return "ip" if version == 4 else "ip6"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kubetree.network.forward_policy import additions, removals
+from kubetree.network.forward_policy import additions, other_dropping_chains, removals
 
 
 def listing(policy: str, *rules: dict[str, object]) -> str:
@@ -32,3 +32,15 @@ def test_a_chain_that_drops_lets_pods_through_both_ways_once() -> None:
 
 def test_only_our_rules_are_removed() -> None:
     assert removals(listing("drop", rule(3, "saddr"), rule(5, "daddr", "theirs")), 4) == "delete rule ip filter FORWARD handle 3\n"
+
+
+def test_other_firewalls_are_named() -> None:
+    chains = [
+        {"family": "inet", "table": "firewall", "name": "forward", "hook": "forward", "policy": "drop"},
+        {"family": "inet", "table": "firewall", "name": "input", "hook": "input", "policy": "drop"},
+        {"family": "ip", "table": "filter", "name": "FORWARD", "hook": "forward", "policy": "drop"},
+        {"family": "ip", "table": "kubetree-proxy", "name": "filter-forward", "hook": "forward", "policy": "accept"},
+        {"family": "ip", "table": "x", "name": "y"},
+    ]
+    listing = json.dumps({"nftables": [{"metainfo": {}}, *({"chain": chain} for chain in chains)]})
+    assert other_dropping_chains(listing) == ["inet firewall forward"]
