@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -127,5 +127,5 @@ async def fan_out(
 
 
 if __name__ == "__main__":
-    with ExitStack():
-        uvloop.run(main(*(int(a) for a in sys.argv[1:])) if len(sys.argv) == 3 else main(13_000, 1_000))
+    given = [int(argument) for argument in sys.argv[1:]]
+    uvloop.run(main(*given) if given else main(13_000, 1_000))
