@@ -12,6 +12,7 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.errors import Cause
 from kubetree.api.strategies import allow_create_on_update, allow_unconditional_update, prepare_for_update
+from kubetree.api.times import format_time
 from kubetree.api.validation import validate_update
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE, UPDATE
