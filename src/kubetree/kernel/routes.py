@@ -111,7 +111,7 @@ def link_mtu(address: str) -> int:
 def _ip(*arguments: str, unless: Sequence[str] = ()) -> str:
     """Runs ip(8). Raises RouteError, unless the reason is one of `unless`."""
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode and not any(reason in done.stderr for reason in unless):
+    if done.returncode and not any(reason.lower() in done.stderr.lower() for reason in unless):
         raise RouteError(f"{done.stderr.strip()} (ip {' '.join(arguments)})")
     return done.stdout
 

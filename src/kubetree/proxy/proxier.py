@@ -106,7 +106,11 @@ class Proxier:
         return _Half(family, own, Node(self._node_name), ledger, Applier(self._nft, family, own, ledger))
 
     async def run(self) -> None:
-        """Follows the API until cancelled. The tables stay when it ends: connections go on, as with upstream's proxy."""
+        """Follows the API until cancelled. The tables stay when it ends: connections go on, as with upstream's proxy.
+
+        Raises RouteError when the service ranges cannot be routed.
+        """
+        await self._lead_services()
         self._services.on_change(lambda old, new: self._touch(_name(new or old)))
         self._slices.on_change(self._slice_changed)
         self._node.on_change(lambda _, new: self._node_changed(new))
