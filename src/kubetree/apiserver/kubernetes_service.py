@@ -142,6 +142,15 @@ def advertised_address(config: Config, outgoing: Callable[[], str] | None = None
     return (outgoing or outgoing_address)()
 
 
+def external_address(config: Config, url: str) -> str:
+    """host:port by which others reach the server that listens at `url`."""
+    host, _, port = url.partition("://")[2].rpartition(":")
+    found = advertised_address(config)
+    if not found:
+        return f"{host}:{port}"
+    return f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
+
+
 def outgoing_address() -> str:
     """The source address of a packet to somewhere else, '' without a route. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -21,7 +21,7 @@ from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
-from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address
+from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
@@ -92,7 +92,7 @@ async def build(
         health = Health()
         backends = Backends(config)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
-        add_openid_pages(dispatcher, authentication, lambda: address().partition("://")[2])
+        add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         add_pages(dispatcher, health, metrics, kinds)
         for kind in kinds:
             if kind.stored:
