@@ -87,16 +87,14 @@ def _insufficient(name: str, requested: int, used: int, capacity: int) -> Refusa
 
 
 def _selector(pod: Object, node: Object | None) -> Refusal | None:
-    if node is None or specs.is_static(pod):
-        return None
-    if required_affinity_matches(pod["spec"], node):
+    if node is None or specs.is_static(pod) or required_affinity_matches(pod["spec"], node):
         return None
     return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 
 
 def _ports(pod: Object, others: Sequence[Object]) -> Refusal | None:
     wanted = host_ports(pod["spec"])
-    taken = {entry for other in others for entry in host_ports(other["spec"])} if wanted else set()
+    taken = [port for other in others for port in host_ports(other["spec"])] if wanted else ()
     if any(ports_conflict(one, other) for one in wanted for other in taken):
         return "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
     return None

@@ -9,18 +9,19 @@ import asyncio
 import contextlib
 import logging
 import random
-import shutil
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kubetree.kubelet import cri_config, dns, lifecycle, resize, resources, specs, status
+from kubetree.kubelet import cri_config, dns, lifecycle, resources, specs, status
 from kubetree.kubelet.containers import Containers, StartFailure
 from kubetree.kubelet.context import NodeContext
 from kubetree.kubelet.cri.client import RuntimeFailure
 from kubetree.kubelet.environment import ConfigError
 from kubetree.kubelet.lifecycle import Cause, Kill, Plan, Role, Stage, Start
+from kubetree.kubelet.pod_ending import RUNTIME_RETRY, remove_container, remove_remains, stop_pod
+from kubetree.kubelet.pod_resizing import PodResizing
 from kubetree.kubelet.runtime_state import PodRuntime, State
 from kubetree.kubelet.status import Inputs, Waiting
 from kubetree.kubelet.volumes.plugin import Volume, VolumeError
@@ -33,7 +34,6 @@ log = logging.getLogger("kubetree.kubelet")
 RESYNC = 60.0
 """Seconds between looks at a pod of which nothing is heard: its volumes may follow the API."""
 RETRY = 10.0
-RUNTIME_RETRY = 1.0
 FIRST_MOUNT_RETRY, LAST_MOUNT_RETRY = 0.5, 122.0
 
 
@@ -45,13 +45,10 @@ class PodWorker:
     """`pod` is replaced by `update`; `end` starts the pod's termination; `forget` lets the worker clean up and return."""
 
     def __init__(self, context: NodeContext, pod: Object) -> None:
-        self._context = context
-        self._allocation = resize.remembered(pod)
-        self._wanted = pod
-        self.pod = resize.with_allocation(pod, self._allocation)
+        self._context, self._wanted = context, pod
+        self._resizing = PodResizing(context, pod)
+        self.pod = self._resizing.allocated(pod)
         """The pod with the resources that it has been allocated, which may lag behind those it wants."""
-        self._actuated: dict[str, Object] = {}
-        self._resize: dict[str, tuple[str, str]] = {}
         self._containers = Containers(context)
         self.stage = Stage.SYNC
         self._wake = asyncio.Event()
@@ -77,7 +74,7 @@ class PodWorker:
 
     def update(self, pod: Object) -> None:
         before = self._wanted
-        self._wanted, self.pod = pod, resize.with_allocation(pod, self._allocation)
+        self._wanted, self.pod = pod, self._resizing.allocated(pod)
         if pod["metadata"].get("deletionTimestamp"):
             self._begin_end(Cause.DELETED, pod["metadata"].get("deletionGracePeriodSeconds"))
             if self.stage is Stage.FINISHED and before is not pod:
@@ -130,7 +127,7 @@ class PodWorker:
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), delay)
-        await self._remove_remains()
+        await remove_remains(self._context, self.pod)
 
     async def _step(self) -> float | None:
         """One round; answers after how many seconds the next one is due, None for only when woken."""
@@ -177,8 +174,8 @@ class PodWorker:
             ready=self._context.prober.ready,
             host_ips=self._context.facts.host_ips,
             terminal=terminal,
-            actuated=self._actuated,
-            resize=self._resize,
+            actuated=self._resizing.actuated,
+            resize=self._resizing.conditions,
         )
 
     def _publish(self, runtime: PodRuntime, *, terminal: bool = False) -> Object:
@@ -205,8 +202,8 @@ class PodWorker:
     async def _sync(self) -> float | None:
         context = self._context
         runtime = await context.runtime.observe(self.uid)
-        self._note_resources(runtime)
-        self._allocate()
+        self._resizing.note(self.pod, runtime)
+        self.pod = self._resizing.allocate(self._wanted)
         made = self._publish(runtime)
         if specs.is_terminal(made):
             self.stage = lifecycle.advance(self.stage, Cause.COMPLETED)
@@ -214,8 +211,11 @@ class PodWorker:
         if self._past_deadline(made):
             return 0
         self._follow_probes(runtime)
-        if await self._follow_resources(runtime):
+        if steps := self._resizing.steps(self.pod, runtime):
+            await self._resizing.carry_out(self.pod, steps, runtime, lambda kills: self._kill(kills, runtime))
             runtime = await context.runtime.observe(self.uid)
+        if self._resizing.complete(self.pod):
+            self._publish(runtime)
         plan = lifecycle.decide(self.pod, runtime, context.prober.results)
         if (failure := context.network_failure()) and not specs.is_host_network(self.pod) and plan.create_sandbox:
             self._event("Warning", "NetworkNotReady", f"network is not ready: {failure}")
@@ -243,7 +243,7 @@ class PodWorker:
     def _next_look(self, made: Object) -> float:
         now = self._context.now().timestamp()
         due = [max(0.05, at - now) for at in self._retry_at.values()]
-        if self._resize:
+        if self._resizing.conditions:
             due.append(RETRY)
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
         if deadline is not None and made.get("startTime"):
@@ -279,7 +279,7 @@ class PodWorker:
         """Answers whether the runtime's state may have changed."""
         self._retry_at.clear()
         if plan.kill_pod:
-            await self._stop_everything(runtime, None)
+            await stop_pod(self._context, self._containers, self.pod, runtime, None)
             if not plan.create_sandbox:
                 return True
         elif plan.kill:
@@ -407,14 +407,7 @@ class PodWorker:
         """Keep one dead instance of a container beside the new one."""
         for record in runtime.instances(name)[1:]:
             if record.state is not State.RUNNING:
-                await self._remove_container(record.id)
-
-    async def _remove_container(self, container_id: str) -> None:
-        try:
-            await self._context.runtime.client.call("RemoveContainer", container_id=container_id)
-        except RuntimeFailure as error:
-            if not error.not_found:
-                raise
+                await remove_container(self._context, record.id)
 
     async def _pull_secrets(self) -> list[Object]:
         names = [entry["name"] for entry in self.pod["spec"].get("imagePullSecrets") or () if entry.get("name")]
@@ -435,65 +428,6 @@ class PodWorker:
                 )
         return found
 
-    # -- resources
-
-    def _note_resources(self, runtime: PodRuntime) -> None:
-        """Containers that are new here were started with what is allocated."""
-        names = resize.wanted(self.pod)
-        self._actuated = {r.id: self._actuated.get(r.id, names.get(r.name, {})) for r in runtime.running}
-
-    async def _follow_resources(self, runtime: PodRuntime) -> bool:
-        """Bring running containers to what is allocated. True when some were stopped for it, to be started again."""
-        names = resize.wanted(self.pod)
-        steps = resize.plan(self.pod, runtime, self._actuated)
-        for record in runtime.running:
-            if record.id in steps.settled:
-                self._actuated[record.id] = names[record.name]
-        if steps.updates or steps.restarts:
-            await self._carry_out_resize(steps, runtime, names)
-        if resize.IN_PROGRESS in self._resize and not self._resize[resize.IN_PROGRESS][0]:
-            del self._resize[resize.IN_PROGRESS]
-            self._event("Normal", "ResizeCompleted", f"Pod resize completed: {resize.summary(self.pod)}")
-            self._publish(runtime)
-        return bool(steps.restarts)
-
-    def _allocate(self) -> None:
-        """Give the pod what its spec wants, when the node has room for it."""
-        wanted = resize.wanted(self._wanted)
-        if wanted == self._allocation:
-            self._resize.pop(resize.PENDING, None)
-            return
-        context = self._context
-        refused = resize.refusal(self._wanted, context.neighbours(self.uid), context.facts.allocatable)
-        if refused is None:
-            self._allocation = wanted
-            self.pod = self._wanted
-            self._resize = {resize.IN_PROGRESS: ("", "")}
-            self._event("Normal", "ResizeStarted", f"Pod resize started: {resize.summary(self.pod)}")
-        elif self._resize.get(resize.PENDING) != (refused.reason, refused.message):
-            self._resize[resize.PENDING] = (refused.reason, refused.message)
-            self._event(
-                "Warning", f"Resize{refused.reason}", f"Pod resize {refused.reason}: {resize.summary(self._wanted, refused.message)}"
-            )
-
-    async def _carry_out_resize(self, steps: resize.ResizePlan, runtime: PodRuntime, names: dict[str, Object]) -> None:
-        context = self._context
-        cgroup, limits = resources.pod_cgroup(context.config.cgroup_root, self.pod), resources.pod_limits(self.pod)
-        had = {record.name: self._actuated[record.id] for record in runtime.running if record.id in self._actuated}
-        before = resources.pod_limits(resize.with_allocation(self.pod, {**names, **had}))
-        await asyncio.to_thread(context.cgroups.ensure, cgroup, resources.widest(before, limits))
-        try:
-            for update in steps.updates:
-                await context.runtime.client.call("UpdateContainerResources", container_id=update.id, linux=update.linux)
-                self._actuated[update.id] = names[update.container]
-            if steps.restarts:
-                await self._kill(steps.restarts, runtime)
-            await asyncio.to_thread(context.cgroups.ensure, cgroup, limits)
-            self._resize[resize.IN_PROGRESS] = ("", "")
-        except (RuntimeFailure, OSError) as error:
-            self._resize[resize.IN_PROGRESS] = ("Error", str(error))
-            self._event("Warning", "ResizeError", f"Pod resize error: {resize.summary(self.pod, str(error))}")
-
     # -- ending
 
     async def _kill(self, kills: tuple[Kill, ...], runtime: PodRuntime) -> None:
@@ -502,41 +436,12 @@ class PodWorker:
             for kill in kills:
                 group.create_task(self._containers.stop(self.pod, records[kill.id], kill.message, kill.reason))
 
-    async def _stop_everything(self, runtime: PodRuntime, grace: int | None) -> None:
-        """Containers in their order, then the sandboxes."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                earlier: list[asyncio.Task[None]] = []
-                placed: set[str] = set()
-                for names in lifecycle.termination_order(self.pod):
-                    turn = asyncio.Event() if earlier else None
-                    records = [r for r in runtime.running if r.name in names]
-                    placed |= {r.id for r in records}
-                    tasks = [group.create_task(self._containers.stop(self.pod, r, "", grace=grace, turn=turn)) for r in records]
-                    if turn is not None:
-                        group.create_task(_after(list(earlier), turn))
-                    earlier += tasks
-                for record in runtime.running:
-                    if record.id not in placed:
-                        group.create_task(self._containers.stop(self.pod, record, "", grace=grace))
-        except* RuntimeFailure as failures:
-            error = next(_leaves(failures))
-            self._event("Warning", "FailedKillPod", f"error killing pod: {error}")
-            raise error from None
-        for sandbox in runtime.sandboxes:
-            if sandbox.ready:
-                try:
-                    await self._context.runtime.client.call("StopPodSandbox", pod_sandbox_id=sandbox.id)
-                except RuntimeFailure as error:
-                    if not error.not_found:
-                        raise
-
     async def _terminate(self) -> float | None:
         context = self._context
         runtime = await context.runtime.observe(self.uid)
         self._publish(runtime)
         context.prober.stop_liveness_and_startup(self.uid)
-        await self._unless_interrupted(self._stop_everything(runtime, self._grace))
+        await self._unless_interrupted(stop_pod(context, self._containers, self.pod, runtime, self._grace))
         context.prober.remove(self.uid)
         runtime = await context.runtime.observe(self.uid)
         if runtime.running:
@@ -561,39 +466,8 @@ class PodWorker:
         """Nothing is left to do until the pod's object goes."""
         return None
 
-    async def _remove_remains(self) -> None:
-        """Dead containers, sandboxes and logs of a pod that nobody can ask about any more."""
-        while True:
-            try:
-                runtime = await self._context.runtime.observe(self.uid)
-                for record in runtime.containers:
-                    await self._remove_container(record.id)
-                for sandbox in runtime.sandboxes:
-                    for method in ("StopPodSandbox", "RemovePodSandbox"):
-                        await self._context.runtime.client.call(method, pod_sandbox_id=sandbox.id)
-                break
-            except RuntimeFailure as error:
-                log.warning("pod %s: %s: %s", specs.full_name(self.pod), error.method, error)
-                await asyncio.sleep(RUNTIME_RETRY)
-        directory = cri_config.pod_log_directory(str(self._context.config.pod_log_dir), self.pod)
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-
     def _event(self, type_: str, reason: str, message: str, container: str = "") -> None:
         self._context.events.pod_event(self.pod, type_, reason, message, container)
-
-
-async def _after(tasks: list[asyncio.Task[None]], turn: asyncio.Event) -> None:
-    if tasks:
-        await asyncio.wait(tasks)
-    turn.set()
-
-
-def _leaves(group: BaseExceptionGroup[Any]) -> Any:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 def _timestamp(text: str) -> float:

@@ -400,7 +400,7 @@ async def test_an_ephemeral_container_joins(pods: Cluster) -> None:
 
 
 async def test_network_probes(pods: Cluster) -> None:
-    made = pod("serves", "mkdir /w; echo ok > /w/healthy; sleep 1; exec httpd -f -p 8080 -h /w", terminationGracePeriodSeconds=1)
+    made = pod("serves", "mkdir /w; echo ok > /w/healthy; sleep 3; exec httpd -f -p 8080 -h /w", terminationGracePeriodSeconds=1)
     made["spec"]["containers"][0] |= {
         "ports": [{"name": "web", "containerPort": 8080}],
         "startupProbe": {"tcpSocket": {"port": "web"}, "periodSeconds": 1, "failureThreshold": 30},

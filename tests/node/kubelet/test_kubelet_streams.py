@@ -19,7 +19,7 @@ from kubelet_machine import pod, until
 from kubetree.kubelet.server.spdy import Session, Stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-WEB = "echo first >&2; echo second; mkdir -p /w; echo page > /w/index.html; httpd -p 8080 -h /w; while read line; do echo got $line; done; sleep 1000"
+WEB = "echo first >&2; sleep 0.2; echo second; mkdir -p /w; echo page > /w/index.html; httpd -p 8080 -h /w; while read line; do echo got $line; done; sleep 1000"
 
 
 class Port:
