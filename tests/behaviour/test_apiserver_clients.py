@@ -61,3 +61,11 @@ async def test_two_servers_over_one_store_agree() -> None:
         stale = (await one.get(f"{MAPS}/m0")).json
         await two.patch(f"{MAPS}/m0", {"data": {"k": "v"}})
         assert (await one.put(f"{MAPS}/m0", stale)).status == 409
+
+
+async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(http: Http) -> None:
+    tasks = asyncio.all_tasks()
+    with pytest.raises(OSError, match="in use"):
+        async with running_server(secure_port=http.server.port):
+            pass
+    assert asyncio.all_tasks() == tasks

@@ -19,17 +19,14 @@ SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _NAMESPACE = kind("v1", "Namespace")
 
 
-async def run_hooks(registry: Registry, writer: Writer, ready: asyncio.Event) -> None:
-    """Sets `ready` once the server may be used; then keeps the store small until cancelled."""
+async def run_hooks(registry: Registry, writer: Writer) -> None:
+    """Returns once everything is there that clients rely on."""
     await ensure_namespaces(writer)
     await ensure_system_priority_classes(writer)
     await ensure_default_service_cidr(writer, registry.config.service_cluster_ip_range, registry.clock)
     await publish_authentication(writer, registry.config)
     if "RBAC" in registry.config.authorization_mode:
         await reconcile_bootstrap_policy(writer)
-    ready.set()
-    if registry.config.compaction_interval:
-        await compact_regularly(registry)
 
 
 async def ensure_namespaces(writer: Writer) -> None:
@@ -44,7 +41,9 @@ async def ensure_namespaces(writer: Writer) -> None:
 
 
 async def compact_regularly(registry: Registry) -> None:
-    """Every interval, forgets what was overwritten before the interval that just passed."""
+    """Every interval, forgets what was overwritten before the interval that just passed. Without an interval: never."""
+    if not registry.config.compaction_interval:
+        return
     previous = await registry.store.revision()
     while True:
         await asyncio.sleep(registry.config.compaction_interval)

@@ -68,7 +68,15 @@ class ApiServer:
         return f"{'https' if self.config.tls else 'http'}://{host}:{self.port}"
 
     async def start(self) -> None:
-        """Returns when requests are answered. Raises OSError when the port is taken, StoreUnavailable when the store is."""
+        """Returns when requests are answered. Raises OSError when the port is taken, StoreUnavailable when the store is; whatever it
+        raises, nothing is left running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         config = self.config
         if self._store is None:
             self._store = await open_store(config.storage)

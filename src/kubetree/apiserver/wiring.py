@@ -30,7 +30,7 @@ from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages
-from kubetree.apiserver.post_start import run_hooks
+from kubetree.apiserver.post_start import compact_regularly, run_hooks
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
@@ -56,9 +56,10 @@ class Parts:
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def started(self) -> None:
-        """The port is open: runs the post-start hooks; returns when the server may be used."""
-        self._running.append(self.tasks.create_task(run_hooks(self.registry, self.writer, self.ready)))
-        await self.ready.wait()
+        """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
+        await run_hooks(self.registry, self.writer)
+        self.ready.set()
+        self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
         service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
