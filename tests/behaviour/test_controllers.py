@@ -296,3 +296,20 @@ def test_a_budget_holds_evictions_back(space: Space) -> None:
     eviction["metadata"]["name"] = second  # type: ignore[index]
     with pytest.raises(errors.TooManyRequests, match="Cannot evict pod as it would violate the pod's disruption budget"):
         space.cluster.run(create(POD, eviction, space.name, name=second, subresource="eviction"))
+
+
+def test_a_daemon_set_runs_on_every_node_and_rolls(space: Space) -> None:
+    daemon_set = kind("apps/v1", "DaemonSet")
+    agent = workload("agent", 1)
+    del agent["spec"]["replicas"]
+    space.create(daemon_set, agent)
+    nodes = len(space.cluster.run(space.cluster.client.list(kind("v1", "Node")))["items"])
+    space.until(daemon_set, "agent", lambda d: d["status"].get("numberAvailable") == nodes)
+    space.patch(daemon_set, "agent", {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "two"}]}}}})
+    space.until(
+        daemon_set,
+        "agent",
+        lambda d: observed(d) and d["status"].get("updatedNumberScheduled") == nodes == d["status"].get("numberAvailable"),
+    )
+    assert {p["spec"]["containers"][0]["image"] for p in space.list(POD)} == {"two"}
+    assert sorted(r["revision"] for r in space.list(kind("apps/v1", "ControllerRevision"))) == [1, 2]

@@ -22,6 +22,7 @@ from kubetree.controllers import (
     token_secrets,
 )
 from kubetree.controllers.certificates import approving, cleaning, signing
+from kubetree.controllers.daemonsets import daemons
 from kubetree.controllers.deployments import rollout
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty
@@ -44,6 +45,7 @@ def duties(options: Options) -> list[Duty]:
         replication_controllers.DUTY,
         replicasets.DUTY,
         rollout.DUTY,
+        daemons.duty(),
         endpoints.DUTY,
         endpointslices.DUTY,
         endpointslice_mirroring.DUTY,

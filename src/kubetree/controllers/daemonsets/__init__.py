@@ -1,0 +1,1 @@
+"""DaemonSets: one pod of a template on every node that it fits."""
