@@ -313,3 +313,26 @@ def test_a_daemon_set_runs_on_every_node_and_rolls(space: Space) -> None:
     )
     assert {p["spec"]["containers"][0]["image"] for p in space.list(POD)} == {"two"}
     assert sorted(r["revision"] for r in space.list(kind("apps/v1", "ControllerRevision"))) == [1, 2]
+
+
+def test_a_claim_in_use_waits_for_its_pod(space: Space) -> None:
+    claim = kind("v1", "PersistentVolumeClaim")
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
+    space.create(claim, {"metadata": {"name": "data"}, "spec": spec})
+    assert "kubernetes.io/pvc-protection" in space.until(claim, "data", lambda c: c["metadata"].get("finalizers"))["metadata"]["finalizers"]
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
+    node = space.cluster.run(space.cluster.client.list(kind("v1", "Node")))["items"][0]["metadata"]["name"]
+    space.create(
+        POD, {"metadata": {"name": "p"}, "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}], "volumes": [volume]}}
+    )
+    space.until(POD, "p", lambda p: p["status"]["phase"] == "Running")
+    space.delete(claim, "data")
+    space.cluster.settle()
+    assert space.get(claim, "data")["metadata"]["deletionTimestamp"]
+    space.delete(POD, "p")
+    space.until(claim, "data", lambda c: c is None)
+
+
+def test_nodes_are_told_how_long_to_keep_secrets(space: Space) -> None:
+    (name, *_) = (n["metadata"]["name"] for n in space.cluster.run(space.cluster.client.list(kind("v1", "Node")))["items"])
+    space.until(kind("v1", "Node"), name, lambda n: n["metadata"]["annotations"].get("node.alpha.kubernetes.io/ttl") == "0")

@@ -43,6 +43,9 @@ EVERYTHING: Key = ("", "")
 DISCOVERY_KINDS = (kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), kind("apiregistration.k8s.io/v1", "APIService"))
 DISCOVERY_PERIOD, DISCOVERY_DELAY = 30.0, 0.2
 
+UNAVAILABLE = 1.0
+"""Seconds between tries while the server does not answer: no back-off, or a key would sleep long after it is back."""
+
 CATCH_UP = 30.0
 """Seconds to wait for a cache to show our own writes before trying anyway."""
 
@@ -271,6 +274,10 @@ class DutyWorker:
         failures = await self._follow(key, plan)
         if not failures:
             self.queue.forget(key)
+            return
+        if any(isinstance(error, errors.ServiceUnavailable) for error in failures):
+            log.debug("%s: %s: %s", self.duty.name, "/".join(key), failures[0].message)
+            self.queue.add_after(key, UNAVAILABLE)
             return
         for error in failures:
             if not isinstance(error, errors.Conflict | errors.NotFound):

@@ -1,0 +1,112 @@
+"""Keeps PersistentVolumeClaims that pods use, and PersistentVolumes that claims are bound to, from going before their users.
+
+Follows upstream's pvcprotection and pvprotection: admission gives both a finalizer, this takes it away when nobody uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from kubetree.api.kind_table import kind
+from kubetree.api.objects import is_deleting
+from kubetree.controllers.plan import NOTHING, Outcome, Plan, ReadAll, Update, plan
+from kubetree.controllers.runner import Duty, Key, own_key
+from kubetree.controllers.snapshot import Snapshot
+
+Object = dict[str, Any]
+
+CLAIM, VOLUME, POD = kind("v1", "PersistentVolumeClaim"), kind("v1", "PersistentVolume"), kind("v1", "Pod")
+CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
+VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+
+
+def claims_of(pod: Object) -> list[str]:
+    """Names of the claims that a pod's volumes refer to, those made for its ephemeral volumes included."""
+    found = []
+    for volume in pod["spec"].get("volumes") or ():
+        if claim := volume.get("persistentVolumeClaim"):
+            found.append(claim["claimName"])
+        elif "ephemeral" in volume:
+            found.append(f"{pod['metadata']['name']}-{volume['name']}")
+    return found
+
+
+def uses(pod: Object, claim: str) -> bool:
+    """Whether the pod holds the claim. One that is not on a node does not: no kubelet starts it once the claim is going."""
+    return bool(pod["spec"].get("nodeName")) and claim in claims_of(pod)
+
+
+def keys_of_pod(pod: Object, _: Snapshot) -> Iterable[Key]:
+    return [(pod["metadata"]["namespace"], name) for name in claims_of(pod)]
+
+
+def reconcile_claim(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
+    claim = snapshot.get(CLAIM, *key)
+    if claim is None:
+        return NOTHING
+    if not is_deleting(claim):
+        return _with_finalizer(claim, CLAIM_FINALIZER)
+    if CLAIM_FINALIZER not in (claim["metadata"].get("finalizers") or ()):
+        return NOTHING
+    if any(uses(pod, key[1]) for pod in snapshot.list(POD, key[0])):
+        return NOTHING
+
+    def asked(outcome: Outcome) -> Plan:
+        """The cache may be behind: the server has the last word on who uses the claim."""
+        answer = outcome.results[0] if outcome.results else None
+        if answer is None or any(uses(pod, key[1]) for pod in answer.get("items") or ()):
+            return NOTHING
+        return _without_finalizer(claim, CLAIM_FINALIZER)
+
+    return plan(ReadAll(POD, key[0]), then=asked)
+
+
+def reconcile_volume(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
+    volume = snapshot.get(VOLUME, *key)
+    if volume is None:
+        return NOTHING
+    if not is_deleting(volume):
+        return _with_finalizer(volume, VOLUME_FINALIZER)
+    if (volume.get("status") or {}).get("phase") == "Bound":
+        return NOTHING
+    return _without_finalizer(volume, VOLUME_FINALIZER)
+
+
+def _with_finalizer(obj: Object, name: str) -> Plan:
+    standing = obj["metadata"].get("finalizers") or []
+    return NOTHING if name in standing else _update(obj, [*standing, name])
+
+
+def _without_finalizer(obj: Object, name: str) -> Plan:
+    standing = obj["metadata"].get("finalizers") or []
+    return _update(obj, [f for f in standing if f != name]) if name in standing else NOTHING
+
+
+def _update(obj: Object, finalizers: list[str]) -> Plan:
+    row = CLAIM if obj["kind"] == CLAIM.kind else VOLUME
+    return plan(Update(row, {**obj, "metadata": {**obj["metadata"], "finalizers": finalizers}}, ignore=frozenset({"NotFound"})))
+
+
+def same_pod(old: Object, new: Object) -> bool:
+    """Claims of a pod never change; it may be bound to a node."""
+    return bool(old["spec"].get("nodeName") == new["spec"].get("nodeName"))
+
+
+CLAIMS = Duty(
+    "persistentvolumeclaim-protection-controller",
+    "pvc-protection-controller",
+    {CLAIM: own_key, POD: keys_of_pod},
+    reconcile_claim,
+    account="pvc-protection-controller",
+    same={POD: same_pod},
+)
+
+VOLUMES = Duty(
+    "persistentvolume-protection-controller",
+    "pv-protection-controller",
+    {VOLUME: own_key},
+    reconcile_volume,
+    account="pv-protection-controller",
+)
