@@ -69,3 +69,16 @@ async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(http: Http
         async with running_server(secure_port=http.server.port):
             pass
     assert asyncio.all_tasks() == tasks
+
+
+async def test_clients_that_leave_in_the_middle_are_no_errors(http: Http, caplog: pytest.LogCaptureFixture) -> None:
+    await http.post(MAPS, config_map("a", pad="x" * 900_000))
+    for path in (f"{MAPS}?watch=1", MAPS, f"{MAPS}/a"):
+        for _ in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", http.server.port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await asyncio.sleep(0)
+            writer.transport.abort()
+    await asyncio.sleep(0.2)
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]
+    assert (await http.get(f"{MAPS}/a")).status == 200

@@ -23,7 +23,7 @@ from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
-from kubetree.apiserver.streams import HttpServer
+from kubetree.apiserver.streams import Finished, HttpServer
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
@@ -31,6 +31,7 @@ from kubetree.store.protocol import Store
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 _MAX_LINE = 1024 * 1024
+_CLIENT_GONE = 499
 _NO_QUERY: dict[str, list[str]] = {}
 
 
@@ -134,7 +135,10 @@ class ApiServer:
             ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
             return answer_error(ctx, errors.InternalError(str(error)))
         ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
-        return await self._handler(ctx)
+        try:
+            return await self._handler(ctx)
+        except ConnectionError:
+            return Finished(_CLIENT_GONE)
 
 
 def tls_context(files: TLSFiles, front_proxy_ca: Path | None = None) -> ssl.SSLContext:

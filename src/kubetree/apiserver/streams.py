@@ -97,6 +97,20 @@ class Connection(RequestHandler):
             self.transport.close()
 
 
+class Finished(web.StreamResponse):
+    """What a handler returns that has nothing more to say: its connection was taken over, or its client has gone."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status=status)
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
 class HttpServer(web.Server):
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)

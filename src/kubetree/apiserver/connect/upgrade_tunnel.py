@@ -15,7 +15,7 @@ from aiohttp import web
 
 from kubetree.api.errors import ApiError, BadRequest, ServiceUnavailable
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.streams import Connection
+from kubetree.apiserver.streams import Connection, Finished
 
 _HOP = frozenset({"host", "content-length", "transfer-encoding", "authorization", "te", "trailer", "proxy-authorization"})
 _MAX_HEAD = 64 * 1024
@@ -136,19 +136,6 @@ class _Backend(asyncio.Protocol):
             self._transport.resume_reading()
 
 
-class Hijacked(web.StreamResponse):
-    """What a handler returns whose connection was taken over: nothing more is to be written."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status=status)
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        return None
-
-
 async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
     """Carries the request to `target` and, if it agrees to upgrade, copies until either side ends.
 
@@ -181,7 +168,7 @@ async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
     finally:
         backend.client_lost()
         connection.close_gently()
-    return Hijacked(101)
+    return Finished(101)
 
 
 def _head(ctx: RequestContext, target: Target) -> bytes:
