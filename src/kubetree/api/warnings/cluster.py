@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.errors import quote
-from kubetree.api.warnings.common import (
+from kubetree.api.warnings.values import (
     BETA_CLASS,
     CLASS_MESSAGE,
     DEPRECATED_LABELS,

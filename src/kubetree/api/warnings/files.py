@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubetree.api.validation.errors import quote
-from kubetree.api.warnings.common import Object, Texts
+from kubetree.api.warnings.values import Object, Texts
 
 File = tuple[str, str, str]
 """A path, the sort of source it comes from, the source's name."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from kubetree.api.kinds import Kind
 from kubetree.api.validation.errors import quote
-from kubetree.api.warnings.common import Texts, cidr, ip
+from kubetree.api.warnings.values import Texts, cidr, ip
 
 Thing = dict[str, Any]
 _HINTS, _MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.validation.errors import quote
-from kubetree.api.warnings.common import DEPRECATED_LABELS, Object, Texts, claim_spec, fraction, ip, selector_term
 from kubetree.api.warnings.files import overlapping_paths
+from kubetree.api.warnings.values import DEPRECATED_LABELS, Object, Texts, claim_spec, fraction, ip, selector_term
 
 _ANNOTATIONS = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',

@@ -10,8 +10,8 @@ import orjson
 
 from kubetree.api.kinds import Kind
 from kubetree.api.warnings import cluster, network
-from kubetree.api.warnings.common import Texts, claim_spec, host_name
 from kubetree.api.warnings.pods import pod_warnings
+from kubetree.api.warnings.values import Texts, claim_spec, host_name
 
 Thing = dict[str, Any]
 Warn = Callable[[Texts, Thing, Thing | None], None]

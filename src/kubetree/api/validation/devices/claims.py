@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kubetree.api.validation.devices.common import (
+from kubetree.api.validation.devices.parts import (
     MOST_REQUESTS,
     binding_conditions,
     configuration,

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from kubetree.api.quantities import Quantity
-from kubetree.api.validation.devices.common import (
+from kubetree.api.validation.devices.parts import (
     EFFECTS,
     binding_conditions,
     driver_name,
