@@ -37,6 +37,9 @@ class Publisher(Protocol):
     def finished(self, pod: Object) -> None:
         """Nothing of the pod runs here any more: it may be deleted from the API when that was asked for."""
 
+    def forget(self, uid: str) -> None:
+        """The pod's object is gone and so is everything of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:

@@ -224,7 +224,8 @@ class Kubelet:
             self._mirror_poke.set()
         else:
             self.pods.remove(specs.uid(old))
-            self.publisher.forget(specs.uid(old))
+            if specs.uid(old) not in self.pods.workers:
+                self.publisher.forget(specs.uid(old))
 
     # -- static pods
 

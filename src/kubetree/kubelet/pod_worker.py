@@ -238,6 +238,8 @@ class PodWorker:
         self._event("Warning", "FailedMount", f'MountVolume.SetUp failed for volume "{name}" : {message}')
         delay = self._mount_delay
         self._mount_delay = min(delay * 2, LAST_MOUNT_RETRY)
+        # What is missing wakes the pod the moment it comes.
+        self._context.objects.follow(self.pod)
         return delay
 
     def _next_look(self, made: Object) -> float:

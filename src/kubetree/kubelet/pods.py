@@ -114,6 +114,7 @@ class Pods:
     async def _work(self, worker: PodWorker) -> None:
         await worker.run()
         del self.workers[worker.uid]
+        self._context.publisher.forget(worker.uid)
         for pod in list(self._queued.values()):
             if specs.uid(pod) not in self.workers and self._blocking(pod) is None:
                 del self._queued[specs.uid(pod)]
