@@ -32,6 +32,7 @@ test: $(READY)
 	$(ROOT) $(BIN)/pytest
 
 check: $(READY)
+	$(BIN)/pip check --disable-pip-version-check
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
