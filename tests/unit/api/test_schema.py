@@ -3,6 +3,7 @@
 import contextlib
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,10 @@ from hypothesis import strategies as st
 from kubetree.api import errors, schema
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
+from kubetree.api.schema import definitions as d
+from kubetree.api.schema import types
+from kubetree.api.schema.go_json import parse
+from kubetree.api.schema.walk import Fault, Walk
 
 POD, DEPLOYMENT = kind("v1", "Pod"), kind("apps/v1", "Deployment")
 
@@ -185,10 +190,7 @@ def test_faults_of_yaml_come_before_those_of_the_type() -> None:
 
 
 def test_every_definition_compiles_and_the_walk_agrees_with_it() -> None:
-    from kubetree.api.schema import types
-    from kubetree.api.schema.definitions import definitions
-
-    for name in definitions():
+    for name in d.definitions():
         if "JSONSchemaPropsOr" not in name:
             types.decoder(name), types.object_type(name)
     assert schema.decode_as("io.k8s.api.autoscaling.v1.Scale", b'{"spec":{"replicas":3}}') == ({"spec": {"replicas": 3}}, [])
@@ -210,3 +212,57 @@ def test_what_decodes_decodes_again_to_itself(document: dict) -> None:
 def test_no_bytes_break_the_decoder(data: bytes) -> None:
     with contextlib.suppress(errors.BadRequest):
         schema.decode(POD, data)
+
+
+def values_of(part: dict, depth: int = 0) -> st.SearchStrategy:
+    """Values that mostly fit a schema."""
+    name = d.reference(part)
+    odd = st.sampled_from([None, True, 1, -1, 2**31, 1.5, "", "x", "5m", "2026-02-30T00:00:00Z", "2026-01-01T00:00:00Z", [], {}])
+    if name in (d.QUANTITY, d.INT_OR_STRING, d.TIME, d.MICRO_TIME) or name in d.ANYTHING:
+        good = st.sampled_from(["1", "500m", "1Gi", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z", 5, {"a": None}])
+        return st.one_of(good, good, odd)
+    if name is not None:
+        return objects_of(name, depth) if depth < 4 else odd
+    kind = d.type_of(part)
+    if kind == "array":
+        return st.one_of(st.lists(values_of(part["items"], depth + 1), max_size=2), odd) if depth < 4 else odd
+    if kind == "object":
+        values = part.get("additionalProperties")
+        inner = values_of(values, depth + 1) if isinstance(values, dict) else odd
+        return st.one_of(st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2), odd)
+    good = {"string": st.sampled_from(["x", "YQ==", "a"]), "integer": st.integers(-5, 70000), "boolean": st.booleans()}
+    return st.one_of(good.get(kind, odd), good.get(kind, odd), good.get(kind, odd), odd)
+
+
+def objects_of(name: str, depth: int = 0) -> st.SearchStrategy:
+    properties = d.definitions()[name].get("properties") or {}
+
+    @st.composite
+    def build(draw):
+        chosen = draw(st.lists(st.sampled_from(sorted(properties)), max_size=4, unique=True)) if properties else []
+        return {key: draw(values_of(properties[key], depth + 1)) for key in chosen}
+
+    return build()
+
+
+NAMES = [f"io.k8s.api.{n}" for n in ("core.v1.Pod", "core.v1.PodSpec", "core.v1.Container", "apps.v1.DeploymentSpec", "core.v1.Secret")]
+NAMES += ["io.k8s.api.coordination.v1.LeaseSpec", d.OBJECT_META, "io.k8s.api.core.v1.ServiceSpec", "io.k8s.api.apps.v1.ControllerRevision"]
+
+
+@given(st.sampled_from(NAMES).flatmap(lambda name: st.tuples(st.just(name), objects_of(name))))
+def test_what_the_compiled_types_accept_the_walk_leaves_as_it_is(given_object: tuple[str, dict]) -> None:
+    name, obj = given_object
+    data = json.dumps(obj).encode()
+    walk = Walk()
+    try:
+        cleaned = walk.run(name, parse(data))
+        refused = bool(walk.error or walk.strict_errors)
+    except Fault:
+        cleaned, refused = None, True
+    try:
+        types.decoder(name).decode(data)
+    except msgspec.ValidationError:
+        return
+    assert not refused
+    if b"null" not in data:
+        assert cleaned == obj

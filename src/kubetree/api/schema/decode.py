@@ -101,8 +101,10 @@ def _decode(
         except (msgspec.DecodeError, ValueError, RecursionError):
             return _slowly(name, data, validation, kind, version, faults)
         # Duplicate members are the one thing that neither parser sees; writing what was read shows that some are gone.
-        if data.count(b":") == orjson.dumps(obj).count(b":") and (b"null" not in data or _NULL.search(data) is None):
-            return obj, []
+        if data.count(b":") == orjson.dumps(obj).count(b":"):
+            if b"null" not in data or _NULL.search(data) is None:
+                return obj, []
+            return Walk().run(name, obj), []
     return _slowly(name, data, validation, kind, version, faults)
 
 
