@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kubetree.api import errors, schema
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
+from kubetree.api.quantities import parse_quantity
 from kubetree.api.schema import definitions as d
 from kubetree.api.schema import types
 from kubetree.api.schema.go_json import parse
@@ -212,6 +213,13 @@ def test_what_decodes_decodes_again_to_itself(document: dict) -> None:
 def test_no_bytes_break_the_decoder(data: bytes) -> None:
     with contextlib.suppress(errors.BadRequest):
         schema.decode(POD, data)
+
+
+@given(st.builds(lambda n, s: f"{n}{s}", st.integers(-5000, 10**7) | st.sampled_from(["0.5", "1.5", "007"]), st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Ei", "n", "E", "e3"])))  # fmt: skip
+def test_quantities_are_canonical_after_decoding(quantity: str) -> None:
+    data = json.dumps({"spec": {"hard": {"x": quantity}}}).encode()
+    obj, _ = schema.decode(kind("v1", "ResourceQuota"), data)
+    assert obj["spec"]["hard"]["x"] == str(parse_quantity(quantity))
 
 
 def values_of(part: dict, depth: int = 0) -> st.SearchStrategy:

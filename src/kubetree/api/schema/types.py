@@ -1,6 +1,6 @@
 """Definitions compiled to strict msgspec types that only check, a type at a time and on first use.
 
-They accept exactly what needs no change: known fields, right types, canonical times, plausible quantities. Everything else, also what is
+They accept exactly what needs no change: known fields, right types, canonical times and quantities. Everything else, also what is
 merely spelled differently, goes to the slow walk, which has the last word.
 """
 
@@ -17,7 +17,10 @@ from kubetree.api.schema import definitions as d
 
 _MONTH_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 _TIME = f"^[1-9][0-9]{{3}}-{_MONTH_DAY}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_QUANTITY = r"^-?[0-9]+(?:\.[0-9]+)?(?:[KMGTPE]i|[numkMGTPE]|)$"
+_DECIMAL = "(?:[1-9][0-9]{0,2}|[1-9][0-9]*(?:[1-9][0-9]{2}|0[1-9][0-9]|00[1-9]))[numkMGTPE]?"
+_BINARY = "(?:[1-9][0-9]{0,2}|[1-9][0-9]{2,}[13579])[KMGTP]i|[1-7]Ei"
+_QUANTITY = f"^(?:0|-?(?:{_DECIMAL}|{_BINARY}))$"
+"""Quantities that are canonical for sure: no fraction, nothing that a larger suffix would say shorter."""
 
 _INT32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 _INT64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
