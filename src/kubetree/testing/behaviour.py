@@ -166,6 +166,7 @@ def _container(container: Object, life: Life, behaviour: Behaviour, ready: bool)
     if life.running:
         made["state"] = {"running": {"startedAt": format_time(life.running)}}
         made |= {"imageID": f"simulated://{image}", "containerID": f"simulated://{name}-{life.restarts}"}
+        made["resources"] = container.get("resources") or {}  # the API server lets only pods that tell of them be resized
     elif life.finished:
         made["state"] = {"terminated": terminated}
     elif life.ended:
