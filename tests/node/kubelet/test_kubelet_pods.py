@@ -506,3 +506,88 @@ async def test_a_pod_is_resized_in_place(pods: Cluster) -> None:
         return not await refused()
 
     await until(cleared, "the condition goes with the wish")
+
+
+async def test_a_probe_that_takes_too_long_fails(pods: Cluster) -> None:
+    made = pod("slow-probe", "trap 'exit 0' TERM; while true; do sleep 0.1; done", terminationGracePeriodSeconds=1)
+    probe = {"exec": {"command": ["sleep", "30"]}, "periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 1}
+    made["spec"]["containers"][0]["livenessProbe"] = probe
+    await pods.create(made)
+    await pods.event("slow-probe", "Unhealthy", "Liveness probe failed: command timed out", 15)
+    await pods.event("slow-probe", "Killing", "failed liveness probe, will be restarted")
+
+
+async def test_a_subpath_is_that_of_the_new_content_when_the_container_starts_again(pods: Cluster) -> None:
+    what = kind("v1", "ConfigMap")
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "renewed"}, "data": {"a": "one"}}
+    await pods.client.create(what, config_map, "default")
+    made = pod(
+        "again", "cat /a; echo; while [ ! -e /tmp/stop ]; do sleep 0.05; done", volumes=[{"name": "v", "configMap": {"name": "renewed"}}]
+    )
+    made["spec"]["containers"][0]["volumeMounts"] = [
+        {"name": "v", "mountPath": "/a", "subPath": "a"},
+        {"name": "v", "mountPath": "/v"},
+    ]
+    await pods.create(made)
+    await pods.phase("again", "Running")
+    await pods.client.patch(what, "renewed", {"data": {"a": "two"}}, namespace="default", type="merge")
+
+    async def shown() -> bool:
+        return await execute(pods, "again", "cat", "/v/a") == "two"
+
+    await until(shown, "the volume is new", 10)
+    assert await execute(pods, "again", "cat", "/a") == "one", "a subpath does not follow"
+    await execute(pods, "again", "touch", "/tmp/stop")
+
+    async def both() -> bool:
+        return (await output(pods, "again")) == "one\ntwo\n"
+
+    await until(both, "the new container has the new content")
+
+
+async def test_kernel_settings_of_a_pod(pods: Cluster) -> None:
+    made = pod("tuned", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; sysctl -n kernel.shm_rmid_forced")
+    settings = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "81"}, {"name": "kernel.shm_rmid_forced", "value": "1"}]
+    made["spec"]["securityContext"] = {"sysctls": settings}
+    await run_to_end(pods, made)
+    assert await output(pods, "tuned") == "81\n1\n"
+    made = pod("untunable", "true", securityContext={"sysctls": [{"name": "kernel.msgmax", "value": "10000"}]})
+    await pods.create(made)
+    status = (await pods.phase("untunable", "Failed"))["status"]
+    assert (status["reason"], status["message"]) == (
+        "SysctlForbidden",
+        'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted',
+    )
+
+
+async def test_namespaces_of_the_host_and_of_the_pod(pods: Cluster) -> None:
+    made = pod("host-pid", "cat /proc/1/comm; ps | wc -l", hostPID=True)
+    await run_to_end(pods, made)
+    own = Path("/proc/1/comm").read_text()
+    assert (await output(pods, "host-pid")).startswith(own)
+    made = pod("shared", "sleep 0.5; ps", shareProcessNamespace=True, restartPolicy="Never")
+    made["spec"]["containers"].append({"name": "other", "image": BUSYBOX, "command": ["sleep", "3"]})
+    await pods.create(made)
+    await pods.phase("shared", "Succeeded")
+    text = await output(pods, "shared")
+    assert "/pause" in text and "sleep 3" in text
+
+
+async def test_an_empty_dir_belongs_to_the_group(pods: Cluster) -> None:
+    made = pod("grouped", "stat -c '%a %g' /disk /memory; touch /disk/f; stat -c %g /disk/f", volumes=[{"name": "d", "emptyDir": {}}])
+    made["spec"]["volumes"].append({"name": "m", "emptyDir": {"medium": "Memory"}})
+    made["spec"]["securityContext"] = {"runAsUser": 1000, "fsGroup": 2000}
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": "d", "mountPath": "/disk"}, {"name": "m", "mountPath": "/memory"}]
+    await run_to_end(pods, made)
+    assert (await output(pods, "grouped")).split("\n") == ["2777 2000", "2777 2000", "2000", ""]
+
+
+async def test_eviction_for_a_volume_over_its_limit(pods: Cluster) -> None:
+    made = pod("bloated", "head -c 3m /dev/zero > /v/f; sleep 1000", volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}])
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
+    await pods.create(made)
+    await pods.phase("bloated", "Running")
+    assert pods.kubelet is not None
+    await pods.kubelet._pressure.look()
+    status = (await pods.phase("bloated", "Failed"))["status"]
+    assert (status["reason"], status["message"]) == ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ')

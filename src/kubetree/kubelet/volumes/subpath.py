@@ -21,8 +21,6 @@ def check(subpath: str) -> None:
 def prepare(volume: Path, subpath: str, target: Path, *, volume_name: str, container: str) -> Path:
     """Bind `volume/subpath` to `target`, making the directory if it is not there. Raises VolumeError, worded as upstream."""
     check(subpath)
-    if target in mounts.mount_points(target):
-        return target
     failure = f'failed to prepare subPath for volumeMount "{volume_name}" of container "{container}"'
     root = volume.resolve()
     wanted = Path(os.path.realpath(root / subpath))
@@ -38,6 +36,11 @@ def prepare(volume: Path, subpath: str, target: Path, *, volume_name: str, conta
     except OSError as error:
         raise VolumeError(failure) from error
     try:
+        if target in mounts.mount_points(target):
+            if os.path.samestat(os.stat(target), os.fstat(descriptor)):
+                return target
+            # The container starts again and the volume's content was replaced meanwhile: what is bound is the old.
+            mounts.unmount(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             target.mkdir(exist_ok=True)
