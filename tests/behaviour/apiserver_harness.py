@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,6 +44,14 @@ class Http:
         async with self.session.request(method, self.server.url + path, data=body, headers=sent) as response:
             return Reply(response.status, response.headers, await response.text())
 
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A bare connection, over TLS when the server speaks it."""
+        context = None
+        if self.server.config.tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return await asyncio.open_connection("127.0.0.1", self.server.port, ssl=context)
+
     async def get(self, path: str, **headers: str) -> Reply:
         return await self.request("GET", path, **headers)
 
@@ -75,7 +85,7 @@ async def running_server(store: Store | None = None, **config: Any) -> AsyncIter
     )
     await server.start()
     try:
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
             yield Http(session, server)
     finally:
         await server.stop()

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from behaviour.apiserver_harness import Http, running_server
+from kubetree.apiserver.config import TLSFiles
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -99,9 +100,11 @@ async def make_pod(http: Http, name: str, node: str, *containers: str) -> None:
     assert made.status == 201, made.text
 
 
-@pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[Http]:
-    async with listening(tmp_path) as (port, raw_port), running_server() as server:
+@pytest.fixture(params=["plain", "tls"])
+async def http(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Http]:
+    pem = tmp_path / "kubelet.pem"
+    tls = TLSFiles(pem, pem) if request.param == "tls" else None
+    async with listening(tmp_path) as (port, raw_port), running_server(tls=tls) as server:
         await make_node(server, "n", port)
         await make_node(server, "raw", raw_port)
         await make_pod(server, "p", "n", "c", "broken")
@@ -137,7 +140,7 @@ async def test_exec_passes_a_websocket_through(http: Http) -> None:
 
 
 async def test_any_upgraded_protocol_passes_through(http: Http) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", http.server.port)
+    reader, writer = await http.connect()
     writer.write(f"POST {PODS}/q/attach HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
