@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubetree.api import errors
-from kubetree.api.apply import apply, custom_type, track_update
+from kubetree.api.apply import apply, custom_type, track_update, type_of_kind
 from kubetree.api.apply import field_sets as fs
 from kubetree.api.conversion import convert
 from kubetree.api.kind_table import kind
@@ -443,3 +443,42 @@ def test_an_update_owns_exactly_what_it_changed(old, new) -> None:
     changed = updated(live, config_map({"x": "y"}, **new) | {"metadata": live["metadata"]}, "two", T2)
     assert {p for p in paths(changed, "two/Update") if p.startswith(".data.")} == {f".data.{k}" for k, v in new.items() if old.get(k) != v}
     assert {p for p in paths(changed, "one/Update") if p.startswith(".data.")} == {f".data.{k}" for k, v in old.items() if new.get(k) == v}
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+ENV = st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=3, unique_by=lambda e: e[0]).map(
+    lambda es: [{"name": n, "value": v} for n, v in es]
+)
+CONTAINERS = st.lists(
+    st.tuples(NAMES, st.none() | VALUES, st.none() | ENV, st.none() | st.lists(VALUES, max_size=2)),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda c: c[0],
+).map(lambda cs: [{k: v for k, v in zip(("name", "image", "env", "args"), c, strict=True) if v is not None} for c in cs])
+STEPS = st.lists(st.tuples(st.sampled_from(["apply", "update"]), st.sampled_from(["one", "two"]), st.none() | st.integers(0, 2), CONTAINERS), min_size=1, max_size=6)  # fmt: skip
+
+
+@given(STEPS)
+def test_owners_own_only_what_is_there_and_appliers_get_what_they_said(steps) -> None:
+    """Whatever appliers and updaters do to nested lists: owned fields exist, the configuration holds, and saying it again changes nothing."""
+    of_type, live = type_of_kind(DEPLOYMENT), None
+    for operation, manager, replicas, containers in steps:
+        config = deployment(replicas, containers)
+        if operation == "update":
+            new = copy.deepcopy(config)
+            track_update(DEPLOYMENT, live, new, manager=manager, now=T1)
+            live = new
+            assert not live["metadata"].get("managedFields") or all(e["fieldsV1"] for e in live["metadata"]["managedFields"])
+        else:
+            live = applied(live, config, manager, force=True, which=DEPLOYMENT)
+            mentioned = fs.difference(
+                of_type.to_set(config) or {}, {"f:metadata": {"f:name": {}, "f:namespace": {}}, "f:apiVersion": {}, "f:kind": {}}
+            )
+            assert of_type.merge(live, config) == live
+            assert set(fs.paths(owners(live).get(f"{manager}/Apply", {}))) == set(fs.paths(mentioned))
+            again = applied(live, config, manager, force=True, which=DEPLOYMENT, now=T3)
+            assert again == live
+        there = set(fs.paths(of_type.added(live)))
+        for owner, fields in owners(live).items():
+            missing = set(fs.paths(fields)) - there
+            assert not missing, (owner, sorted(map(fs.path_text, missing)))
