@@ -120,12 +120,17 @@ async def test_a_watch_sees_changes_in_order(http: Http) -> None:
 
 async def test_initial_events_end_with_their_bookmark(http: Http) -> None:
     await http.post(MAPS, config_map("a"))
-    query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    async with http.watch(f"{MAPS}?{query}") as events:
-        first, second = await anext(events), await anext(events)
-    assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "a")
-    assert second["type"] == "BOOKMARK"
-    assert second["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    for how in ("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", "resourceVersion=0", ""):
+        async with http.watch(f"{MAPS}?watch=1&allowWatchBookmarks=true&{how}") as events:
+            first, second = await anext(events), await anext(events)
+        assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "a")
+        assert second["type"] == "BOOKMARK"
+        assert second["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    async with http.watch(f"{MAPS}?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan") as events:
+        await http.post(MAPS, config_map("b"))
+        assert (await anext(events))["object"]["metadata"]["name"] == "b"
+    refused = await http.get(f"{MAPS}?watch=1&sendInitialEvents=true")
+    assert "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan" in refused.json["message"]
 
 
 async def test_paged_lists_are_consistent(http: Http) -> None:

@@ -32,7 +32,7 @@ async def watch(call: Call) -> web.StreamResponse:
     revision = revision_of(options.resource_version)
     timeout = float(options.timeout) or call.registry.config.min_request_timeout * (1 + random.random())
     cache = call.resource.cache
-    initial = _wants_initial_events(options)
+    initial = bool(options.send_initial_events)
     if initial and options.resource_version != "0":
         await cache.fresh(revision)
     else:
@@ -51,12 +51,6 @@ async def watch(call: Call) -> web.StreamResponse:
         await stream.open()
         stream.error(error)
     return await stream.close()
-
-
-def _wants_initial_events(options: ListOptions) -> bool:
-    if options.send_initial_events is not None:
-        return options.send_initial_events
-    return options.resource_version in ("", "0")
 
 
 def _initial(call: Call, selection: Selection) -> list[Cached]:
