@@ -116,6 +116,14 @@ class Nodes:
         self.outside.ip("addr", "add", f"{OUTSIDE_IP}/24", "dev", "bridge")
         self.outside.ip("link", "set", "bridge", "up")
         self.nodes: list[Node] = []
+        try:
+            self._start(count)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, count: int) -> None:
+        directory = self.directory
         self._write_credentials()
         for number in range(1, count + 1):
             self.nodes.append(Node(directory, f"n{number}", f"10.199.0.{number}", f"10.244.{number - 1}.0/24", self._link))
