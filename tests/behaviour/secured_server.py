@@ -17,6 +17,7 @@ import aiohttp
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.cluster.certificates import ClusterCertificates, KeyPair
+from programs import require
 
 
 @dataclass
@@ -49,7 +50,8 @@ class Secured:
         return path
 
     async def kubectl(self, kubeconfig: Path, *args: str, stdin: str = "") -> tuple[int, str]:
-        """Exit status and everything printed."""
+        """Exit status and everything printed. Skips the test where there is no kubectl."""
+        require("kubectl")
         cache = f"--cache-dir={self.directory}/cache-{kubeconfig.stem}"
         process = await asyncio.create_subprocess_exec(
             "kubectl",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from behaviour.secured_server import secured_server
+from programs import needs_kubectl
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 
@@ -109,7 +109,7 @@ async def test_managed_fields_follow_the_user_agent_and_the_subresource(http: Ht
     assert owned == {"f:status": {"f:replicas": {}, "f:observedGeneration": {}}}
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
+@needs_kubectl
 async def test_kubectl_explains_diffs_and_applies(tmp_path: Path) -> None:
     async with secured_server(tmp_path) as server:
         admin = server.kubeconfig("admin", server.certificates.admin)

@@ -16,6 +16,7 @@ from kubetree.cluster import pidfile
 from kubetree.cluster.components import COMPONENTS
 from kubetree.cluster.down import leftovers
 from kubetree.cluster.layout import Layout
+from programs import needs_kubectl
 
 LAYOUT = Layout()
 PAGE = "http://10.199.0.1:30080/"
@@ -73,9 +74,6 @@ def answering(requests: int = 40) -> set[str]:
     return {page() for _ in range(requests)} - {""}
 
 
-kubectl_only = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
-
-
 def kubectl(environment: dict[str, str], *arguments: str) -> str:
     done = subprocess.run(
         ["kubectl", *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}, check=False
@@ -95,7 +93,7 @@ def test_a_second_up_is_harmless(environment: dict[str, str]) -> None:
     assert {component.name: pidfile.find(LAYOUT.pids, component.name) for component in COMPONENTS} == before
 
 
-@kubectl_only
+@needs_kubectl
 def test_a_deleted_pod_comes_back_and_scaling_follows(environment: dict[str, str]) -> None:
     victim = kubectl(environment, "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
     kubectl(environment, "delete", "pod", victim, "--now")
@@ -106,7 +104,7 @@ def test_a_deleted_pod_comes_back_and_scaling_follows(environment: dict[str, str
     eventually(lambda: len(answering(80)) == 3)
 
 
-@kubectl_only
+@needs_kubectl
 def test_names_resolve_and_exec_and_logs_work(environment: dict[str, str]) -> None:
     pod = kubectl(environment, "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
     assert "hello from web-" in kubectl(environment, "exec", pod, "--", "wget", "-qO-", "http://web")
@@ -126,7 +124,7 @@ def test_a_killed_component_leaves_the_page_serving_and_comes_back(environment: 
     assert page()
 
 
-@kubectl_only
+@needs_kubectl
 def test_everything_killed_at_once_comes_back_with_nothing_lost(environment: dict[str, str]) -> None:
     kubectl(environment, "create", "configmap", "acknowledged", "--from-literal=a=b")
     for name in ["supervisor", *(component.name for component in COMPONENTS)]:

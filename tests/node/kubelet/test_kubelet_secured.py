@@ -19,6 +19,7 @@ from kubelet_machine import Machine, pod, until
 from kubetree.api.kind_table import kind
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster import kubeconfig
+from programs import needs_kubectl
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Object = dict[str, Any]
@@ -89,6 +90,7 @@ async def test_the_port_lets_in_only_who_may(pods: Cluster) -> None:
             )
 
 
+@needs_kubectl
 async def test_kubectl_through_the_api_server(pods: Cluster, tmp_path: Path) -> None:
     await pods.create(pod("spoken-to", "echo hello; sleep 1000", terminationGracePeriodSeconds=0))
     await pods.phase("spoken-to", "Running")
