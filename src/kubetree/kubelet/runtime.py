@@ -33,6 +33,8 @@ from kubetree.kubelet.server.log_files import tail_text
 MESSAGE_LIMIT = 4096
 FALLBACK_LINES, FALLBACK_BYTES = 80, 2048
 RELIST, RELIST_WITH_EVENTS = 1.0, 5.0
+RELIST_AFTER_EVENT, ECHO = 0.25, 1.5
+"""The runtime may tell of an exit before its own lists show it: for a while after an event they are read more often."""
 SETTLE = 0.05
 """Seconds between an event and the list: what ends together, as containers with their sandbox do, is then seen together."""
 
@@ -75,14 +77,19 @@ class Runtime:
                 await asyncio.sleep(1)
 
     async def _follow_lists(self) -> None:
+        clock = asyncio.get_running_loop().time
+        told_at = 0.0
         while True:
             try:
                 await self.relist()
             except RuntimeFailure as error:
                 self.failure = str(error)
             wait = RELIST_WITH_EVENTS if self._streaming and not self.failure else RELIST
+            if clock() - told_at < ECHO:
+                wait = RELIST_AFTER_EVENT
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._poke.wait(), wait)
+                told_at = clock()
                 await asyncio.sleep(SETTLE)
             self._poke.clear()
 

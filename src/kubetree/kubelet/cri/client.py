@@ -106,7 +106,7 @@ class RuntimeClient:
         streams = (
             (
                 "/containerd.services.events.v1.Events/Subscribe",
-                messages["SubscribeRequest"](filters=['topic=="/tasks/exit"', 'topic=="/tasks/oom"']),
+                messages["SubscribeRequest"](filters=['topic=="/tasks/exit"', 'topic=="/tasks/delete"', 'topic=="/tasks/oom"']),
                 messages["Envelope"],
             ),
             (f"/{PACKAGE}.RuntimeService/GetContainerEvents", request_type("GetContainerEvents")(), response_type("GetContainerEvents")),
