@@ -74,7 +74,7 @@ def custom_resource_definition(obj: dict[str, Any]) -> None:
     _service_port((conversion.get("webhook") or {}).get("clientConfig"))
     status = obj.setdefault("status", {})
     if not status.get("storedVersions"):
-        stored = [v["name"] for v in spec.get("versions") or () if v.get("storage")]
+        stored = [v.get("name") or "" for v in spec.get("versions") or () if v.get("storage")]
         status["storedVersions"] = stored[:1]
 
 

@@ -88,7 +88,7 @@ def update(errs: Errors, new: dict[str, Any], old: dict[str, Any]) -> None:
         _finished(errs, status, conditions)
     _indexes(errs, status, was, spec)
     if (status.get("ready") or 0) > (status.get("active") or 0):
-        errs.append(invalid("status.ready", status["ready"], "cannot set more ready pods than active"))
+        errs.append(invalid("status.ready", status.get("ready") or 0, "cannot set more ready pods than active"))
     for kind in ("Failed", "Complete", "FailureTarget"):
         if kind in before - conditions:
             errs.append(omitted("status.conditions", f"cannot disable the terminal {kind}=True condition"))

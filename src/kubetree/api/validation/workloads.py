@@ -284,9 +284,9 @@ def counts(*names: str, below: tuple[str, ...], ready: str = "", ready_text: str
         replicas = status.get("replicas") or 0
         for name in below:
             if (status.get(name) or 0) > replicas:
-                errs.append(invalid(f"status.{name}", status[name], "cannot be greater than status.replicas"))
+                errs.append(invalid(f"status.{name}", status.get(name) or 0, "cannot be greater than status.replicas"))
         if ready and (status.get("availableReplicas") or 0) > (status.get(ready) or 0):
-            errs.append(invalid("status.availableReplicas", status["availableReplicas"], f"cannot be greater than {ready_text}"))
+            errs.append(invalid("status.availableReplicas", status.get("availableReplicas") or 0, f"cannot be greater than {ready_text}"))
         before, after = was.get("collisionCount"), status.get("collisionCount")
         if before is not None and (after is None or after < before):
             errs.append(invalid("status.collisionCount", after or 0, "cannot be decremented"))

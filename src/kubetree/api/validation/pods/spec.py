@@ -271,7 +271,7 @@ def pod_spec(errs: Errors, spec: Spec, path: str, *, pod_name: str = "", is_pod:
     if claims:
         _resource_claims(errs, claims, f"{path}.resourceClaims")
     restart = spec.get("restartPolicy") or ""
-    names = {c.get("name") for c in claims} if claims else ()
+    names = {c.get("name") or "" for c in claims} if claims else ()
     pod = rules.PodContext(known, names, grace, spec.get("os"), restart, spec.get("hostUsers") is not False)
     regular = spec.get("containers") or []
     rules.containers(errs, regular, f"{path}.containers", pod)
