@@ -14,6 +14,8 @@ FOR_TESTS: tuple[Prerequisite, ...] = (
     Prerequisite("etcd", ("etcd",), {"apt-get": "etcd-server"}),
     Prerequisite("nft", ("nft",), {"apt-get": "nftables"}),
     Prerequisite("mount", ("mount",), {"apt-get": "mount"}),
+    Prerequisite("openssl", ("openssl",), {"apt-get": "openssl"}),
+    Prerequisite("a registry on loopback", ("docker-registry",), {"apt-get": "docker-registry"}),
     Prerequisite("ps", ("ps",), {"apt-get": "procps"}),
 )
 
