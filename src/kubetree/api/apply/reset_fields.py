@@ -35,23 +35,41 @@ _INCLUDED: dict[tuple[str, str], Node] = {
 }
 
 
+_Rule = tuple[Node | None, Node]
+"""(what alone can be owned or None for everything, what cannot be owned)"""
+
+_rules: dict[tuple[str, str, str], _Rule] = {}
+
+
 def without_reset_fields(fields: Node, kind: Kind, subresource: str, *, builtin: bool = True) -> Node:
     """`fields` as far as a write to `subresource` ('' for the object itself) can own them."""
     if not fields:
         return fields
+    if builtin:
+        key = kind.group, kind.kind, subresource
+        rule = _rules.get(key)
+        if rule is None:
+            rule = _rules[key] = _builtin_rule(kind, subresource)
+    else:
+        rule = _custom_rule(kind, subresource)
+    included, excluded = rule
+    if included is not None:
+        return matching(fields, included)
+    if excluded is _STATUS:
+        return {key: node for key, node in fields.items() if key != "f:status"} if "f:status" in fields else fields
+    return recursive_difference(fields, excluded) if excluded else fields
+
+
+def _builtin_rule(kind: Kind, subresource: str) -> _Rule:
     key = kind.kind, subresource
-    if builtin and key in _INCLUDED:
-        return matching(fields, _INCLUDED[key])
-    if not builtin and subresource == "status":
-        return matching(fields, _STATUS)
-    excluded = _EXCLUDED.get(key) if builtin else None
-    if excluded is None:
-        if subresource == "":
-            if "f:status" not in fields or kind.subresource("status") is None:
-                return fields
-            excluded = _STATUS
-        elif subresource == "status":
-            excluded = _SPEC_AND_METADATA if kind.kind in _ALL_METADATA_RESET else _SPEC
-        else:
-            return fields
-    return recursive_difference(fields, excluded)
+    if key in _INCLUDED or key in _EXCLUDED:
+        return _INCLUDED.get(key), _EXCLUDED.get(key, LEAF)
+    if subresource == "status":
+        return None, _SPEC_AND_METADATA if kind.kind in _ALL_METADATA_RESET else _SPEC
+    return None, _STATUS if subresource == "" and kind.subresource("status") is not None else LEAF
+
+
+def _custom_rule(kind: Kind, subresource: str) -> _Rule:
+    if subresource == "status":
+        return _STATUS, LEAF
+    return None, _STATUS if subresource == "" and kind.subresource("status") is not None else LEAF
