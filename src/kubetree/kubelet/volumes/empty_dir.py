@@ -20,10 +20,11 @@ class EmptyDir:
         medium = source.get("medium") or ""
         if medium and directory not in mounts.mount_points(directory):
             self._mount(medium, source, request)
-        if fresh or medium:
+            fresh = True
+        if fresh:
             directory.chmod(0o777)
-        if fresh and request.fs_group is not None:
-            give_to_group(directory, request.fs_group, readonly=False)
+            if request.fs_group is not None:
+                give_to_group(directory, request.fs_group, readonly=False)
         return Volume(directory)
 
     @staticmethod
