@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -82,3 +83,16 @@ async def test_clients_that_leave_in_the_middle_are_no_errors(http: Http, caplog
     await asyncio.sleep(0.2)
     assert not [r for r in caplog.records if r.levelname == "ERROR"]
     assert (await http.get(f"{MAPS}/a")).status == 200
+
+
+async def test_a_client_that_waits_for_the_go_ahead_gets_it(http: Http) -> None:
+    reader, writer = await http.connect()
+    body = json.dumps(config_map("a")).encode()
+    head = (
+        f"POST {MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    writer.write(head.encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    assert (await reader.readuntil(b"\r\n")) == b"HTTP/1.1 201 Created\r\n"
+    writer.close()

@@ -20,6 +20,8 @@ async def read_body(ctx: RequestContext, limit: int) -> bytes:
     length = ctx.http.content_length
     if length is not None and length > limit:
         raise too_large(limit)
+    if ctx.headers.get("Expect", "").lower() == "100-continue" and ctx.http.transport is not None:
+        ctx.http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     content = ctx.http.content
     first = await content.readany()
     if content.at_eof():

@@ -17,7 +17,7 @@ from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.delete import delete_scope
 from kubetree.apiserver.verbs.list import read, splice
 
-_PARALLEL = 16
+_PARALLEL = 64
 
 
 async def delete_collection(call: Call) -> web.StreamResponse:
