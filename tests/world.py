@@ -185,8 +185,13 @@ class World:
         current = self._current(action.kind, action.namespace, action.name)
         new = copy(current)
         assert isinstance(action.patch, dict)
+        metadata = action.patch["metadata"]
+        gone = metadata.get("$deleteFromPrimitiveList/finalizers") or []
+        finalizers = [f for f in new["metadata"].get("finalizers") or [] if f not in gone] + (metadata.get("finalizers") or [])
+        if finalizers or "finalizers" in new["metadata"]:
+            new["metadata"]["finalizers"] = finalizers
         owners = new["metadata"].setdefault("ownerReferences", [])
-        for reference in action.patch["metadata"]["ownerReferences"]:
+        for reference in metadata.get("ownerReferences") or ():
             if reference.get("$patch") == "delete":
                 owners[:] = [o for o in owners if o["uid"] != reference["uid"]]
             else:
@@ -198,7 +203,8 @@ class World:
     def _delete(self, action: Delete) -> None:
         current = self._current(action.kind, action.namespace, action.name)
         if action.kind == POD:
-            current["metadata"]["deletionTimestamp"] = format_time(self.now)
+            leaving = {**current, "metadata": {**current["metadata"], "deletionTimestamp": format_time(self.now)}}
+            self._put(current, leaving)
         else:
             self.objects.remove(current)
 

@@ -336,3 +336,22 @@ def test_a_claim_in_use_waits_for_its_pod(space: Space) -> None:
 def test_nodes_are_told_how_long_to_keep_secrets(space: Space) -> None:
     (name, *_) = (n["metadata"]["name"] for n in space.cluster.run(space.cluster.client.list(kind("v1", "Node")))["items"])
     space.until(kind("v1", "Node"), name, lambda n: n["metadata"]["annotations"].get("node.alpha.kubernetes.io/ttl") == "0")
+
+
+def test_a_job_runs_retries_and_is_cleaned_up(space: Space) -> None:
+    job = kind("batch/v1", "Job")
+    space.cluster.kubelet.behave("batch.kubernetes.io/job-name=good", namespace=space.name, exit_code=0)
+    space.cluster.kubelet.behave("batch.kubernetes.io/job-name=bad", namespace=space.name, exit_code=1)
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    space.create(
+        job,
+        {"metadata": {"name": "good"}, "spec": {"completions": 3, "parallelism": 2, "ttlSecondsAfterFinished": 60, "template": template}},
+    )
+    space.create(job, {"metadata": {"name": "bad"}, "spec": {"backoffLimit": 0, "template": template}})
+    done = space.until(job, "good", lambda j: j["status"].get("completionTime"))
+    assert done["status"]["succeeded"] == 3
+    failed = space.until(job, "bad", lambda j: any(c["type"] == "Failed" for c in j["status"].get("conditions") or ()))
+    assert failed["status"]["failed"] == 1
+    space.cluster.advance(70)
+    space.until(job, "good", lambda j: j is None)
+    space.eventually(lambda: len(space.list(POD)) == 1)

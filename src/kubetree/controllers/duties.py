@@ -27,6 +27,7 @@ from kubetree.controllers import (
 from kubetree.controllers.certificates import approving, cleaning, signing
 from kubetree.controllers.daemonsets import daemons
 from kubetree.controllers.deployments import rollout
+from kubetree.controllers.jobs import tracking, ttl_after_finished
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty
 
@@ -52,6 +53,8 @@ def duties(options: Options) -> list[Duty]:
         replicasets.DUTY,
         rollout.DUTY,
         daemons.duty(),
+        tracking.duty(),
+        ttl_after_finished.DUTY,
         endpoints.DUTY,
         endpointslices.DUTY,
         endpointslice_mirroring.DUTY,
