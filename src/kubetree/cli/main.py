@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from kubetree import __version__
+from kubetree.cluster.loading import load
 
 
 class Command(NamedTuple):
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _top_parser().parse_args(arguments)
         return 2
     command = COMMANDS[arguments[0]]
-    module = importlib.import_module(command.module)
+    module = load(command.module)
     parser = argparse.ArgumentParser(prog=f"kubetree {arguments[0]}", description=command.help)
     module.add_arguments(parser)
     options = parser.parse_args(arguments[1:])

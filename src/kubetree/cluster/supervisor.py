@@ -23,6 +23,7 @@ from typing import NoReturn
 from kubetree.cluster import pidfile
 from kubetree.cluster.components import COMPONENTS, Component
 from kubetree.cluster.layout import Layout
+from kubetree.cluster.loading import load
 from kubetree.cluster.process import run_component
 from kubetree.cluster.settings import read_settings
 
@@ -90,9 +91,7 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         name = child.component.name
         if child.component.module:
-            importlib.import_module(child.component.module)
-            gc.collect()
-            gc.freeze()
+            load(child.component.module)
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
@@ -116,6 +115,7 @@ class Supervisor:
             arguments = list(component.arguments(self._layout, self._settings))
             if not component.module:
                 os.execvp(arguments[0], arguments)
+            gc.enable()
             module = importlib.import_module(component.module)
             parser = argparse.ArgumentParser(prog=f"kubetree {component.name}")
             module.add_arguments(parser)
@@ -171,6 +171,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kubetree supervisor", description=__doc__)
     parser.add_argument("--skip", default="", help="components not to start, separated by commas")
     options = parser.parse_args(arguments)
+    gc.disable()  # a collection here would write to memory that the components share
     layout = Layout()
     running = pidfile.find(layout.pids, NAME)
     if running is not None:

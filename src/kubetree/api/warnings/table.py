@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from kubetree.api.kinds import Kind
+from kubetree.api.validation.pods.template import shape
 from kubetree.api.warnings import cluster, network
 from kubetree.api.warnings.pods import pod_warnings
 from kubetree.api.warnings.values import Texts, claim_spec, host_name
@@ -29,15 +30,16 @@ def _pod(out: Texts, obj: Thing, old: Thing | None) -> None:
         metadata = obj["metadata"]
         host_name(out, metadata.get("name") or "", "the Pod's hostname")
         template = {"metadata": {"annotations": metadata.get("annotations")}, "spec": obj.get("spec")}
-        out.extend(_of_template(orjson.dumps(template)))
+        if not _is_silent(shape(template)):
+            pod_warnings(out, template)
 
 
 @lru_cache(maxsize=256)
-def _of_template(template: bytes) -> tuple[str, ...]:
-    """What there is to say about pods of one template, found once."""
+def _is_silent(template: bytes) -> bool:
+    """Whether there is nothing to say about pods of one template, found once."""
     out: Texts = []
     pod_warnings(out, orjson.loads(template))
-    return tuple(out)
+    return not out
 
 
 def _workload(*, names_pods: bool) -> Warn:

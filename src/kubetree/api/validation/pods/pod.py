@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -17,12 +16,9 @@ from kubetree.api.validation.names import dns_subdomain
 from kubetree.api.validation.pods import scheduling, security
 from kubetree.api.validation.pods.containers import image_whitespace
 from kubetree.api.validation.pods.spec import MIRROR, pod_annotations, pod_spec
+from kubetree.api.validation.pods.template import shape
 
 Pod = dict[str, Any]
-
-
-_TOKEN_VOLUME = re.compile(rb"kube-api-access-[a-z0-9]{5}\b")
-"""The one name in pods of a template that differs from pod to pod."""
 
 
 @lru_cache(maxsize=256)
@@ -40,7 +36,7 @@ def _body(errs: Errors, pod: Pod) -> None:
     notes = metadata.get("annotations")
     if notes:
         pod_annotations(errs, notes, spec, "metadata.annotations")
-    if not _is_sound(_TOKEN_VOLUME.sub(b"kube-api-access", orjson.dumps(spec))):
+    if not _is_sound(shape(spec)):
         pod_spec(errs, spec, "spec", pod_name=metadata.get("name") or "", is_pod=True)
     if not spec.get("serviceAccountName"):
         for i, volume in enumerate(spec.get("volumes") or ()):

@@ -1,4 +1,4 @@
-"""The proxy's figures, in a network namespace of its own: `PYTHONPATH=src unshare -n python benchmarks/proxy.py [services] [endpoints]`.
+"""The proxy's figures, in a network namespace of its own: `PYTHONPATH=src unshare -n python benchmarks/bench_proxy.py [services] [endpoints]`.
 
 Full load: rendering and writing all services. Change: one service's endpoints, from the slice to the kernel's answer.
 """

@@ -1,4 +1,4 @@
-"""Rates of a store engine: `PYTHONPATH=src python benchmarks/store.py [memory://|sqlite:///tmp/bench.db|etcd://127.0.0.1:2379]`."""
+"""Rates of a store engine: `PYTHONPATH=src python benchmarks/bench_store.py [memory://|sqlite:///tmp/bench.db|etcd://127.0.0.1:2379]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates of the watch cache over the memory engine: `PYTHONPATH=src python benchmarks/watch_cache.py [objects] [watchers]`."""
+"""Rates of the watch cache over the memory engine: `PYTHONPATH=src python benchmarks/bench_watch_cache.py [objects] [watchers]`."""
 
 from __future__ import annotations
 

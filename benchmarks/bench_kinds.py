@@ -1,4 +1,4 @@
-"""CPU of what the API server does to a pod on its way in and out: `PYTHONPATH=src python benchmarks/kinds.py`.
+"""CPU of what the API server does to a pod on its way in and out: `PYTHONPATH=src python benchmarks/bench_kinds.py`.
 
 The budget is 40 us for the defaults and the validation of a create together.
 """

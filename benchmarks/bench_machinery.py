@@ -1,6 +1,6 @@
 """Micro-benchmarks of the API's machinery: decoding, ownership, patches, selectors, quantities. Prints microseconds a call.
 
-PYTHONPATH=src python benchmarks/machinery.py
+PYTHONPATH=src python benchmarks/bench_machinery.py
 """
 
 from __future__ import annotations

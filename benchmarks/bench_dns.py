@@ -1,4 +1,4 @@
-"""Rates of the DNS server on loopback: `PYTHONPATH=src python benchmarks/dns.py`. The asking side shares the machine."""
+"""Rates of the DNS server on loopback: `PYTHONPATH=src python benchmarks/bench_dns.py`. The asking side shares the machine."""
 
 from __future__ import annotations
 
