@@ -1,0 +1,48 @@
+"""Nonsense of the right types is refused in words, printed, defaulted once and for all."""
+
+import copy
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from kubetree.api.defaults import apply_defaults
+from kubetree.api.kind_table import ROWS
+from kubetree.api.kinds import Kind
+from kubetree.api.printers import cells, columns
+from kubetree.api.schema import check, decode
+from kubetree.api.strategies import prepare_for_create, prepare_for_update, selectable_fields
+from kubetree.api.validation import validate_create, validate_update
+from kubetree.api.warnings import warnings
+from random_objects import RandomObjects, known
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SAME_OBJECT = ("status", "finalize", "approval", "ephemeralcontainers", "resize")
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if known(r)], ids=lambda r: f"{r.api_version} {r.kind}")
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_crashes(row: Kind, seed: int) -> None:
+    random = RandomObjects(seed)
+    obj, other = (decode(row, orjson.dumps(random.of(row)), "Strict")[0] for _ in range(2))
+    obj["metadata"] |= {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    apply_defaults(row, obj)
+    prepare_for_create(row, obj)
+    assert not check(row, obj, "Strict"), "defaults have the right types"
+    again = copy.deepcopy(obj)
+    apply_defaults(row, again)
+    assert again == obj, "defaults must not change what is defaulted"
+    assert all(str(error) and error.to_cause().message for error in validate_create(row, obj))
+    assert all(warnings(row, obj, None))
+    assert len(cells(row, obj, NOW)) == len(columns(row))
+    if not row.stored:
+        return
+    selectable_fields(row, obj)
+    obj["metadata"]["resourceVersion"] = "1"
+    for subresource in ("", *(s.name for s in row.subresources if s.name in SAME_OBJECT)):
+        new = {**copy.deepcopy(other), "metadata": copy.deepcopy(obj["metadata"])}
+        apply_defaults(row, new)
+        prepare_for_update(row, new, obj, subresource)
+        assert all(str(error) for error in validate_update(row, new, obj, subresource))
+        assert all(warnings(row, new, obj, subresource))
+        cells(row, new, NOW)
