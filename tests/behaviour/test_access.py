@@ -11,6 +11,7 @@ import pytest
 
 from behaviour.secured_server import Secured, secured_server
 from kubetree.cluster.certificates import Authority
+from rbac_objects import role, rule
 
 
 @pytest.fixture
@@ -93,7 +94,18 @@ async def test_impersonation(cluster: Secured, admin: Path) -> None:
     assert who["groups"] == ["system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"]
     scheduler = cluster.kubeconfig("scheduler", cluster.certificates.scheduler)
     output = await refused(cluster, scheduler, "get", "--raw", "/api/v1/pods", "--as=jane")
-    assert 'users "jane" is forbidden: User "system:kube-scheduler" cannot impersonate resource "users" in API group ""' in output
+    assert 'pods is forbidden: User "system:kube-scheduler" cannot impersonate-on:user-info:list resource "pods" in API group ""' in output
+    may = role(
+        "list-as-jane",
+        rule("impersonate:user-info", "users", "authentication.k8s.io", names="jane"),
+        rule("impersonate-on:user-info:list", "pods"),
+    )
+    status, output = await cluster.kubectl(admin, "create", "-f", "-", stdin=json.dumps(may))
+    assert status == 0, output
+    await ok(cluster, admin, "create", "clusterrolebinding", "list-as-jane", "--clusterrole=list-as-jane", "--user=system:kube-scheduler")
+    await ok(cluster, admin, "create", "clusterrolebinding", "jane", "--clusterrole=view", "--user=jane")
+    await ok(cluster, scheduler, "get", "--raw", "/api/v1/pods", "--as=jane")
+    assert "cannot impersonate-on:user-info:list" in await refused(cluster, scheduler, "get", "--raw", "/api/v1/services", "--as=jane")
 
 
 async def test_nobody_gives_away_more_than_they_have(cluster: Secured, admin: Path) -> None:

@@ -7,13 +7,14 @@ from aiohttp import web
 from kubetree.apiserver.authentication.impersonation import impersonate
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
+from kubetree.apiserver.middleware.authorization import attributes_of
 
 
 def act_as(authorizer: Authorizer) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
             if any(name[:12].lower() == "impersonate-" for name in ctx.headers):
-                other = impersonate(ctx.headers, ctx.user, authorizer)
+                other = impersonate(ctx.headers, attributes_of(ctx), authorizer)
                 if other is not None:
                     ctx.impersonated_by, ctx.user = ctx.user, other
             return await inner(ctx)

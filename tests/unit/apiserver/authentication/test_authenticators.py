@@ -1,4 +1,4 @@
-"""Client certificates, front proxy headers, static and bootstrap tokens, their union, and impersonation."""
+"""Client certificates, front proxy headers, static and bootstrap tokens, and their union."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ import pytest
 from cryptography import x509
 from multidict import CIMultiDict
 
-from kubetree.api.errors import BadRequest, Forbidden, Unauthorized
+from kubetree.api.errors import Unauthorized
 from kubetree.apiserver.authentication.bootstrap_tokens import BootstrapTokens
 from kubetree.apiserver.authentication.build import RequestAuthenticator
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, ClientCertificates
-from kubetree.apiserver.authentication.impersonation import impersonate
 from kubetree.apiserver.authentication.published import joined
 from kubetree.apiserver.authentication.request_headers import HeaderNames, RequestHeaders
 from kubetree.apiserver.authentication.static_tokens import StaticTokens, read_token_file
 from kubetree.apiserver.authentication.tokens import AudienceAgnostic, TokenRejected, TokenUnion, Verdict, bearer_token
 from kubetree.apiserver.authentication.user import User
-from kubetree.apiserver.authorization.rbac import RBAC
 from kubetree.cluster.certificates import Authority, KeyPair
 from listed_objects import ListedObjects
-from rbac_objects import binding, role, rule, user
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLIENTS, PROXIES = Authority.create("clients", NOW), Authority.create("front-proxy", NOW)
@@ -242,30 +239,6 @@ async def test_a_server_without_authentication_takes_anyone(certificates: Client
     requests = RequestAuthenticator(TokenUnion([]), certificates=certificates, fallback=everyone, lenient=True)
     for request in (Request(), Request({"Authorization": "Bearer x"}), Request({}, b"no certificate")):
         assert await requests.authenticate(request) is everyone  # type: ignore[arg-type]
-
-
-def impersonator(*rules: dict[str, Any]) -> RBAC:
-    return RBAC(ListedObjects(role("r", *rules), binding("b", "ClusterRole", "r", user("boss"))).cached())
-
-
-BOSS = User("boss", groups=("system:authenticated",))
-
-
-def test_impersonating_each_part_needs_a_right() -> None:
-    authorizer = impersonator(rule("impersonate", "users", names="jane"), rule("impersonate", "userextras/scopes", "authentication.k8s.io"))
-    assert impersonate(CIMultiDict({"Impersonate-User": "jane"}), BOSS, authorizer) == User("jane", groups=("system:authenticated",))
-    with pytest.raises(Forbidden, match='users "joe" is forbidden: User "boss" cannot impersonate resource "users" in API group ""'):
-        impersonate(CIMultiDict({"Impersonate-User": "joe"}), BOSS, authorizer)
-    with pytest.raises(Forbidden, match='groups "admins" is forbidden'):
-        impersonate(CIMultiDict([("Impersonate-User", "jane"), ("Impersonate-Group", "admins")]), BOSS, authorizer)
-    acted = impersonate(CIMultiDict([("Impersonate-User", "jane"), ("Impersonate-Extra-Scopes", "all")]), BOSS, authorizer)
-    assert acted is not None and acted.extra == {"scopes": ("all",)}
-
-
-def test_impersonation_without_a_user_is_a_bad_request() -> None:
-    with pytest.raises(BadRequest, match="without impersonating a user"):
-        impersonate(CIMultiDict({"Impersonate-Group": "admins"}), BOSS, impersonator())
-    assert impersonate(CIMultiDict(), BOSS, impersonator()) is None
 
 
 def test_published_trust_of_two_servers_is_joined() -> None:
