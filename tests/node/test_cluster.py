@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kubernetes import client, config, stream
 
 from kubetree.cluster import pidfile
 from kubetree.cluster.components import COMPONENTS
@@ -110,6 +111,26 @@ def test_names_resolve_and_exec_and_logs_work(environment: dict[str, str]) -> No
     assert "hello from web-" in kubectl(environment, "exec", pod, "--", "wget", "-qO-", "http://web")
     kubectl(environment, "exec", pod, "--", "sh", "-c", "echo said > /proc/1/fd/1")
     eventually(lambda: "said" in kubectl(environment, "logs", pod), 10)
+
+
+def test_the_python_client_executes_and_forwards(environment: dict[str, str]) -> None:
+    core = client.CoreV1Api(config.new_client_from_config(environment["KUBECONFIG"]))
+    pod = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    command = ["sh", "-c", "echo out; echo err >&2; read line; echo got $line; exit 3"]
+    shell = stream.stream(
+        core.connect_get_namespaced_pod_exec, pod, "default", command=command, stdin=True, stdout=True, stderr=True, _preload_content=False
+    )
+    shell.write_stdin("a line\n")
+    shell.run_forever(timeout=20)
+    assert (shell.read_stdout(), shell.read_stderr(), shell.returncode) == ("out\ngot a line\n", "err\n", 3)
+    forward = stream.portforward(core.connect_get_namespaced_pod_portforward, pod, "default", ports="8080")
+    with forward.socket(8080) as connection:
+        connection.settimeout(20)
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b""
+        while part := connection.recv(4096):
+            answer += part
+    assert f"hello from {pod}".encode() in answer
 
 
 @pytest.mark.parametrize("name", [component.name for component in COMPONENTS] + ["supervisor"])
