@@ -355,3 +355,12 @@ def test_a_job_runs_retries_and_is_cleaned_up(space: Space) -> None:
     space.cluster.advance(70)
     space.until(job, "good", lambda j: j is None)
     space.eventually(lambda: len(space.list(POD)) == 1)
+
+
+def test_a_cron_job_starts_jobs_by_the_clock(space: Space) -> None:
+    cron_job = kind("batch/v1", "CronJob")
+    space.cluster.kubelet.behave("cron=yes", namespace=space.name, exit_code=0)
+    pod = {"metadata": {"labels": {"cron": "yes"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    space.create(cron_job, {"metadata": {"name": "tick"}, "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": pod}}}})
+    space.cluster.advance(61)
+    space.until(cron_job, "tick", lambda c: c["status"].get("lastSuccessfulTime"))

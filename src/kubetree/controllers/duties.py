@@ -25,6 +25,7 @@ from kubetree.controllers import (
     token_secrets,
 )
 from kubetree.controllers.certificates import approving, cleaning, signing
+from kubetree.controllers.cronjobs import timing
 from kubetree.controllers.daemonsets import daemons
 from kubetree.controllers.deployments import rollout
 from kubetree.controllers.jobs import tracking, ttl_after_finished
@@ -55,6 +56,7 @@ def duties(options: Options) -> list[Duty]:
         daemons.duty(),
         tracking.duty(),
         ttl_after_finished.DUTY,
+        timing.DUTY,
         endpoints.DUTY,
         endpointslices.DUTY,
         endpointslice_mirroring.DUTY,
