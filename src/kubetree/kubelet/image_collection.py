@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubetree.kubelet.cri.client import RuntimeClient, RuntimeFailure
+from kubetree.kubelet.cri.client import RuntimeClient
 
 PERIOD = 300.0
 
@@ -62,14 +61,6 @@ class ImageCollection:
         self._high, self._low, self._minimum_age, self._keep = high, low, minimum_age, keep
         self._found: dict[str, float] = {}
         self._used: dict[str, float] = {}
-
-    async def run(self) -> None:
-        while True:
-            try:
-                await self.collect()
-            except RuntimeFailure as error:
-                log.warning("image collection: %s", error)
-            await asyncio.sleep(PERIOD)
 
     async def collect(self) -> list[str]:
         """Look once; answers the ids of the images removed. Raises RuntimeFailure."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import time
@@ -17,7 +18,7 @@ from kubetree.client.delegated import Delegated
 from kubetree.client.events import EventRecorder
 from kubetree.client.informer import Informer
 from kubetree.client.rest import Client
-from kubetree.kubelet import admission, node_status, specs, static_pods, status
+from kubetree.kubelet import admission, chores, image_collection, log_rotation, node_status, pressure, specs, static_pods, status
 from kubetree.kubelet import machine as machines
 from kubetree.kubelet.api_objects import ApiObjects
 from kubetree.kubelet.backoff import Backoff
@@ -47,6 +48,7 @@ from kubetree.kubelet.volumes.plugin import Surroundings
 
 Object = dict[str, Any]
 POD, SERVICE = kind("v1", "Pod"), kind("v1", "Service")
+CLEANING_PERIOD = 10.0
 
 log = logging.getLogger("kubetree.kubelet")
 
@@ -145,8 +147,12 @@ class Kubelet:
                     group.create_task(self._keep_mirrors())
                 group.create_task(self._clean_orphans())
                 group.create_task(self._serve())
-                for chore in (self._pressure.run(), self._log_rotation.run(), self._image_collection.run()):
-                    group.create_task(chore)
+                for title, period, work in (
+                    ("eviction", pressure.PERIOD, self._pressure.look),
+                    ("log rotation", log_rotation.PERIOD, self._log_rotation.rotate_all),
+                    ("image collection", image_collection.PERIOD, self._image_collection.collect),
+                ):
+                    group.create_task(chores.repeat(title, period, work))
         finally:
             await self.cri.close()
 
@@ -155,7 +161,11 @@ class Kubelet:
         files = (config.tls_cert_file, config.tls_key_file)
         if not config.tls_cert_file:
             files = await asyncio.to_thread(tls.own_certificate, config.cert_dir, config.node_name, self.addresses)
-        async with self.server.listen(config.address, config.port, tls.context(*files, config.client_ca_file)) as self.port:
+        async with contextlib.AsyncExitStack() as stack:
+            if config.healthz_port:
+                await stack.enter_async_context(self.server.listen_for_health("127.0.0.1", config.healthz_port))
+            context = tls.context(*files, config.client_ca_file)
+            self.port = await stack.enter_async_context(self.server.listen(config.address, config.port, context))
             self.node.port = self.port
             await asyncio.get_running_loop().create_future()
 
@@ -301,12 +311,13 @@ class Kubelet:
             await self.manifests.read.wait()
         while self.runtime.healthy_at is None:
             await asyncio.sleep(0.1)
-        while True:
-            for pod in await self._orphans():
-                self.pods.set(pod)
-                self.pods.remove(specs.uid(pod))
-            await self._clean_directories()
-            await asyncio.sleep(10)
+        await chores.repeat("cleaning up", CLEANING_PERIOD, self._clean_once)
+
+    async def _clean_once(self) -> None:
+        for pod in await self._orphans():
+            self.pods.set(pod)
+            self.pods.remove(specs.uid(pod))
+        await self._clean_directories()
 
     async def _orphans(self) -> list[Object]:
         """Pods that only the runtime knows, put together from its labels."""

@@ -32,14 +32,6 @@ class LogRotation:
     ) -> None:
         self._client, self._running, self._max_size, self._max_files, self._now = client, running, max_size, max_files, now
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(PERIOD)
-            try:
-                await self.rotate_all()
-            except RuntimeFailure:
-                continue
-
     async def rotate_all(self) -> None:
         """Rotate every running container's log that is too large. Raises RuntimeFailure."""
         for record in list(self._running()):

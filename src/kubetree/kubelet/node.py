@@ -7,6 +7,7 @@ ten seconds that the node lives.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,8 +29,8 @@ Object = dict[str, Any]
 
 NODE, LEASE = kind("v1", "Node"), kind("coordination.k8s.io/v1", "Lease")
 LEASE_NAMESPACE = "kube-node-lease"
-FAST_CHECK = 0.25
-"""Seconds between looks at the runtime until the node is ready for the first time."""
+FAST_CHECK = 0.1
+"""Seconds between looks at the runtime, and between tries to register, while the node is not ready."""
 
 log = logging.getLogger("kubetree.kubelet")
 
@@ -55,6 +56,7 @@ class NodeKeeper:
         self._runtime_info = RuntimeInfo()
         self._reported_at = 0.0
         self._registered = asyncio.Event()
+        self._changed = asyncio.Event()
         self.port = config.port
         """Where the kubelet's own server listens; another than configured when that was 0."""
 
@@ -74,7 +76,10 @@ class NodeKeeper:
 
     async def _watch_runtime(self) -> None:
         while True:
+            before = self.runtime_failure, self.network_failure
             await self.ask_runtime()
+            if before != (self.runtime_failure, self.network_failure):
+                self._changed.set()
             well = not (self.network_failure or self.runtime_failure)
             await asyncio.sleep(5.0 if well else FAST_CHECK)
 
@@ -110,17 +115,18 @@ class NodeKeeper:
 
     async def _keep_status(self) -> None:
         while True:
+            self._changed.clear()
             try:
                 if self.node is None:
                     await self.register()
                 await self._report()
-                ready = not self.health().not_ready
-                await asyncio.sleep(self._config.status_period if ready else FAST_CHECK * 2)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), self._config.status_period)
             except errors.NotFound:
                 self.node = None
             except errors.ApiError as error:
                 log.warning("node %s: %s", self._config.node_name, error.message)
-                await asyncio.sleep(1)
+                await asyncio.sleep(1 if self._registered.is_set() else FAST_CHECK)
 
     async def register(self) -> None:
         """Make the Node object, or bring the labels of the one that is there in line. Raises ApiError."""

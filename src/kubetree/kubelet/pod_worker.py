@@ -34,6 +34,7 @@ log = logging.getLogger("kubetree.kubelet")
 RESYNC = 60.0
 """Seconds between looks at a pod of which nothing is heard: its volumes may follow the API."""
 RETRY = 10.0
+SOON = 0.05
 FIRST_MOUNT_RETRY, LAST_MOUNT_RETRY = 0.5, 122.0
 
 
@@ -220,6 +221,9 @@ class PodWorker:
         if (failure := context.network_failure()) and not specs.is_host_network(self.pod) and plan.create_sandbox:
             self._event("Warning", "NetworkNotReady", f"network is not ready: {failure}")
             return RUNTIME_RETRY
+        if plan.start and context.services() is None and not specs.is_static(self.pod):
+            # Variables tell of services; these are read within moments of the kubelet's start.
+            return SOON
         await asyncio.to_thread(self._make_directories_and_cgroup)
         try:
             volumes = await self._unless_interrupted(context.volumes.set_up(self.pod))

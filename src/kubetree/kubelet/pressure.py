@@ -11,7 +11,6 @@ from typing import Any
 
 from kubetree.kubelet import cri_config, eviction, machine, specs
 from kubetree.kubelet.context import NodeContext
-from kubetree.kubelet.cri.client import RuntimeFailure
 from kubetree.kubelet.eviction import PodUsage
 from kubetree.kubelet.node_status import EVICTION_MEMORY
 from kubetree.kubelet.pods import Pods
@@ -26,14 +25,6 @@ log = logging.getLogger("kubetree.kubelet")
 class Pressure:
     def __init__(self, context: NodeContext, pods: Pods, stats: Stats) -> None:
         self._context, self._pods, self._stats = context, pods, stats
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(PERIOD)
-            try:
-                await self.look()
-            except RuntimeFailure:
-                continue
 
     async def look(self) -> None:
         """One round. Raises RuntimeFailure."""

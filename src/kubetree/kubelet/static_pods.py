@@ -18,6 +18,7 @@ import yaml
 
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kind_table import kind
+from kubetree.api.validation import validate_create
 from kubetree.kubelet import specs
 
 Object = dict[str, Any]
@@ -49,6 +50,9 @@ def static_pod(manifest: Object, node_name: str, file: str, seen: str) -> Object
     if not any(t.get("operator") == "Exists" and t.get("effect") == "NoExecute" and not t.get("key") for t in tolerations):
         tolerations.append({"operator": "Exists", "effect": "NoExecute"})
     apply_defaults(POD, pod)
+    problems = validate_create(POD, {**pod, "apiVersion": "v1", "kind": "Pod"})
+    if problems:
+        raise ManifestError(f"{file}: " + "; ".join(f"{cause.field}: {cause.message}" for cause in (p.to_cause() for p in problems)))
     pod["status"] = {"phase": "Pending"}
     return pod
 
@@ -64,7 +68,8 @@ def read_manifests(path: Path, node_name: str, seen: str) -> dict[str, Object]:
             manifest = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
             pod = static_pod(manifest if isinstance(manifest, dict) else {}, node_name, str(file), seen)
             pods[specs.uid(pod)] = pod
-        except (ManifestError, yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        except (ManifestError, yaml.YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            # Whatever shape a file has, it must not hold up the others.
             log.error("static pod %s: %s", file, error)
     return pods
 

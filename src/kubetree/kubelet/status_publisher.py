@@ -81,6 +81,9 @@ class StatusPublisher:
             except errors.ApiError as error:
                 log.warning("status of pod %s: %s", uid, error.message)
                 self._queue.retry(uid)
+            except Exception:
+                # A defect met by one pod's status must not hold up the others'.
+                log.exception("status of pod %s", uid)
             finally:
                 self._queue.done(uid)
 

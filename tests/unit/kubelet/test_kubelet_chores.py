@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from kubetree.api import errors
@@ -18,6 +19,7 @@ from kubetree.kubelet.eviction import PodUsage
 from kubetree.kubelet.image_collection import Candidate, choose, excess
 from kubetree.kubelet.log_rotation import LogRotation
 from kubetree.kubelet.node_status import Health
+from kubetree.kubelet.server.server import KubeletServer
 from kubetree.kubelet.status_publisher import StatusPublisher
 from kubetree.kubelet.tokens import Tokens
 from kubetree.kubelet.volumes.plugin import VolumeError
@@ -241,3 +243,20 @@ def test_metrics() -> None:
     assert 'prober_probe_total{probe_type="Liveness",result="failed"' in metrics.probe_metrics(
         {("Liveness", "failed", "c", "p", "ns", "u"): 2}
     )
+
+
+async def test_health_for_anyone_on_the_plain_port() -> None:
+    wrong = ""
+    host = SimpleNamespace(healthy=lambda: wrong)
+    server = KubeletServer(host, None, None)  # type: ignore[arg-type]
+    async with server.listen_for_health("127.0.0.1", 0) as port, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+
+        async def get(path: str) -> tuple[int, str]:
+            async with session.get(path) as response:
+                return response.status, await response.text()
+
+        assert await get("/healthz") == (200, "ok")
+        assert (await get("/pods"))[0] == 404
+        wrong = "the runtime is down"
+        assert await get("/healthz") == (500, "the runtime is down")
+        assert await get("/healthz/ping") == (200, "ok")

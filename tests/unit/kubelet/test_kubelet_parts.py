@@ -122,15 +122,17 @@ def test_pull_credentials() -> None:
 
 def test_static_pods() -> None:
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    made = static_pods.static_pod(manifest, "Node-A", "/m/web.yaml", "now")
+    made = static_pods.static_pod(manifest, "node-a", "/m/web.yaml", "now")
     assert made["metadata"]["name"] == "web-node-a" and made["metadata"]["namespace"] == "default"
     assert made["spec"]["containers"][0]["imagePullPolicy"] == "Always", "defaults are applied"
     assert {"operator": "Exists", "effect": "NoExecute"} in made["spec"]["tolerations"]
-    changed = static_pods.static_pod({**manifest, "spec": {"containers": [{"name": "c", "image": "j"}]}}, "Node-A", "/m/web.yaml", "now")
+    changed = static_pods.static_pod({**manifest, "spec": {"containers": [{"name": "c", "image": "j"}]}}, "node-a", "/m/web.yaml", "now")
     assert specs.uid(changed) != specs.uid(made)
     mirror = static_pods.mirror_pod(made, {"metadata": {"name": "node-a", "uid": "n"}})
     assert static_pods.mirrors(mirror, made) and not static_pods.mirrors(mirror, changed) and "uid" not in mirror["metadata"]
     assert mirror["metadata"]["ownerReferences"] == [{"apiVersion": "v1", "kind": "Node", "name": "node-a", "uid": "n", "controller": True}]
+    with pytest.raises(static_pods.ManifestError, match=r"spec\.containers\[0\]\.name: Invalid value"):
+        static_pods.static_pod({**manifest, "spec": {"containers": [{"name": "C", "image": "i"}]}}, "node-a", "f", "now")
     with pytest.raises(static_pods.ManifestError, match="expected a v1 Pod"):
         static_pods.static_pod({"kind": "Deployment", "apiVersion": "apps/v1"}, "n", "f", "now")
 
@@ -140,6 +142,10 @@ def test_bad_manifests_do_not_hold_up_good_ones(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("{")
     (tmp_path / "b.yaml").write_text(yaml.safe_dump(good))
     (tmp_path / "c.yaml").write_bytes(b"\xff\xfe")
+    for number, odd in enumerate(
+        ({"spec": {"containers": "x"}}, {"spec": {"containers": [1]}}, {"metadata": ["web"]}, {"metadata": {"name": "_"}})
+    ):
+        (tmp_path / f"odd{number}.yaml").write_text(yaml.safe_dump(good | odd))
     (tmp_path / ".hidden").write_text(yaml.safe_dump(good))
     assert [p["metadata"]["name"] for p in static_pods.read_manifests(tmp_path, "n", "now").values()] == ["web-n"]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubetree.kubelet import specs
+from kubetree.kubelet import chores, specs
 from kubetree.kubelet.cri.client import RuntimeClient, RuntimeFailure
 from kubetree.kubelet.lifecycle import ProbeResults
 from kubetree.kubelet.probes import network
@@ -148,11 +148,14 @@ class Prober:
             # Found running by a kubelet that has just started: not all of them at once.
             await asyncio.sleep(random.random() * min(period, 1.0))
         while True:
-            if not await self._settle(probe):
-                await self._once(probe)
+            await chores.attempt(f"{probe.kind} probe of {specs.full_name(probe.target.pod)}", lambda: self._round(probe))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(probe.poke.wait(), period)
             probe.poke.clear()
+
+    async def _round(self, probe: _Probe) -> None:
+        if not await self._settle(probe):
+            await self._once(probe)
 
     async def _settle(self, probe: _Probe) -> bool:
         """The first second of a container. True when the probe has succeeded in it, so that the next one is due after a period."""

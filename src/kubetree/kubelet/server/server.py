@@ -79,13 +79,19 @@ class KubeletServer:
     @contextlib.asynccontextmanager
     async def listen(self, address: str, port: int, context: ssl.SSLContext | None) -> AsyncIterator[int]:
         """Serve while the block runs; gives the port."""
-        server = web.Server(self._serve, access_log=None, keepalive_timeout=75)
-        listening = await asyncio.get_running_loop().create_server(server, address, port, ssl=context)
-        try:
-            yield listening.sockets[0].getsockname()[1]
-        finally:
-            listening.close()
-            await server.shutdown(0.5)
+        async with _listening(self._serve, address, port, context) as bound:
+            yield bound
+
+    @contextlib.asynccontextmanager
+    async def listen_for_health(self, address: str, port: int) -> AsyncIterator[int]:
+        """/healthz alone, in plain HTTP and for anyone: for this machine's own supervisors."""
+
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            first, *rest = request.path.removeprefix("/").split("/")
+            return await self._healthz(request, rest, {}) if first == "healthz" else web.Response(status=404, text="404 page not found\n")
+
+        async with _listening(serve, address, port, None) as bound:
+            yield bound
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -227,6 +233,19 @@ class KubeletServer:
         command = " ".join(query.get("cmd", [])).split(" ")
         answer = await self._host.client.call("ExecSync", container_id=record.id, cmd=command, timeout=0)
         return web.Response(body=answer.stdout + answer.stderr, status=500 if answer.exit_code else 200)
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], address: str, port: int, context: ssl.SSLContext | None
+) -> AsyncIterator[int]:
+    server = web.Server(serve, access_log=None, keepalive_timeout=75)
+    listening = await asyncio.get_running_loop().create_server(server, address, port, ssl=context)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        await server.shutdown(0.5)
 
 
 async def _last(still: Callable[[], Awaitable[bool]]) -> None:
