@@ -266,7 +266,7 @@ def _spec(errs: Errors, spec: Object) -> None:
         errs.append(required("spec.selector"))
     label_selector(errs, selector, "spec.selector")
     if well_formed(selector) and not selects(selector, labels):
-        errs.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+        errs.append(invalid("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`"))
 
 
 def create(errs: Errors, job: Job) -> None:

@@ -66,7 +66,7 @@ def replication_controller(errs: Errors, obj: Workload) -> None:
         return
     labels = _template_labels(spec)
     if selector and not selects({"matchLabels": selector}, labels):
-        errs.append(invalid("spec.template.metadata.labels", labels, _MISMATCH))
+        errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
     _template(errs, spec, "ReplicationController")
 
 
@@ -80,7 +80,7 @@ def _selected_template(errs: Errors, spec: Object) -> None:
     if _selector(errs, spec, "deployment"):
         labels = _template_labels(spec)
         if not (spec.get("selector") is not None and is_empty(spec["selector"])) and not selects(spec.get("selector"), labels):
-            errs.append(invalid("spec.template.metadata.labels", labels, _MISMATCH))
+            errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
         _template(errs, spec, "ReplicaSet")
 
 
@@ -150,7 +150,7 @@ def daemon_set(errs: Errors, obj: Workload) -> None:
     selector, labels = spec.get("selector"), _template_labels(spec)
     label_selector(errs, selector, "spec.selector")
     if well_formed(selector) and not selects(selector, labels):
-        errs.append(invalid("spec.template.metadata.labels", labels, _MISMATCH))
+        errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
     if selector is not None and is_empty(selector):
         errs.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
     _template(errs, spec, "DaemonSet")
@@ -223,7 +223,7 @@ def _stateful_spec(errs: Errors, spec: Object, *, new: bool) -> None:
     else:
         labels = _template_labels(spec)
         if not (selector is not None and is_empty(selector)) and not selects(selector, labels):
-            errs.append(invalid("spec.template.metadata.labels", labels, _MISMATCH))
+            errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
         _stateful_template(errs, spec)
     _always(errs, (spec.get("template") or {}).get("spec") or {}, "spec.template.spec", "StatefulSet")
 
