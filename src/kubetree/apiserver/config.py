@@ -59,6 +59,9 @@ class Config:
     request_timeout: float = 60.0
     min_request_timeout: int = 1800
     """Watches without timeoutSeconds live between this and twice this."""
+    max_requests_inflight: int = 400
+    """Reads at once; 0: no limit."""
+    max_mutating_requests_inflight: int = 200
     max_request_body: int = 3 * 1024 * 1024
     watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0

@@ -69,6 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--event-ttl", type=parse_duration, default=float(d.event_ttl))
     parser.add_argument("--etcd-compaction-interval", type=parse_duration, default=d.compaction_interval)
     parser.add_argument("--request-timeout", type=parse_duration, default=d.request_timeout)
+    parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
+    parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
     parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
 
 

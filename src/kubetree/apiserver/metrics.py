@@ -72,6 +72,9 @@ class Metrics:
                 f'apiserver_longrunning_requests{{component="apiserver",group="{group}",resource="{resource}",scope="{scope}",'
                 f'subresource="{sub}",verb="{verb}",version="{version}"}} {n}'
             )
+        name = "apiserver_current_inflight_requests"
+        lines += [f"# HELP {name} [STABLE] Requests being worked on, by kind of request.", f"# TYPE {name} gauge"]
+        lines += [f'{name}{{request_kind="{kind}"}} {n}' for kind, n in self.inflight.items()]
         for name, (text, samples) in self.gauges.items():
             lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value:g}" for labels, value in samples())]
         used = process.getrusage(process.RUSAGE_SELF)

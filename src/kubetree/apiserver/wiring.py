@@ -26,6 +26,7 @@ from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
+from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openid import add_openid_pages
@@ -103,6 +104,7 @@ async def build(
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
+            limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
             authenticate(authentication.requests, anonymous=config.anonymous_auth),
             limit_time(config.request_timeout),
