@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -85,6 +86,18 @@ class Machine:
         self._ip("link", "delete", self.bridge)
         self._ip("route", "delete", "unreachable", self.subnet, "metric", "4000")
         shutil.rmtree(self.base, ignore_errors=True)
+
+    async def cut_power(self) -> None:
+        """Everything that a reboot ends is ended, and what lies below /run is gone."""
+        self.stop_kubelet()
+        await self.containerd.stop(signal.SIGKILL)
+        kill_shims(self.config)
+        for pid in Cgroups().processes(f"/{self.cgroup}"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        unmount_below(self.config.state)
+        unmount_below(self.kubelet_root)
+        shutil.rmtree(self.config.state)
 
     # -- kubelets
 

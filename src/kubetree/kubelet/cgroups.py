@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from kubetree.kubelet.resources import BEST_EFFORT, BURSTABLE, CPU_PERIOD, GUARANTEED, CgroupLimits, qos_cgroup, weight_from_shares
 
 ROOT = Path("/sys/fs/cgroup")
+PATIENCE = 100
+"""Hundredths of a second that a busy cgroup is given to become free."""
 _CONTROLLERS_V2 = ("cpu", "memory", "pids", "cpuset", "io", "hugetlb")
 
 
@@ -95,10 +99,8 @@ class Cgroups:
             if not top.exists():
                 continue
             for path in sorted((p for p in top.rglob("*") if p.is_dir()), key=lambda p: len(p.parts), reverse=True):
-                with contextlib.suppress(FileNotFoundError):
-                    path.rmdir()
-            with contextlib.suppress(FileNotFoundError):
-                top.rmdir()
+                _remove_directory(path)
+            _remove_directory(top)
 
     def pods(self, cgroup_root: str) -> dict[str, str]:
         """Pod cgroups there are, by UID."""
@@ -108,6 +110,21 @@ class Cgroups:
                 name = qos_cgroup(cgroup_root, qos)
                 found |= {uid: f"{name}/pod{uid}" for uid in _pod_uids(hierarchy / name.strip("/"))}
         return found
+
+
+def _remove_directory(path: Path) -> None:
+    """A cgroup is busy until the last process in it has been reaped, which takes a moment after its end."""
+    for _ in range(PATIENCE):
+        try:
+            path.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            time.sleep(0.01)
+    path.rmdir()
 
 
 def _pod_uids(directory: Path) -> Iterable[str]:

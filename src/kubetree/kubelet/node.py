@@ -89,7 +89,9 @@ class NodeKeeper:
             if self._runtime_info.version.endswith("unknown"):
                 version = await self._runtime.call("Version", rpc_timeout=5)
                 self._runtime_info = RuntimeInfo(f"{version.runtime_name}://{version.runtime_version}")
-            conditions = {c.type: c for c in (await self._runtime.call("Status", rpc_timeout=5)).status.conditions}
+            answer = await self._runtime.call("Status", rpc_timeout=5)
+            conditions = {c.type: c for c in answer.status.conditions}
+            self._runtime_info = replace(self._runtime_info, handlers=tuple(_handler(h) for h in answer.runtime_handlers))
         except RuntimeFailure as error:
             self.runtime_failure = f"container runtime is down: {error}"
             return
@@ -219,3 +221,12 @@ class NodeKeeper:
                 owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
                 lease["metadata"]["ownerReferences"] = [owner]
             await client.create(LEASE, lease)
+
+
+def _handler(handler: Any) -> Object:
+    """v1.NodeRuntimeHandler of CRI's RuntimeHandler, which newer runtimes answer."""
+    features = handler.features
+    return {
+        "name": handler.name,
+        "features": {"recursiveReadOnlyMounts": features.recursive_read_only_mounts, "userNamespaces": features.user_namespaces},
+    }

@@ -135,7 +135,7 @@ def node_status(
             "architecture": machine.architecture,
             **({"swap": {"capacity": machine.swap}} if machine.swap else {}),
         },
-        "runtimeHandlers": [{"name": "", "features": {"recursiveReadOnlyMounts": False, "userNamespaces": False}}],
+        **({"runtimeHandlers": list(runtime.handlers)} if runtime.handlers else {}),
     }
 
 

@@ -130,3 +130,32 @@ def _removed(cgroups: Cgroups, name: str) -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_pods_come_back_after_a_power_cut(kubelet: Machine) -> None:
+    machine = kubelet
+    machine.start_kubelet()
+    volumes = [{"name": "disk", "emptyDir": {}}, {"name": "memory", "emptyDir": {"medium": "Memory"}}]
+    made = pod("comes-back", "echo started >> /disk/log; cat /disk/log; touch /memory/x; exec sleep 1000", volumes=volumes)
+    made["spec"]["terminationGracePeriodSeconds"] = 0
+    made["spec"]["containers"][0]["volumeMounts"] = [{"name": "disk", "mountPath": "/disk"}, {"name": "memory", "mountPath": "/memory"}]
+    machine.write_pod(made)
+    first = (await until(lambda: machine.running("comes-back"), "it runs"))["main"]
+    await machine.cut_power()
+    await machine.containerd.start()
+    machine.start_kubelet()
+
+    async def again() -> bool:
+        running = await machine.running("comes-back")
+        return bool(running) and running["main"] != first
+
+    await until(again, "it runs in a new sandbox", 30)
+    (newest, *_) = await machine.containers("comes-back")
+    assert newest.annotations["io.kubernetes.container.restartCount"] == "1"
+    await until(lambda: machine.container_log("comes-back", "main") == "started\nstarted\nstarted\n", "the disk's content was kept")
+    machine.delete_pod("comes-back")
+
+    async def gone() -> bool:
+        return not await machine.containers("comes-back")
+
+    await until(gone, "it ends as any other", 30)
