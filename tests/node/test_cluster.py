@@ -124,12 +124,13 @@ def test_the_python_client_executes_and_forwards(environment: dict[str, str]) ->
     shell.run_forever(timeout=20)
     assert (shell.read_stdout(), shell.read_stderr(), shell.returncode) == ("out\ngot a line\n", "err\n", 3)
     forward = stream.portforward(core.connect_get_namespaced_pod_portforward, pod, "default", ports="8080")
-    with forward.socket(8080) as connection:
-        connection.settimeout(20)
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        answer = b""
-        while part := connection.recv(4096):
-            answer += part
+    connection = forward.socket(8080)
+    connection.settimeout(20)
+    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    answer = b""
+    while part := connection.recv(4096):
+        answer += part
+    connection.close()
     assert f"hello from {pod}".encode() in answer
 
 

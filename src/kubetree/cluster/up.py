@@ -61,12 +61,12 @@ def prepare(layout: Layout, settings: Settings, say: Say) -> containerd.Containe
     return config
 
 
-def start_supervisor(layout: Layout) -> None:
-    """Starts the supervisor as a daemon, unless one runs."""
+def start_supervisor(layout: Layout) -> subprocess.Popen[bytes] | None:
+    """Starts the supervisor as a daemon; None when one runs already."""
     if pidfile.find(layout.pids, supervisor.NAME) is not None:
-        return
+        return None
     with layout.log_file(supervisor.NAME).open("ab") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "kubetree.cluster.supervisor"],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -80,9 +80,10 @@ async def up(layout: Layout, settings: Settings, say: Say, *, demo: bool = True)
     """Brings the cluster up and, unless told otherwise, its demo. Raises UpError and what the steps raise."""
     config = await asyncio.to_thread(prepare, layout, settings, say)
     say("machine ready: packages, routes, certificates")
-    start_supervisor(layout)
+    started = start_supervisor(layout)
     async with Client(load_kubeconfig(layout.admin_kubeconfig)) as client:
         async with asyncio.TaskGroup() as group:
+            watching = group.create_task(_until_it_ends(started, layout.log_file(supervisor.NAME)))
             group.create_task(_import_images(config, say, demo=demo))
             await _within("the API server", layout.log_file("apiserver"), client.ready(attempts=int(PATIENCE / 0.02), interval=0.02))
             say(f"API server ready at {settings.server}")
@@ -90,6 +91,7 @@ async def up(layout: Layout, settings: Settings, say: Say, *, demo: bool = True)
             await _until("its namespaces", layout.log_file("apiserver"), lambda: _applied(client, addons))
             await _until("the node to be Ready", layout.log_file("kubelet"), lambda: _node_ready(client, settings.node_name))
             say(f"node {settings.node_name} is Ready")
+            watching.cancel()
         path = kubeconfig.merge_into_user_config(yaml.safe_load(layout.admin_kubeconfig.read_text()))
         say(f"kubectl's context is now {settings.name} ({path})")
         if demo:
@@ -97,6 +99,14 @@ async def up(layout: Layout, settings: Settings, say: Say, *, demo: bool = True)
             address = (await client.get(SERVICE, "web", "default"))["spec"]["clusterIP"]
             await _until("the demo to answer", layout.log_file("proxy"), lambda: asyncio.to_thread(_answers, f"http://{address}/"))
             say(f"the demo answers at http://{address}/ and http://{settings.node_ip}:30080/")
+
+
+async def _until_it_ends(started: subprocess.Popen[bytes] | None, log: Path) -> None:
+    """Raises UpError as soon as the supervisor ends, with its last words: nothing else need be waited for then."""
+    while started is not None:
+        if (code := started.poll()) is not None:
+            raise UpError(f"the supervisor ended with exit code {code}:\n{log.read_text(errors='replace').strip()[-1500:]}")
+        await asyncio.sleep(0.1)
 
 
 async def _import_images(config: containerd.ContainerdConfig, say: Say, *, demo: bool) -> None:
