@@ -33,7 +33,7 @@ def test_lists_that_make_no_sense_are_refused(query: dict[str, list[str]], words
 
 
 def test_numbers_must_be_numbers() -> None:
-    with pytest.raises(BadRequest, match='strconv.ParseInt: parsing "abc": invalid syntax'):
+    with pytest.raises(BadRequest, match=r'strconv\.ParseInt: parsing "abc": invalid syntax'):
         list_options({"limit": ["abc"]}, watch=False)
     with pytest.raises(BadRequest):
         revision_of("1e3")
