@@ -364,3 +364,17 @@ def test_a_cron_job_starts_jobs_by_the_clock(space: Space) -> None:
     space.create(cron_job, {"metadata": {"name": "tick"}, "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": pod}}}})
     space.cluster.advance(61)
     space.until(cron_job, "tick", lambda c: c["status"].get("lastSuccessfulTime"))
+
+
+def test_a_stateful_set_comes_up_in_order_and_rolls(space: Space) -> None:
+    stateful_set = kind("apps/v1", "StatefulSet")
+    db = workload("db", 3)
+    db["spec"]["serviceName"] = "db"
+    space.create(stateful_set, db)
+    space.until(stateful_set, "db", available(3))
+    assert sorted(p["metadata"]["name"] for p in space.list(POD)) == ["db-0", "db-1", "db-2"]
+    space.patch(stateful_set, "db", {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "two"}]}}}})
+    space.until(
+        stateful_set, "db", lambda s: observed(s) and s["status"]["currentRevision"] == s["status"]["updateRevision"] and available(3)(s)
+    )
+    assert {p["spec"]["containers"][0]["image"] for p in space.list(POD)} == {"two"}

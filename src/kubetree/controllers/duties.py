@@ -31,6 +31,7 @@ from kubetree.controllers.deployments import rollout
 from kubetree.controllers.jobs import tracking, ttl_after_finished
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty
+from kubetree.controllers.statefulsets import replicas
 
 
 def duties(options: Options) -> list[Duty]:
@@ -53,6 +54,7 @@ def duties(options: Options) -> list[Duty]:
         replication_controllers.DUTY,
         replicasets.DUTY,
         rollout.DUTY,
+        replicas.DUTY,
         daemons.duty(),
         tracking.duty(),
         ttl_after_finished.DUTY,

@@ -63,15 +63,15 @@ class History:
         return [r for r in self.old if hash_of(r) not in used][: max(0, count)]
 
 
-def make(owner_kind: Kind, owner: Object, revision: int) -> Object:
-    """The revision of the owner's template, named by its hash."""
+def make(owner_kind: Kind, owner: Object, revision: int, *, label: str = HASH) -> Object:
+    """The revision of the owner's template, named by its hash, which stands in `label` too."""
     template = owner["spec"]["template"]
     digest = template_hash(template, (owner.get("status") or {}).get("collisionCount"))
     metadata = owner["metadata"]
     made: Object = {
         "name": f"{metadata['name']}-{digest}",
         "namespace": metadata["namespace"],
-        "labels": {**((template.get("metadata") or {}).get("labels") or {}), HASH: digest},
+        "labels": {**((template.get("metadata") or {}).get("labels") or {}), label: digest},
         "ownerReferences": [owner_reference(owner_kind, owner, controller=True, block=True)],
     }
     if notes := annotations_of(owner):
