@@ -23,6 +23,7 @@ from kubetree.apiserver.admission.claim_resize import PersistentVolumeClaimResiz
 from kubetree.apiserver.admission.default_classes import DefaultIngressClass, DefaultStorageClass
 from kubetree.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kubetree.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
+from kubetree.apiserver.admission.device_claims import DeviceClaims
 from kubetree.apiserver.admission.extended_resource_toleration import ExtendedResourceToleration
 from kubetree.apiserver.admission.hard_anti_affinity import LimitPodHardAntiAffinityTopology
 from kubetree.apiserver.admission.limit_ranger import LimitRanger
@@ -32,6 +33,7 @@ from kubetree.apiserver.admission.node_restriction import NodeRestriction
 from kubetree.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.pod_node_selector import PodNodeSelector
+from kubetree.apiserver.admission.pod_resize import PodResizeValidator
 from kubetree.apiserver.admission.pod_security import PodSecurity
 from kubetree.apiserver.admission.pod_topology_labels import PodTopologyLabels
 from kubetree.apiserver.admission.priority import Priority
@@ -111,6 +113,7 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(DefaultIngressClass, lambda n: DefaultIngressClass(n.lister)),
     Registered(DenyServiceExternalIPs, lambda n: DenyServiceExternalIPs(), by_default=False),
     Registered(PodTopologyLabels, lambda n: PodTopologyLabels(n.lister)),
+    Registered(PodResizeValidator, lambda n: PodResizeValidator(n.lister)),
     Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now)),
     Registered(AlwaysDeny, lambda n: AlwaysDeny(), by_default=False),
 )
@@ -128,7 +131,6 @@ _ELSEWHERE = frozenset(
         "NodeDeclaredFeatureValidator",
         "PodGroupProtection",
         "PodGroupWorkloadExists",
-        "PodResizeValidator",
         "PodTolerationRestriction",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionWebhook",
@@ -165,4 +167,4 @@ def build_admission(
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))
-    return AdmissionChain([*plugins, CertificateRequestor()])
+    return AdmissionChain([*plugins, CertificateRequestor(), DeviceClaims(writer, authorization.authorizer)])
