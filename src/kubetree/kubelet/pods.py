@@ -102,7 +102,9 @@ class Pods:
 
     def _start(self, pod: Object) -> None:
         ended = bool(pod["metadata"].get("deletionTimestamp")) or specs.is_terminal(pod.get("status") or {})
-        if not ended and (refusal := self._admit(pod, self.active())):
+        # One that an earlier kubelet let in may be running already.
+        accepted = bool((pod.get("status") or {}).get("startTime"))
+        if not ended and not accepted and (refusal := self._admit(pod, self.active())):
             self._refused.add(specs.uid(pod))
             self._reject(pod, *refusal)
             return

@@ -98,7 +98,10 @@ def _container_statuses(pod: Object, containers: Sequence[Object], runtime: PodR
 def _container_status(pod: Object, container: Object, runtime: PodRuntime, inputs: Inputs, earlier: Object | None, key: str) -> Object:
     records = runtime.instances(container["name"])
     status = _initial_status(pod, container, earlier)
-    if records:
+    if not records and earlier and "terminated" in (earlier.get("state") or {}):
+        # The runtime has forgotten a container whose end is on record.
+        status |= {key: earlier[key] for key in ("state", "lastState", "image", "imageID", "containerID") if key in earlier}
+    elif records:
         latest = records[0]
         status |= {
             "restartCount": latest.restart_count,

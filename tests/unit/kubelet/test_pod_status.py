@@ -154,6 +154,18 @@ def test_sidecars_do_not_decide_the_phase() -> None:
     assert made(pod("a", init=(side,), policy="Never"), state)["phase"] == "Pending"
 
 
+def test_an_end_on_record_outlives_the_runtimes_memory() -> None:
+    before = made(pod("a", policy="Never"), runtime(record("a", State.EXITED, 3, reason="Error")))
+    after = made(pod("a", policy="Never"), PodRuntime(), previous=before)
+    assert after["phase"] == "Failed" and after["containerStatuses"] == before["containerStatuses"]
+
+
+def test_a_running_container_that_vanished_counts_as_ended() -> None:
+    before = made(pod("a"), runtime(record("a", State.RUNNING)))
+    (entry,) = made(pod("a"), PodRuntime(), previous=before)["containerStatuses"]
+    assert entry["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown" and entry["restartCount"] == 1
+
+
 class TestPatch:
     OLD: Object = {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}]}
 
