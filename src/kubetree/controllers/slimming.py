@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from kubetree.api.kinds import Kind
 
 Object = dict[str, Any]
@@ -22,6 +24,8 @@ _POD_STATUS = (
     "phase", "conditions", "podIP", "podIPs", "reason", "startTime", "qosClass", "resize", "observedGeneration", "allocatedResources",
     "resources",
 )  # fmt: skip
+_ALIKE_SPEC = ("tolerations", "affinity", "topologySpreadConstraints", "nodeSelector")
+_ALIKE_METADATA = ("labels", "ownerReferences", "finalizers")
 _CONTAINER_STATUS = ("name", "restartCount", "state", "ready", "allocatedResources", "resources")
 
 
@@ -31,6 +35,17 @@ def without_managed_fields(obj: Object) -> Object:
     if "managedFields" not in metadata:
         return obj
     return {**obj, "metadata": {field: value for field, value in metadata.items() if field != "managedFields"}}
+
+
+_POOL: dict[bytes, Any] = {}
+_POOL_SIZE = 20_000
+
+
+def shared(value: Any) -> Any:
+    """The same value, one object for all that are equal: the pods of a ReplicaSet differ in little, and nobody changes any."""
+    if len(_POOL) >= _POOL_SIZE:
+        _POOL.clear()
+    return _POOL.setdefault(orjson.dumps(value), value)
 
 
 def metadata_only(obj: Object) -> Object:
@@ -46,14 +61,21 @@ def pod(obj: Object) -> Object:
     kept = _of(spec, _POD_SPEC)
     for field in ("containers", "initContainers"):
         if field in spec:
-            kept[field] = [_of(container, _CONTAINER) for container in spec[field]]
+            kept[field] = shared([_of(container, _CONTAINER) for container in spec[field]])
+    for field in _ALIKE_SPEC:
+        if field in kept:
+            kept[field] = shared(kept[field])
+    metadata = {**slim["metadata"]}
+    for field in _ALIKE_METADATA:
+        if field in metadata:
+            metadata[field] = shared(metadata[field])
     if volumes := [v for v in spec.get("volumes") or () if "persistentVolumeClaim" in v or "ephemeral" in v]:
         kept["volumes"] = volumes
     told = _of(status, _POD_STATUS)
     for field in ("containerStatuses", "initContainerStatuses"):
         if field in status:
             told[field] = [_of(container, _CONTAINER_STATUS) for container in status[field]]
-    return {**slim, "spec": kept, "status": told}
+    return {**slim, "metadata": metadata, "spec": kept, "status": told}
 
 
 def config_map(obj: Object) -> Object:
