@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kubetree.cluster import containerd, kubeconfig, machine, pidfile, supervisor
@@ -16,6 +17,8 @@ from kubetree.network.main import cleanup as remove_network
 from kubetree.proxy.main import cleanup as remove_proxy_rules
 
 Say = Callable[[str], None]
+CNI_CACHE = (Path("/var/lib/cni/results"), Path("/var/lib/cni"))
+"""Where containerd's CNI library remembers the networks of running pods; the path is its own."""
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -33,6 +36,7 @@ async def down(layout: Layout, settings: Settings, say: Say, *, keep_data: bool 
     await asyncio.to_thread(remove_network, [settings.cluster_cidr], [settings.dns_ip], layout.cni)
     machine.restore(layout, settings)
     remove_cgroups(CGROUP)
+    remove_empty(CNI_CACHE)
     kubeconfig.remove_from_user_config(settings.name)
     shutil.rmtree(layout.run, ignore_errors=True)
     shutil.rmtree(layout.log, ignore_errors=True)
@@ -65,6 +69,13 @@ async def _remove_pods(layout: Layout, config: containerd.ContainerdConfig) -> N
         await own.stop()
         if running is not None:
             running.end()
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Removes folders that nothing is in any more, the innermost first: another engine's results stay."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def remove_cgroups(name: str) -> None:
