@@ -124,9 +124,8 @@ class NodeKeeper:
                 await self._report()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), self._config.status_period)
-            except errors.NotFound:
-                self.node = None
             except errors.ApiError as error:
+                # A Node that was deleted stays so until the kubelet is started again, as upstream.
                 log.warning("node %s: %s", self._config.node_name, error.message)
                 await asyncio.sleep(1 if self._registered.is_set() else FAST_CHECK)
 
