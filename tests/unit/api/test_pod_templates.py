@@ -1,0 +1,39 @@
+"""Pods of one template share work; a pod that only looks like one of them does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubetree.api.defaults import apply_defaults
+from kubetree.api.kind_table import kind
+from kubetree.api.validation import validate_create
+from kubetree.api.validation.pods.template import shape
+from kubetree.api.warnings import warnings
+
+POD = kind("v1", "Pod")
+
+
+def pod(volume: str, mount: str, **source: Any) -> dict[str, Any]:
+    container = {"name": "c", "image": "i", "volumeMounts": [{"name": mount, "mountPath": "/m"}]}
+    spec = {"containers": [container], "volumes": [{"name": volume, **(source or {"emptyDir": {}})}]}
+    obj = {"metadata": {"name": "p", "namespace": "d"}, "spec": spec}
+    apply_defaults(POD, obj)
+    return obj
+
+
+def test_the_token_volumes_name_makes_no_difference() -> None:
+    a, b = (pod(f"kube-api-access-{s}", f"kube-api-access-{s}")["spec"] for s in ("aaaaa", "bbbbb"))
+    assert shape(a) == shape(b)
+
+
+def test_a_mount_of_another_token_volume_is_found_although_its_like_was_sound() -> None:
+    assert validate_create(POD, pod("kube-api-access-aaaaa", "kube-api-access-aaaaa")) == []
+    (error,) = validate_create(POD, pod("kube-api-access-aaaaa", "kube-api-access-bbbbb"))
+    assert str(error) == 'spec.containers[0].volumeMounts[0].name: Not found: "kube-api-access-bbbbb"'
+
+
+def test_warnings_name_the_volume_of_the_pod_at_hand() -> None:
+    items = [{"key": "a", "path": "x"}, {"key": "b", "path": "x"}]
+    for name in ("kube-api-access-aaaaa", "kube-api-access-bbbbb"):
+        (told,) = warnings(POD, pod(name, name, secret={"secretName": "s", "items": items}), None)
+        assert name in told
