@@ -26,8 +26,9 @@ from kubetree.cluster.layout import Layout
 from kubetree.cluster.loading import load
 from kubetree.cluster.process import run_component
 from kubetree.cluster.settings import read_settings
+from kubetree.cluster.starting import SUPERVISOR
 
-NAME = "supervisor"
+NAME = SUPERVISOR
 FIRST_DELAY, LAST_DELAY = 0.1, 10.0
 STEADY = 30.0
 """A component that ran this many seconds starts again at once when it ends; one that did not waits longer each time."""
@@ -166,10 +167,23 @@ class Supervisor:
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
+def _told_to_go(layout: Layout, components: Sequence[Component]) -> bool:
+    """Imports the first component, then waits for a line on standard input and becomes a daemon; False when there comes none."""
+    load(next(component.module for component in components if component.module))
+    if not sys.stdin.readline():
+        return False
+    log = os.open(layout.log_file(NAME), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+    os.chdir("/")
+    return True
+
+
 def main(arguments: list[str] | None = None) -> int:
     """`python -m kubetree.cluster.supervisor`, started by `kubetree up`."""
     parser = argparse.ArgumentParser(prog="kubetree supervisor", description=__doc__)
     parser.add_argument("--skip", default="", help="components not to start, separated by commas")
+    parser.add_argument("--wait", action="store_true", help="start nothing before there is a line on standard input")
     options = parser.parse_args(arguments)
     gc.disable()  # a collection here would write to memory that the components share
     layout = Layout()
@@ -178,6 +192,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"a supervisor runs already (pid {running.pid})", file=sys.stderr)
         return 0
     components = [component for component in COMPONENTS if component.name not in options.skip.split(",")]
+    if options.wait and not _told_to_go(layout, components):
+        return 1
     Supervisor(layout, components).run()
     return 0
 

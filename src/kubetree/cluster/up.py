@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,10 +17,11 @@ import yaml
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.client import Client, load_kubeconfig
-from kubetree.cluster import containerd, images, kubeconfig, machine, manifests, pidfile, prerequisites, supervisor
+from kubetree.cluster import containerd, images, kubeconfig, machine, manifests, prerequisites
 from kubetree.cluster.certificate_files import ensure_certificates
 from kubetree.cluster.layout import Layout, Settings
 from kubetree.cluster.settings import check_settings, write_settings
+from kubetree.cluster.starting import SUPERVISOR, Starting, let_go
 
 NODE, SERVICE = kind("v1", "Node"), kind("v1", "Service")
 DEMO_IMAGE = "kubetree.local/demo:1"
@@ -61,29 +60,18 @@ def prepare(layout: Layout, settings: Settings, say: Say) -> containerd.Containe
     return config
 
 
-def start_supervisor(layout: Layout) -> subprocess.Popen[bytes] | None:
-    """Starts the supervisor as a daemon; None when one runs already."""
-    if pidfile.find(layout.pids, supervisor.NAME) is not None:
-        return None
-    with layout.log_file(supervisor.NAME).open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "kubetree.cluster.supervisor"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd="/",
-        )
+async def up(layout: Layout, settings: Settings, say: Say, starting: Starting | None, *, demo: bool = True) -> None:
+    """Brings the cluster up and, unless told otherwise, its demo. Raises UpError and what the steps raise.
 
-
-async def up(layout: Layout, settings: Settings, say: Say, *, demo: bool = True) -> None:
-    """Brings the cluster up and, unless told otherwise, its demo. Raises UpError and what the steps raise."""
+    `starting` is the supervisor that `start_early` gave.
+    """
     config = await asyncio.to_thread(prepare, layout, settings, say)
     say("machine ready: packages, routes, certificates")
-    started = start_supervisor(layout)
+    if starting is not None:
+        let_go(starting)
     async with Client(load_kubeconfig(layout.admin_kubeconfig)) as client:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_until_it_ends(started, layout.log_file(supervisor.NAME)))
+            watching = group.create_task(_until_it_ends(starting, layout.log_file(SUPERVISOR)))
             group.create_task(_import_images(config, say, demo=demo))
             await _within("the API server", layout.log_file("apiserver"), client.ready(attempts=int(PATIENCE / 0.02), interval=0.02))
             say(f"API server ready at {settings.server}")
@@ -101,11 +89,12 @@ async def up(layout: Layout, settings: Settings, say: Say, *, demo: bool = True)
             say(f"the demo answers at http://{address}/ and http://{settings.node_ip}:30080/")
 
 
-async def _until_it_ends(started: subprocess.Popen[bytes] | None, log: Path) -> None:
+async def _until_it_ends(starting: Starting | None, log: Path) -> None:
     """Raises UpError as soon as the supervisor ends, with its last words: nothing else need be waited for then."""
-    while started is not None:
-        if (code := started.poll()) is not None:
-            raise UpError(f"the supervisor ended with exit code {code}:\n{log.read_text(errors='replace').strip()[-1500:]}")
+    while starting is not None:
+        if (code := starting.poll()) is not None:
+            words = log.read_text(errors="replace").strip()[-1500:] if log.exists() else "it said why above"
+            raise UpError(f"the supervisor ended with exit code {code}:\n{words}")
         await asyncio.sleep(0.1)
 
 
