@@ -72,6 +72,19 @@ async def test_a_failing_pod_restarts_with_back_off_or_stays_failed(cluster: Clu
     assert crashed["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff"
 
 
+async def test_single_pods_end_and_lose_their_readiness(cluster: Cluster) -> None:
+    await cluster.client.create(POD, pod("a"))
+    await cluster.until(POD, "a", "default", ready)
+    await cluster.set_ready("a", ready=False)
+    await cluster.until(POD, "a", "default", lambda p: not ready(p))
+    await cluster.set_ready("a", ready=True)
+    await cluster.until(POD, "a", "default", ready)
+    await cluster.end_pod("a", code=2)
+    ended = await cluster.until(POD, "a", "default", lambda p: p["status"]["containerStatuses"][0]["restartCount"] == 1 and ready(p))
+    assert ended is not None
+    assert ended["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 2
+
+
 async def test_pods_hang_and_do_not_go(cluster: Cluster) -> None:
     cluster.kubelet.behave("app=pull", hang=True, reason="ImagePullBackOff")
     cluster.kubelet.behave("app=stuck", stop_after=None)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-NODE, SERVICE_ACCOUNT = kind("v1", "Node"), kind("v1", "ServiceAccount")
+NODE, POD, SERVICE_ACCOUNT = kind("v1", "Node"), kind("v1", "Pod"), kind("v1", "ServiceAccount")
 JUMP = 10.0
 """`advance` goes in steps of this many seconds at most, so that nodes renew their leases on the way."""
 
@@ -265,6 +265,16 @@ class Cluster:
                 while calm < quiet:
                     await asyncio.sleep(0.002)
                     calm = calm + 1 if all(runner.idle for runner in self._runners) else 0
+
+    # -- single pods
+
+    async def end_pod(self, name: str, namespace: str = "default", *, code: int = 0) -> None:
+        """The pod's containers end now with `code`, and start again as its restartPolicy says."""
+        self.kubelet.end(await self.client.get(POD, name, namespace), code, self.clock.now())
+
+    async def set_ready(self, name: str, namespace: str = "default", *, ready: bool) -> None:
+        """The pod's readiness probes fail from now on, or succeed again."""
+        self.kubelet.set_ready(await self.client.get(POD, name, namespace), ready, self.clock.now())
 
     async def until(
         self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = 10.0
