@@ -292,9 +292,11 @@ def _masked_template(template_: Object, new: Object, *, directives: bool, resour
             masked["metadata"][name] = (new.get("metadata") or {}).get(name)
         for name in _DIRECTIVES:
             masked["spec"][name] = pod.get(name)
-        affinity = dict(masked["spec"].get("affinity") or {})
-        affinity["nodeAffinity"] = (pod.get("affinity") or {}).get("nodeAffinity")
-        masked["spec"]["affinity"] = affinity
+        affinity = pod.get("affinity")
+        others = {name: value for name, value in (masked["spec"].get("affinity") or {}).items() if name != "nodeAffinity" and value}
+        if affinity is not None:
+            others["nodeAffinity"] = affinity.get("nodeAffinity")
+        masked["spec"]["affinity"] = others if others or affinity is not None else None
     if resources:
         for group in ("containers", "initContainers"):
             old, now = masked["spec"].get(group) or [], pod.get(group) or []
