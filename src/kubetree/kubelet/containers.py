@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kubetree.kubelet import cri_config, environment, hooks, hosts, lifecycle, specs
+from kubetree.kubelet import cri_config, environment, hooks, hosts, lifecycle, log_links, specs
 from kubetree.kubelet.context import NodeContext
 from kubetree.kubelet.cri.client import RuntimeFailure
 from kubetree.kubelet.cri.messages import Propagation
@@ -106,6 +106,10 @@ class Containers:
             report("Warning", "Failed", f"Error: {error.message}")
             raise StartFailure("RunContainerError", error.message) from error
         report("Normal", "Started", "Container started")
+        log = Path(sandbox_config["log_directory"], config["log_path"])
+        metadata, root = pod["metadata"], context.config.pod_log_dir
+        names = {"pod": metadata["name"], "namespace": metadata["namespace"], "container": name}
+        log_links.make(root, log, container_id=answer.container_id, **names)
         await self._post_start(pod, container, answer.container_id, pod_ips)
 
     async def _post_start(self, pod: Object, container: Object, container_id: str, pod_ips: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from kubetree.kubelet import cri_config, lifecycle, specs
+from kubetree.kubelet import cri_config, lifecycle, log_links, specs
 from kubetree.kubelet.containers import Containers
 from kubetree.kubelet.context import NodeContext
 from kubetree.kubelet.cri.client import RuntimeFailure
@@ -72,6 +72,7 @@ async def remove_container(context: NodeContext, container_id: str) -> None:
     except RuntimeFailure as error:
         if not error.not_found:
             raise
+    log_links.remove(context.config.pod_log_dir, container_id)
 
 
 async def remove_remains(context: NodeContext, pod: Object) -> None:

@@ -33,6 +33,9 @@ async def test_a_static_pod_runs_restarts_and_goes(kubelet: Machine) -> None:
     first = (await until(lambda: machine.running("web"), "web runs"))["main"]
     await until(lambda: "hello from web-node-a" in machine.container_log("web", "main"), "its output is in its log")
 
+    (link,) = (machine.logs.parent / "containers").glob("web-node-a_default_main-*.log")
+    assert link.resolve().read_text().endswith("hello from web-node-a\n"), "log collectors find it"
+
     machine.stop_kubelet(signal.SIGKILL)
     machine.start_kubelet()
     assert (await machine.running("web"))["main"] == first, "a new kubelet leaves running containers alone"
@@ -45,6 +48,7 @@ async def test_a_static_pod_runs_restarts_and_goes(kubelet: Machine) -> None:
     await until(gone, "the pod ends when its manifest goes")
     assert not list((machine.kubelet_root / "pods").iterdir()), "its directory is gone"
     await until(lambda: not list(machine.logs.iterdir()), "its logs are gone")
+    assert not (machine.logs.parent / "containers").exists()
 
 
 async def test_containerd_may_be_killed(kubelet: Machine) -> None:
