@@ -21,6 +21,8 @@ from kubetree.client.rest import Client
 
 LEASE = kind("coordination.k8s.io/v1", "Lease")
 JITTER = 1.2
+FIRST_RETRY = 0.02
+"""Seconds, doubled each time, between attempts that the server did not answer."""
 
 
 class LeadershipLost(Exception):
@@ -99,7 +101,17 @@ class LeaderElector:
             await self._release()
 
     async def _acquire(self) -> None:
-        while not await self._try_hold():
+        """Asks again soon while the server is not that far yet, as in a cluster that starts; in upstream's time while another leads."""
+        soon = FIRST_RETRY
+        while True:
+            try:
+                if await self._hold():
+                    return
+            except errors.ApiError:
+                if soon < self._timing.retry_period:
+                    await asyncio.sleep(soon)
+                    soon *= 2
+                    continue
             await asyncio.sleep(self._timing.retry_period * random.uniform(1.0, JITTER))
 
     async def _renew(self) -> None:
@@ -120,25 +132,29 @@ class LeaderElector:
     async def _try_hold(self) -> bool:
         """Takes or renews the lease if that may be done. False when another holds it or the server does not answer."""
         try:
-            try:
-                current = await self._client.get(LEASE, self._name, self._namespace)
-            except errors.NotFound:
-                body = {
-                    "apiVersion": "coordination.k8s.io/v1",
-                    "kind": "Lease",
-                    "metadata": {"name": self._name, "namespace": self._namespace},
-                }
-                body["spec"] = self._record({}, taken=True)
-                self._lease = await self._client.create(LEASE, body)
-                return True
-            spec = current.get("spec") or {}
-            if not self._may_take(current, spec):
-                return False
-            taken = spec.get("holderIdentity") != self.identity
-            self._lease = await self._client.update(LEASE, {**current, "spec": self._record(spec, taken=taken)})
-            return True
+            return await self._hold()
         except errors.ApiError:
             return False
+
+    async def _hold(self) -> bool:
+        """False when another holds the lease. Raises what the server answers instead of doing it."""
+        try:
+            current = await self._client.get(LEASE, self._name, self._namespace)
+        except errors.NotFound:
+            body = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": self._name, "namespace": self._namespace},
+            }
+            body["spec"] = self._record({}, taken=True)
+            self._lease = await self._client.create(LEASE, body)
+            return True
+        spec = current.get("spec") or {}
+        if not self._may_take(current, spec):
+            return False
+        taken = spec.get("holderIdentity") != self.identity
+        self._lease = await self._client.update(LEASE, {**current, "spec": self._record(spec, taken=taken)})
+        return True
 
     def _may_take(self, lease: dict[str, Any], spec: dict[str, Any]) -> bool:
         holder = spec.get("holderIdentity") or ""
