@@ -492,20 +492,26 @@ async def test_a_pod_is_resized_in_place(pods: Cluster) -> None:
     after = (await pods.status("grows"))["containerStatuses"][0]
     assert after["containerID"] == before["containerID"] and after["restartCount"] == 0
     await pods.event("grows", "ResizeCompleted", "Pod resize completed: ")
-    await resized(pods, "grows", "1000", "64Mi")
+    assert pods.kubelet is not None
+    room = int(pods.kubelet.context.facts.allocatable["cpu"]) * 1000
+    holder = pod("holds", "sleep 1000", terminationGracePeriodSeconds=0)
+    holder["spec"]["containers"][0]["resources"] = {"requests": {"cpu": f"{room - 600}m"}}
+    await pods.create(holder)
+    await pods.phase("holds", "Running")
+    await resized(pods, "grows", "700m", "64Mi")
 
-    async def refused() -> str:
+    async def pending() -> str:
         conditions = {c["type"]: c for c in (await pods.status("grows"))["conditions"]}
         return str(conditions.get("PodResizePending", {}).get("reason", ""))
 
-    await until(refused, "it says why not")
-    assert await refused() == "Infeasible"
-    await resized(pods, "grows", "200m", "64Mi")
+    await until(pending, "it says that it waits")
+    assert await pending() == "Deferred"
+    await pods.client.delete(POD, "holds", "default")
 
-    async def cleared() -> bool:
-        return not await refused()
+    async def grown() -> bool:
+        return (await pods.status("grows"))["containerStatuses"][0]["resources"]["limits"]["cpu"] == "700m" and not await pending()
 
-    await until(cleared, "the condition goes with the wish")
+    await until(grown, "it grows once there is room", 30)
 
 
 async def test_a_probe_that_takes_too_long_fails(pods: Cluster) -> None:
