@@ -16,6 +16,7 @@ from kubetree.kubelet.server.spdy import (
     RST_STREAM,
     SYN_REPLY,
     SYN_STREAM,
+    UNREAD,
     ControlFrame,
     DataFrame,
     Framer,
@@ -91,3 +92,24 @@ async def test_a_session_opens_streams_and_sees_their_end() -> None:
     await task
     writer.close()
     assert SYN_REPLY == 2
+
+
+async def test_a_session_ends_although_nobody_reads_what_came() -> None:
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    session = Session(reader, writer)
+    running = asyncio.create_task(session.run())
+    peer_reader, peer_writer = await asyncio.open_connection(sock=theirs)
+    opening = asyncio.create_task(session.open({"streamType": "stdout"}))
+    framer = Framer()
+    (syn,) = framer.feed(await peer_reader.read(1000))
+    peer_writer.write(framer.syn_reply(syn.stream, {}) + b"".join(framer.data(syn.stream, b"y\n") for _ in range(2 * UNREAD)))
+    stream = await opening
+    while stream.unread < UNREAD:
+        await asyncio.sleep(0)
+    running.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait({running})
+        assert [await stream.read() for _ in range(UNREAD + 1)] == [b"y\n"] * UNREAD + [b""]
+    writer.close()
+    peer_writer.close()

@@ -9,13 +9,15 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from aiohttp import WSMsgType, web
 
 from kubetree.kubelet.server import runtime_streams
+from kubetree.kubelet.server.raw import either
 from kubetree.kubelet.server.spdy import SpdyError, Stream
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
@@ -111,15 +113,14 @@ def _failure(message: str) -> bytes:
 
 async def _exchange(channels: Channels, streams: dict[int, Stream]) -> None:
     """Until the runtime has ended its output and told the outcome, or the client is gone."""
-    outputs = [asyncio.ensure_future(_to_client(channels, c, streams[c])) for c in (STDOUT, STDERR, ERROR) if c in streams]
-    inputs = asyncio.ensure_future(_to_runtime(channels, streams))
-    done = asyncio.ensure_future(asyncio.wait(outputs))
-    try:
-        await asyncio.wait({inputs, done}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (*outputs, inputs, done):
-            task.cancel()
-        await asyncio.wait({*outputs, inputs, done})
+    outputs = [_to_client(channels, c, streams[c]) for c in (STDOUT, STDERR, ERROR) if c in streams]
+    await either(_all(outputs), _to_runtime(channels, streams))
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(work)
 
 
 async def _to_client(channels: Channels, channel: int, stream: Stream) -> None:
@@ -194,11 +195,4 @@ async def _forward(channels: Channels, streams: dict[int, Stream]) -> None:
                 if channel % 2 == 0 and channel in streams:
                     await streams[channel].write(data)
 
-    outputs = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(outward(c, s)) for c, s in streams.items()]))
-    inputs = asyncio.ensure_future(inward())
-    try:
-        await asyncio.wait({outputs, inputs}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (outputs, inputs):
-            task.cancel()
-        await asyncio.wait({outputs, inputs})
+    await either(_all([outward(channel, stream) for channel, stream in streams.items()]), inward())

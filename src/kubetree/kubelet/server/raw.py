@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -68,3 +69,16 @@ async def pump(source: asyncio.StreamReader, write: Any) -> None:
             await write(data)
     except ConnectionError:
         return
+
+
+async def either(first: Coroutine[Any, Any, None], second: Coroutine[Any, Any, None]) -> None:
+    """Both directions at once, until one of them ends; the other is given up. Raises what the one that ended raised."""
+    tasks = [asyncio.create_task(first), asyncio.create_task(second)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()

@@ -15,6 +15,8 @@ SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDAT
 FLAG_FIN = 1
 VERSION = 3
 MAX_DATA = 32 * 1024
+UNREAD = 64
+"""Pieces of data that a stream holds for its reader before the connection waits."""
 
 _WORDS = (
     "options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization "
@@ -148,11 +150,19 @@ class Stream:
 
     def __init__(self, session: Session, number: int) -> None:
         self._session, self.number = session, number
-        self._chunks: asyncio.Queue[bytes] = asyncio.Queue(maxsize=64)
+        self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
+        self._room = asyncio.Semaphore(UNREAD)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    @property
+    def unread(self) -> int:
+        """Pieces of data that wait for the reader."""
+        return self._chunks.qsize()
+
     async def read(self) -> bytes:
-        return await self._chunks.get()
+        data = await self._chunks.get()
+        self._room.release()
+        return data
 
     async def write(self, data: bytes) -> None:
         for start in range(0, len(data), MAX_DATA):
@@ -163,7 +173,13 @@ class Stream:
         await self._session.send(Framer.data(self.number, b"", fin=True))
 
     async def feed(self, data: bytes) -> None:
-        await self._chunks.put(data)
+        """Waits while the reader is behind."""
+        await self._room.acquire()
+        self._chunks.put_nowait(data)
+
+    def end(self) -> None:
+        """Waits for nobody: a session must be able to end although nobody reads any more."""
+        self._chunks.put_nowait(b"")
 
 
 class Session:
@@ -199,7 +215,7 @@ class Session:
             pass
         finally:
             for number in list(self._streams):
-                await self._end(number, SpdyError("the connection was closed"))
+                self._end(number, SpdyError("the connection was closed"))
 
     async def _take(self, frame: DataFrame | ControlFrame) -> None:
         stream = self._streams.get(frame.stream)
@@ -207,15 +223,15 @@ class Session:
             if stream is not None and frame.data:
                 await stream.feed(frame.data)
             if frame.fin:
-                await self._end(frame.stream, None)
+                self._end(frame.stream, None)
         elif frame.kind == SYN_REPLY and stream is not None and not stream.opened.done():
             stream.opened.set_result(None)
         elif frame.kind == RST_STREAM:
-            await self._end(frame.stream, SpdyError("the stream was reset"))
+            self._end(frame.stream, SpdyError("the stream was reset"))
         elif frame.kind == PING:
             await self.send(self._framer.ping(frame.payload))
 
-    async def _end(self, number: int, error: SpdyError | None) -> None:
+    def _end(self, number: int, error: SpdyError | None) -> None:
         stream = self._streams.pop(number, None)
         if stream is None:
             return
@@ -225,4 +241,4 @@ class Session:
                 stream.opened.exception()
             else:
                 stream.opened.set_result(None)
-        await stream.feed(b"")
+        stream.end()

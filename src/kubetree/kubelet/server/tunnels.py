@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from kubetree.kubelet.server import channels, runtime_streams
-from kubetree.kubelet.server.raw import Connection, pump
+from kubetree.kubelet.server.raw import Connection, either, pump
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 _CARRIED_HEADERS = ("X-Stream-Protocol-Version",)
@@ -23,7 +20,7 @@ async def spdy(request: web.BaseRequest, url: str) -> web.StreamResponse:
     try:
         async with runtime_streams.connect(url, {"X-Stream-Protocol-Version": ", ".join(versions)}) as upgraded:
             await connection.write(upgraded.head)
-            await _both(pump(connection.reader, upgraded.write), pump(upgraded.reader, connection.write))
+            await either(pump(connection.reader, upgraded.write), pump(upgraded.reader, connection.write))
     except OSError as error:
         with contextlib.suppress(ConnectionError):
             body = str(error).encode()
@@ -46,17 +43,6 @@ async def port_forward(request: web.BaseRequest, url: str) -> web.StreamResponse
     with contextlib.suppress(OSError):
         async with runtime_streams.connect(url, {"X-Stream-Protocol-Version": channels.PORT_FORWARD_SPDY}) as upgraded:
             if upgraded.switched:
-                await _both(outward(upgraded), pump(upgraded.reader, socket.send_bytes))
+                await either(outward(upgraded), pump(upgraded.reader, socket.send_bytes))
     await socket.close()
     return socket
-
-
-async def _both(first: Coroutine[Any, Any, None], second: Coroutine[Any, Any, None]) -> None:
-    """Two directions at once, until one of them ends."""
-    tasks = {asyncio.ensure_future(first), asyncio.ensure_future(second)}
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
