@@ -6,9 +6,14 @@ import bisect
 import resource as process
 from collections.abc import Callable, Iterable
 
+from kubetree.api.kinds import Kinds
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.request_info import RequestInfo
 
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
+_CONNECTIONS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+_LONG = frozenset({"WATCH", "CONNECT"})
 Labels = tuple[str, ...]
 
 
@@ -26,30 +31,54 @@ class _Histogram:
 
 
 class Metrics:
-    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value)."""
+    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value).
 
-    def __init__(self) -> None:
+    Labels come from URLs: only what `kinds` serve is named, so that rubbish makes no new series.
+    """
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
         self._requests: dict[Labels, int] = {}
         self._durations: dict[Labels, _Histogram] = {}
-        self.longrunning: dict[Labels, int] = {}
+        self._longrunning: dict[Labels, int] = {}
         self.inflight = {"mutating": 0, "readOnly": 0}
         self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[str, float]]]]] = {}
 
-    def observe(self, ctx: RequestContext, status: int, seconds: float) -> None:
-        info = ctx.info
-        verb = _VERBS.get(info.verb, info.verb.upper()) if info.is_resource else ctx.method
-        scope = "resource" if info.name else ("namespace" if info.namespace else "cluster")
-        if not info.is_resource:
-            scope = ""
-        labels = (str(status), "", info.group, info.resource, scope, info.subresource, verb, info.version)
+    def begin(self, ctx: RequestContext) -> Labels:
+        """What `end` and `observe` take for this request."""
+        key = self._labels(ctx)
+        if key[4] in _LONG:
+            self._longrunning[key] = self._longrunning.get(key, 0) + 1
+        return key
+
+    def end(self, key: Labels) -> None:
+        """The request is over, answered or not."""
+        if key[4] in _LONG:
+            self._longrunning[key] -= 1
+
+    def observe(self, key: Labels, status: int, seconds: float) -> None:
+        """A request was answered. How long watches and connections last says nothing of latency, and is not counted as such."""
+        group, resource, scope, subresource, verb, version = key
+        labels = (str(status), "", group, resource, scope, subresource, verb, version)
         self._requests[labels] = self._requests.get(labels, 0) + 1
-        if verb in ("WATCH", "CONNECT"):
+        if verb in _LONG:
             return
-        key = (info.group, info.resource, scope, info.subresource, verb, info.version)
         histogram = self._durations.get(key)
         if histogram is None:
             histogram = self._durations[key] = _Histogram()
         histogram.add(seconds)
+
+    def _labels(self, ctx: RequestContext) -> Labels:
+        info = ctx.info
+        if not info.is_resource or not self._served(info):
+            return ("", "", "", "", ctx.method if ctx.method in _METHODS else "OTHER", "")
+        scope = "resource" if info.name else ("namespace" if info.namespace else "cluster")
+        verb = "CONNECT" if info.subresource in _CONNECTIONS else _VERBS.get(info.verb, "OTHER")
+        return (info.group, info.resource, scope, info.subresource, verb, info.version)
+
+    def _served(self, info: RequestInfo) -> bool:
+        row = self._kinds.by_resource(info.group, info.version, info.resource)
+        return row is not None and (not info.subresource or row.subresource(info.subresource) is not None)
 
     def render(self) -> str:
         """The Prometheus text format."""
@@ -67,7 +96,7 @@ class Metrics:
             "# HELP apiserver_longrunning_requests [STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.",
             "# TYPE apiserver_longrunning_requests gauge",
         ]
-        for (verb, group, version, resource, scope, sub), n in sorted(self.longrunning.items()):
+        for (group, resource, scope, sub, verb, version), n in sorted(self._longrunning.items()):
             lines.append(
                 f'apiserver_longrunning_requests{{component="apiserver",group="{group}",resource="{resource}",scope="{scope}",'
                 f'subresource="{sub}",verb="{verb}",version="{version}"}} {n}'

@@ -45,7 +45,7 @@ class ApiServer:
     def __init__(self, config: Config, *, store: Store | None = None, kinds: Kinds | None = None, clock: Clock = utc_now) -> None:
         self.config, self.clock = config, clock
         self.kinds = kinds or builtin()
-        self.metrics = Metrics()
+        self.metrics = Metrics(self.kinds)
         self._store, self._given = store, store
         self._parts: Parts | None = None
         self._handler: Handler | None = None

@@ -122,7 +122,7 @@ class Informer:
                     if self._revision == before:
                         await asyncio.sleep(FIRST_RETRY)
             except (errors.Expired, errors.Gone):
-                continue
+                await asyncio.sleep(FIRST_RETRY)
             except errors.ApiError:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_RETRY)
@@ -192,7 +192,10 @@ class Informer:
             if old is None:
                 return
             del self._objects[key]
-            self._by_namespace[key[0]].pop(key, None)
+            siblings = self._by_namespace[key[0]]
+            del siblings[key]
+            if not siblings:
+                del self._by_namespace[key[0]]
         else:
             self._objects[key] = obj
             self._by_namespace.setdefault(key[0], {})[key] = obj

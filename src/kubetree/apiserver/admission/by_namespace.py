@@ -8,6 +8,8 @@ from typing import Any
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.lister import Lister
 
+_CACHE_LIMIT = 16384
+
 
 class ByNamespace:
     def __init__(self, lister: Lister, kind: Kind) -> None:
@@ -22,5 +24,7 @@ class ByNamespace:
             self._generation = generation
         found = self._found.get(namespace)
         if found is None:
+            if len(self._found) >= _CACHE_LIMIT:
+                self._found = {}
             found = self._found[namespace] = self._lister.list(self._kind, namespace)
         return found

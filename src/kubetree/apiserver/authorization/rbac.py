@@ -55,6 +55,8 @@ class _Permissions:
         key = (asked.verb, asked.group, asked.resource, asked.subresource)
         found = self._resources.get(key)
         if found is None:
+            if len(self._resources) >= _CACHE_LIMIT:
+                self._resources.clear()
             found = self._resources[key] = self._compile(*key)
         always, by_name = found
         return always or by_name.get(asked.name, self.denial)
@@ -112,6 +114,8 @@ class RBAC:
         version = role["metadata"].get("resourceVersion"), role["metadata"].get("uid")
         known = self._compiled.get(key)
         if known is None or known[0] != version:
+            if len(self._compiled) >= _CACHE_LIMIT:
+                self._compiled.clear()
             known = self._compiled[key] = (version, tuple(PolicyRule.of(rule) for rule in role.get("rules") or ()))
         return known[1]
 

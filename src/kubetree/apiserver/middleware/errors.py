@@ -20,7 +20,7 @@ def render_errors(metrics: Metrics) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
             clock = asyncio.get_running_loop().time
-            started = clock()
+            started, counted = clock(), metrics.begin(ctx)
             try:
                 response = await inner(ctx)
             except errors.ApiError as error:
@@ -36,7 +36,9 @@ def render_errors(metrics: Metrics) -> Middleware:
                     raise
                 log.exception("%s %s failed (audit-ID %s)", ctx.method, ctx.path, ctx.audit_id)
                 response = answer_error(ctx, _internal(ctx, fault))
-            metrics.observe(ctx, response.status, clock() - started)
+            finally:
+                metrics.end(counted)
+            metrics.observe(counted, response.status, clock() - started)
             return response
 
         return handle

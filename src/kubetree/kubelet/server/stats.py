@@ -49,6 +49,8 @@ class Stats:
     async def containers(self) -> list[ContainerUsage]:
         """Raises RuntimeFailure."""
         answer = await self._client.call("ListContainerStats")
+        known = {"", *(entry.attributes.id for entry in answer.stats)}
+        self._last = {key: sample for key, sample in self._last.items() if key in known}
         return [self._usage(entry) for entry in answer.stats if POD_UID in entry.attributes.labels]
 
     def _usage(self, entry: Any) -> ContainerUsage:

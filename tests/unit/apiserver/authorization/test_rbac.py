@@ -175,3 +175,12 @@ def test_whoever_covers_a_rule_is_allowed_all_it_allows(
     question = Attributes(JANE, words[0], group=words[1], resource=words[2], subresource="s" if sub else "", name=name)
     if wanted.allows(question) and not missing(held, [wanted]):
         assert any(rule.allows(question) for rule in held)
+
+
+def test_memory_is_bounded_under_questions_about_rubbish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubetree.apiserver.authorization.rbac._CACHE_LIMIT", 20)
+    rbac = RBAC(ListedObjects(role("r", rule("get", "pods")), binding("b", "ClusterRole", "r", user("jane"))).cached())
+    for i in range(100):
+        assert not allowed(rbac, f"get group{i} things ns")
+    permissions = rbac._of(JANE, "ns")
+    assert len(permissions._resources) <= 20
