@@ -17,14 +17,11 @@ from kubetree.api.objects import controller_of, is_deleting, labels
 from kubetree.api.selectors import Selector
 from kubetree.controllers import conditions, pods
 from kubetree.controllers.claims import claim
+from kubetree.controllers.owners import create_pod, delete_pod, keys_of_owned
 from kubetree.controllers.plan import (
-    NAMESPACE_TERMINATING,
     NOTHING,
     Action,
     Batch,
-    Create,
-    Delete,
-    Event,
     Outcome,
     Plan,
     RequeueAfter,
@@ -50,15 +47,7 @@ class Replication:
     counts_terminating: bool
 
     def keys_of_pod(self, pod: Object, snapshot: Snapshot) -> Iterable[Key]:
-        """The owner by controller reference; for an orphan, all that might adopt it."""
-        namespace = pod["metadata"]["namespace"]
-        owner = controller_of(pod)
-        if owner is not None:
-            return ((namespace, owner["name"]),) if owner["kind"] == self.kind.kind else ()
-        if is_deleting(pod):
-            return ()
-        found = (o for o in snapshot.list(self.kind, namespace) if _selects(self.selector(o), pod))
-        return [(namespace, o["metadata"]["name"]) for o in found]
+        return keys_of_owned(self.kind, self.selector)(pod, snapshot)
 
     def reconcile(self, snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         owner = snapshot.get(self.kind, *key)
@@ -81,37 +70,19 @@ class Replication:
 
     def _manage(self, snapshot: Snapshot, owner: Object, active: Sequence[Object], difference: int, now: datetime) -> Batch | None:
         if difference < 0:
-            return Batch(tuple([self._create(owner)] * min(-difference, BURST)), slow_start=True)
+            return Batch(
+                tuple([create_pod(owner, pod_from(owner["spec"]["template"], self.kind, owner))] * min(-difference, BURST)), slow_start=True
+            )
         if difference > 0:
             related = [p for o in self._same_controller(snapshot, owner) for p in owned(snapshot, POD, o)]
             in_order = pods.in_order_of_deletion(active, pods.pods_per_node(related or active), now)
-            return Batch(tuple(self._delete(owner, pod) for pod in in_order[: min(difference, BURST)]))
+            return Batch(tuple(delete_pod(owner, pod) for pod in in_order[: min(difference, BURST)]))
         return None
 
     def _same_controller(self, snapshot: Snapshot, owner: Object) -> Sequence[Object]:
         """The ReplicaSets of the same Deployment: their pods count when pods stand doubled up on a node."""
         controller = controller_of(owner)
         return snapshot.by_index(self.kind, BY_CONTROLLER, controller["uid"]) if controller else [owner]
-
-    def _create(self, owner: Object) -> Create:
-        return Create(
-            POD,
-            pod_from(owner["spec"]["template"], self.kind, owner),
-            done=Event(owner, "Normal", "SuccessfulCreate", "Created pod: {name}"),
-            failed=Event(owner, "Warning", "FailedCreate", "Error creating: {error}"),
-            ignore=NAMESPACE_TERMINATING,
-        )
-
-    def _delete(self, owner: Object, pod: Object) -> Delete:
-        metadata = pod["metadata"]
-        return Delete(
-            POD,
-            metadata["namespace"],
-            metadata["name"],
-            uid=metadata["uid"],
-            done=Event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {metadata['name']}"),
-            failed=Event(owner, "Warning", "FailedDelete", "Error deleting: {error}"),
-        )
 
     def _report(
         self,
@@ -158,7 +129,3 @@ def _status(owner: Object, active: Sequence[Object], terminating: Sequence[Objec
     if kept := (owner.get("status") or {}).get("conditions"):
         status["conditions"] = list(kept)
     return status
-
-
-def _selects(selector: Selector, pod: Object) -> bool:
-    return not selector.empty and selector.matches(labels(pod))

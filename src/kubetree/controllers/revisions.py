@@ -13,12 +13,15 @@ from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import annotations as annotations_of
 from kubetree.api.objects import labels, owner_reference, semantic_equal
+from kubetree.controllers.plan import NAMESPACE_TERMINATING, NOTHING, Create, Outcome, Plan, Read, RequeueAfter, StatusUpdate, plan
 from kubetree.controllers.pod_templates import template_hash
 
 Object = dict[str, Any]
 
 REVISION = kind("apps/v1", "ControllerRevision")
 HASH = "controller-revision-hash"
+CACHE_BEHIND = 0.05
+"""Seconds after which a revision that exists should be in the cache."""
 
 
 def patch_of(owner: Object) -> Object:
@@ -83,3 +86,25 @@ def make(owner_kind: Kind, owner: Object, revision: int, *, label: str = HASH) -
         "data": patch_of(owner),
         "revision": revision,
     }
+
+
+def create(owner_kind: Kind, owner: Object, made: Object) -> Plan:
+    """Creates the revision. Its name may be taken: by ours that the cache does not show yet, or by another template of the same hash,
+    which the owner's collisionCount then tells apart."""
+    name = made["metadata"]["name"]
+
+    def taken(outcome: Outcome) -> Plan:
+        if not outcome.ok or outcome.results != (None,):
+            return NOTHING
+        return plan(Read(REVISION, owner["metadata"]["namespace"], name), then=look)
+
+    def look(outcome: Outcome) -> Plan:
+        standing = outcome.results[0] if outcome.results else None
+        if standing is None:
+            return NOTHING
+        if matches(owner, standing):
+            return plan(RequeueAfter(CACHE_BEHIND))
+        status = owner.get("status") or {}
+        return plan(StatusUpdate(owner_kind, owner, {**status, "collisionCount": status.get("collisionCount", 0) + 1}))
+
+    return plan(Create(REVISION, made, ignore=frozenset({"AlreadyExists"}) | NAMESPACE_TERMINATING), then=taken)

@@ -8,31 +8,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kubetree.api.kind_table import kind
-from kubetree.api.objects import controller_of, is_deleting, labels
+from kubetree.api.objects import is_deleting, labels
 from kubetree.api.selectors import label_selector
 from kubetree.controllers import pods
 from kubetree.controllers.claims import claim
 from kubetree.controllers.daemonsets.nodes import GENERATION_LABEL, TEMPLATE_GENERATION, should_run, target_of, template_for
 from kubetree.controllers.daemonsets.rolling_update import Moves, moves, surge
+from kubetree.controllers.owners import create_pod, delete_pod, keys_of_owned
 from kubetree.controllers.plan import (
-    NAMESPACE_TERMINATING,
     NOTHING,
     Action,
     Batch,
     Create,
     Delete,
     Event,
-    Outcome,
     Patch,
     Plan,
-    Read,
     RequeueAfter,
     StatusUpdate,
     Update,
     plan,
 )
 from kubetree.controllers.pod_templates import pod_from
-from kubetree.controllers.revisions import HASH, REVISION, History, hash_of, make, matches, number
+from kubetree.controllers.revisions import HASH, REVISION, History, create, hash_of, make, number
 from kubetree.controllers.runner import Duty, Key, own_key
 from kubetree.controllers.snapshot import Snapshot, candidates
 
@@ -43,22 +41,6 @@ BURST = 250
 FIRST_BACK_OFF, LAST_BACK_OFF = 1.0, 900.0
 
 
-def keys_of_owned(obj: Object, snapshot: Snapshot) -> Iterable[Key]:
-    """The owner of a pod or revision; for an orphan, all DaemonSets that might adopt it."""
-    namespace = obj["metadata"]["namespace"]
-    owner = controller_of(obj)
-    if owner is not None:
-        return ((namespace, owner["name"]),) if owner["kind"] == DAEMON_SET.kind else ()
-    if is_deleting(obj):
-        return ()
-    found = []
-    for daemon_set in snapshot.list(DAEMON_SET, namespace):
-        selector = label_selector(daemon_set["spec"].get("selector"))
-        if not selector.empty and selector.matches(labels(obj)):
-            found.append((namespace, daemon_set["metadata"]["name"]))
-    return found
-
-
 def keys_of_node(_: Object, snapshot: Snapshot) -> Iterable[Key]:
     return [(d["metadata"]["namespace"], d["metadata"]["name"]) for d in snapshot.list(DAEMON_SET)]
 
@@ -67,7 +49,8 @@ def same_node(old: Object, new: Object) -> bool:
     return labels(old) == labels(new) and old["spec"].get("taints") == new["spec"].get("taints")
 
 
-WATCHES = {DAEMON_SET: own_key, POD: keys_of_owned, NODE: keys_of_node, REVISION: keys_of_owned}
+OWNED = keys_of_owned(DAEMON_SET)
+WATCHES = {DAEMON_SET: own_key, POD: OWNED, NODE: keys_of_node, REVISION: OWNED}
 
 
 @dataclass(slots=True)
@@ -108,10 +91,7 @@ class Daemons:
 def _write_history(daemon_set: Object, history: History, held: Sequence[Object]) -> Plan | None:
     """Makes sure that exactly one revision stands for the template, with the highest number."""
     if not history.current:
-        made = make(DAEMON_SET, daemon_set, history.next)
-        create = Create(REVISION, made, ignore=frozenset({"AlreadyExists"}) | NAMESPACE_TERMINATING)
-        name = made["metadata"]["name"]
-        return plan(create, then=lambda outcome: _resolve(daemon_set, name) if outcome.ok and outcome.results == (None,) else NOTHING)
+        return create(DAEMON_SET, daemon_set, make(DAEMON_SET, daemon_set, history.next))
     keep = history.current[-1]
     if len(history.current) > 1:
         digest = hash_of(keep)
@@ -122,21 +102,6 @@ def _write_history(daemon_set: Object, history: History, held: Sequence[Object])
     if number(keep) < history.next:
         return plan(Update(REVISION, {**keep, "revision": history.next}))
     return None
-
-
-def _resolve(daemon_set: Object, name: str) -> Plan:
-    """The revision's name is taken: by ours that the cache does not show yet, or by another template of the same hash."""
-
-    def look(outcome: Outcome) -> Plan:
-        standing = outcome.results[0] if outcome.results else None
-        if standing is None:
-            return NOTHING
-        if matches(daemon_set, standing):
-            return plan(RequeueAfter(0.05))
-        status = daemon_set.get("status") or {}
-        return plan(StatusUpdate(DAEMON_SET, daemon_set, {**status, "collisionCount": status.get("collisionCount", 0) + 1}))
-
-    return plan(Read(REVISION, daemon_set["metadata"]["namespace"], name), then=look)
 
 
 def _delete_revision(revision: Object) -> Delete:
@@ -169,7 +134,7 @@ class Look:
         if not chosen.create and not chosen.delete and strategy == "RollingUpdate":
             chosen = moves(self.daemon_set, self.nodes, by_node, self.digest, self.now)
         creates = tuple(self._create(node) for node in chosen.create[:BURST])
-        deletes = tuple(self._delete(pod) for pod in chosen.delete[:BURST])
+        deletes = tuple(delete_pod(self.daemon_set, pod) for pod in chosen.delete[:BURST])
         batches = [Batch(creates, slow_start=True)] if creates else []
         batches += [Batch(deletes)] if deletes else []
         surplus = self.history.surplus(
@@ -243,24 +208,7 @@ class Look:
 
     def _create(self, node: str) -> Create:
         template = template_for(self.daemon_set, node, self.digest)
-        return Create(
-            POD,
-            pod_from(template, DAEMON_SET, self.daemon_set),
-            done=Event(self.daemon_set, "Normal", "SuccessfulCreate", "Created pod: {name}"),
-            failed=Event(self.daemon_set, "Warning", "FailedCreate", "Error creating: {error}"),
-            ignore=NAMESPACE_TERMINATING,
-        )
-
-    def _delete(self, pod: Object) -> Delete:
-        metadata = pod["metadata"]
-        return Delete(
-            POD,
-            metadata["namespace"],
-            metadata["name"],
-            uid=metadata["uid"],
-            done=Event(self.daemon_set, "Normal", "SuccessfulDelete", f"Deleted pod: {metadata['name']}"),
-            failed=Event(self.daemon_set, "Warning", "FailedDelete", "Error deleting: {error}"),
-        )
+        return create_pod(self.daemon_set, pod_from(template, DAEMON_SET, self.daemon_set))
 
     # -- status
 

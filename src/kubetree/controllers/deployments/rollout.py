@@ -13,7 +13,7 @@ from typing import Any
 
 from kubetree.api.kind_table import kind
 from kubetree.api.objects import annotations as annotations_of
-from kubetree.api.objects import controller_of, is_deleting, labels
+from kubetree.api.objects import controller_of, is_deleting
 from kubetree.api.selectors import label_selector
 from kubetree.controllers import pods
 from kubetree.controllers.claims import claim
@@ -39,6 +39,7 @@ from kubetree.controllers.deployments.replica_sets import (
     revision,
     with_annotations,
 )
+from kubetree.controllers.owners import keys_of_owned
 from kubetree.controllers.plan import (
     NOTHING,
     Action,
@@ -62,22 +63,6 @@ Object = dict[str, Any]
 POD = kind("v1", "Pod")
 
 
-def keys_of_replica_set(rs: Object, snapshot: Snapshot) -> Iterable[Key]:
-    """The owning Deployment; for an orphan, all whose selector matches it."""
-    namespace = rs["metadata"]["namespace"]
-    owner = controller_of(rs)
-    if owner is not None:
-        return ((namespace, owner["name"]),) if owner["kind"] == DEPLOYMENT.kind else ()
-    if is_deleting(rs) or not labels(rs):
-        return ()
-    found = []
-    for deployment in snapshot.list(DEPLOYMENT, namespace):
-        selector = label_selector(deployment["spec"].get("selector"))
-        if not selector.empty and selector.matches(labels(rs)):
-            found.append((namespace, deployment["metadata"]["name"]))
-    return found
-
-
 def keys_of_pod(pod: Object, snapshot: Snapshot) -> Iterable[Key]:
     """A Recreate Deployment waits for the last old pod to end; no other looks at pods."""
     owner = controller_of(pod)
@@ -90,7 +75,7 @@ def keys_of_pod(pod: Object, snapshot: Snapshot) -> Iterable[Key]:
     return () if deployment is None or sizes.is_rolling(deployment) else ((namespace, deployment["metadata"]["name"]),)
 
 
-WATCHES = {DEPLOYMENT: own_key, REPLICA_SET: keys_of_replica_set, POD: keys_of_pod}
+WATCHES = {DEPLOYMENT: own_key, REPLICA_SET: keys_of_owned(DEPLOYMENT), POD: keys_of_pod}
 
 
 def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kubetree.api.kind_table import kind
-from kubetree.api.objects import controller_of, is_deleting, labels
+from kubetree.api.objects import controller_of, is_deleting
 from kubetree.api.selectors import label_selector
 from kubetree.api.times import format_time, parse_time
 from kubetree.controllers import pods
@@ -20,8 +20,8 @@ from kubetree.controllers.claims import claim
 from kubetree.controllers.conditions import find, without
 from kubetree.controllers.jobs import indexes
 from kubetree.controllers.jobs.policies import Failures, enough, finished_at, is_failed, judge, replaces_failed_only, restarts_exceed
+from kubetree.controllers.owners import create_pod, delete_pod, keys_of_owned
 from kubetree.controllers.plan import (
-    NAMESPACE_TERMINATING,
     NOTHING,
     Action,
     Batch,
@@ -47,20 +47,15 @@ MANAGER = "kubernetes.io/job-controller"
 AT_ONCE = 500
 ORPHAN = "orphan"
 
+_claimants = keys_of_owned(JOB)
+
 
 def keys_of_pod(pod: Object, snapshot: Snapshot) -> Iterable[Key]:
     """The Job that owns the pod; for an orphan, the Jobs that might adopt it, and itself when it still carries our finalizer."""
-    metadata = pod["metadata"]
-    namespace = metadata["namespace"]
-    owner = controller_of(pod)
-    if owner is not None:
-        return ((namespace, owner["name"]),) if owner["kind"] == JOB.kind else ()
-    found: list[Key] = [(namespace, metadata["name"], ORPHAN)] if has_finalizer(pod) else []
-    for job in snapshot.list(JOB, namespace):
-        selector = label_selector(job["spec"].get("selector"))
-        if not selector.empty and selector.matches(labels(pod)):
-            found.append((namespace, job["metadata"]["name"]))
-    return found
+    claimants = _claimants(pod, snapshot)
+    if controller_of(pod) is None and has_finalizer(pod):
+        return [(pod["metadata"]["namespace"], pod["metadata"]["name"], ORPHAN), *claimants]
+    return claimants
 
 
 WATCHES = {JOB: own_key, POD: keys_of_pod}
@@ -186,7 +181,7 @@ class Look:
             self.started = format_time(self.now)
         self.ending = self._ending()
         if self.ending is not None:
-            deletes = tuple(self._delete(p) for p in self.active)
+            deletes = tuple(delete_pod(self.job, p) for p in self.active)
             return plan(self._batch(deletes), then=lambda outcome: self._track(outcome, removed=self.active, added=0))
         if is_deleting(self.job):
             return self._track(Outcome(), removed=(), added=0)
@@ -239,7 +234,7 @@ class Look:
         surplus = self._for_removal(len(self.active) - wanted)[:AT_ONCE]
         if surplus:
             freed = [_free(p) for p in surplus if has_finalizer(p)]
-            deletes = tuple(self._delete(p) for p in surplus)
+            deletes = tuple(delete_pod(self.job, p) for p in surplus)
             return plan(self._batch(tuple(freed)), self._batch(deletes), then=lambda o: self._track(o, removed=surplus, added=0))
         creates = () if self.suspended else self._creates(wanted)
         made = Batch(creates, slow_start=True) if creates else None
@@ -332,24 +327,7 @@ class Look:
         pod = pod_from({**template, "metadata": {**metadata, "finalizers": finalizers}}, JOB, self.job)
         if prefix:
             pod["metadata"]["generateName"] = prefix
-        return Create(
-            POD,
-            pod,
-            done=Event(self.job, "Normal", "SuccessfulCreate", "Created pod: {name}"),
-            failed=Event(self.job, "Warning", "FailedCreate", "Error creating: {error}"),
-            ignore=NAMESPACE_TERMINATING,
-        )
-
-    def _delete(self, pod: Object) -> Delete:
-        metadata = pod["metadata"]
-        return Delete(
-            POD,
-            metadata["namespace"],
-            metadata["name"],
-            uid=metadata["uid"],
-            done=Event(self.job, "Normal", "SuccessfulDelete", f"Deleted pod: {metadata['name']}"),
-            failed=Event(self.job, "Warning", "FailedDelete", "Error deleting: {error}"),
-        )
+        return create_pod(self.job, pod)
 
     @staticmethod
     def _batch(requests: tuple[Delete, ...] | tuple[Patch, ...]) -> Batch | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from kubetree.api.kind_table import kind
-from kubetree.api.objects import controller_of, is_deleting, labels
+from kubetree.api.objects import is_deleting
 from kubetree.api.selectors import label_selector
 from kubetree.controllers import pods
 from kubetree.controllers.claims import claim
+from kubetree.controllers.owners import keys_of_owned
 from kubetree.controllers.plan import (
     NAMESPACE_TERMINATING,
     NOTHING,
@@ -19,16 +20,14 @@ from kubetree.controllers.plan import (
     Create,
     Delete,
     Event,
-    Outcome,
     Patch,
     Plan,
-    Read,
     RequeueAfter,
     StatusUpdate,
     Update,
     plan,
 )
-from kubetree.controllers.revisions import REVISION, History, make, matches, number
+from kubetree.controllers.revisions import REVISION, History, create, make, number
 from kubetree.controllers.runner import Duty, Key, nothing, own_key
 from kubetree.controllers.snapshot import Snapshot, candidates
 from kubetree.controllers.statefulsets.identity import (
@@ -52,23 +51,8 @@ POD, CLAIM = kind("v1", "Pod"), kind("v1", "PersistentVolumeClaim")
 LABEL = "controller.kubernetes.io/hash"
 
 
-def keys_of_owned(obj: Object, snapshot: Snapshot) -> Iterable[Key]:
-    """The owner of a pod or revision; for an orphan, the sets that might adopt it."""
-    namespace = obj["metadata"]["namespace"]
-    owner = controller_of(obj)
-    if owner is not None:
-        return ((namespace, owner["name"]),) if owner["kind"] == STATEFUL_SET.kind else ()
-    if is_deleting(obj):
-        return ()
-    found = []
-    for stateful_set in snapshot.list(STATEFUL_SET, namespace):
-        selector = label_selector(stateful_set["spec"].get("selector"))
-        if not selector.empty and selector.matches(labels(obj)):
-            found.append((namespace, stateful_set["metadata"]["name"]))
-    return found
-
-
-WATCHES = {STATEFUL_SET: own_key, POD: keys_of_owned, REVISION: keys_of_owned, CLAIM: nothing}
+OWNED = keys_of_owned(STATEFUL_SET)
+WATCHES = {STATEFUL_SET: own_key, POD: OWNED, REVISION: OWNED, CLAIM: nothing}
 
 
 def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
@@ -90,29 +74,11 @@ def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
 def _write_history(stateful_set: Object, history: History) -> Plan | None:
     """Makes sure that the newest revision is the template's."""
     if not history.current:
-        made = make(STATEFUL_SET, stateful_set, history.next, label=LABEL)
-        name = made["metadata"]["name"]
-        create = Create(REVISION, made, ignore=frozenset({"AlreadyExists"}) | NAMESPACE_TERMINATING)
-        return plan(create, then=lambda outcome: _resolve(stateful_set, name) if outcome.ok and outcome.results == (None,) else NOTHING)
+        return create(STATEFUL_SET, stateful_set, make(STATEFUL_SET, stateful_set, history.next, label=LABEL))
     newest = history.current[-1]
     if number(newest) < history.next:
         return plan(Update(REVISION, {**newest, "revision": history.next}))
     return None
-
-
-def _resolve(stateful_set: Object, name: str) -> Plan:
-    """The revision's name is taken: by ours that the cache does not show yet, or by another template of the same hash."""
-
-    def look(outcome: Outcome) -> Plan:
-        standing = outcome.results[0] if outcome.results else None
-        if standing is None:
-            return NOTHING
-        if matches(stateful_set, standing):
-            return plan(RequeueAfter(0.05))
-        status = stateful_set.get("status") or {}
-        return plan(StatusUpdate(STATEFUL_SET, stateful_set, {**status, "collisionCount": status.get("collisionCount", 0) + 1}))
-
-    return plan(Read(REVISION, stateful_set["metadata"]["namespace"], name), then=look)
 
 
 @dataclass
