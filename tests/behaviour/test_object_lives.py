@@ -11,7 +11,8 @@ from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.testing import Cluster
 
-JOB = kind("batch/v1", "Job")
+JOB, POD = kind("batch/v1", "Job"), kind("v1", "Pod")
+EVENT, NEW_EVENT = kind("v1", "Event"), kind("events.k8s.io/v1", "Event")
 
 
 @pytest_asyncio.fixture
@@ -34,3 +35,42 @@ async def test_a_suspended_job_may_be_annotated_and_moved_but_not_given_another_
     other_image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "other"}]}}}}
     with pytest.raises(errors.Invalid, match="field is immutable"):
         await cluster.client.patch(JOB, "j", other_image, namespace="default", type="strategic")
+
+
+async def test_events_are_found_by_the_fields_of_either_group(cluster: Cluster) -> None:
+    regarding = {"namespace": "default", "kind": "Pod", "name": "p"}
+    event = {
+        "metadata": {"name": "e", "namespace": "default"},
+        "regarding": regarding,
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "note": "n",
+        "action": "Do",
+        "reason": "Test",
+        "type": "Normal",
+        "reportingController": "test-controller",
+        "reportingInstance": "test-node",
+    }
+    await cluster.client.create(NEW_EVENT, event)
+    for row, selector in (
+        (NEW_EVENT, "reportingController=test-controller"),
+        (NEW_EVENT, "regarding.kind=Pod,regarding.name=p,reportingController=test-controller,reason=Test"),
+        (EVENT, "source=test-controller"),
+        (EVENT, "involvedObject.name=p,reportingComponent=test-controller"),
+    ):
+        found = await cluster.client.list(row, "default", field_selector=selector)
+        assert [e["metadata"]["name"] for e in found["items"]] == ["e"], selector
+    assert not (await cluster.client.list(NEW_EVENT, "default", field_selector="reportingController=other"))["items"]
+    for row, selector in ((NEW_EVENT, "source=test-controller"), (NEW_EVENT, "involvedObject.name=p"), (EVENT, "regarding.name=p")):
+        with pytest.raises(errors.BadRequest, match="field label not supported"):
+            await cluster.client.list(row, "default", field_selector=selector)
+
+
+async def test_pods_are_found_by_the_old_names_of_their_fields(cluster: Cluster) -> None:
+    await cluster.client.create(
+        POD, {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    )
+    pod = await cluster.until(POD, "p", "default", lambda p: p["status"].get("podIP"))
+    assert pod is not None
+    for selector in (f"spec.host={pod['spec']['nodeName']}", f"status.podIPs={pod['status']['podIP']}"):
+        found = await cluster.client.list(POD, "default", field_selector=selector)
+        assert [p["metadata"]["name"] for p in found["items"]] == ["p"], selector

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubetree.api import errors
 from kubetree.api.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
-from kubetree.api.strategies import field_label_supported
+from kubetree.api.strategies import field_label_supported, stored_field_label
 from kubetree.apiserver.options import ListOptions
 from kubetree.apiserver.registry import Resource
 from kubetree.apiserver.watch_cache import Cached
@@ -90,4 +90,4 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
             if kind.kind in _TERSE:
                 raise errors.BadRequest(f"field label not supported: {requirement.key}")
             raise errors.BadRequest(f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
-    return selector
+    return FieldSelector(tuple(replace(r, key=stored_field_label(kind, r.key)) for r in selector.requirements))

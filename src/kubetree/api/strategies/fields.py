@@ -47,17 +47,6 @@ def _event(obj: dict[str, Any]) -> Fields:
     }
 
 
-def _new_event(obj: dict[str, Any]) -> Fields:
-    controller = obj.get("reportingController") or ""
-    return {
-        **_event_fields(obj.get("regarding") or {}, "regarding"),
-        "reason": obj.get("reason") or "",
-        "reportingController": controller,
-        "source": (obj.get("deprecatedSource") or {}).get("component") or controller,
-        "type": obj.get("type") or "",
-    }
-
-
 def _at(*paths: str) -> Callable[[dict[str, Any]], Fields]:
     """Strings and numbers at fixed paths; a missing number reads 0 where the last part says it is one."""
     split = [(path, path.split(".")) for path in paths]
@@ -86,7 +75,6 @@ _FIELDS: dict[tuple[str, str], Callable[[dict[str, Any]], Fields]] = {
     ("v1", "Pod"): _pod,
     ("v1", "Node"): _node,
     ("v1", "Event"): _event,
-    ("events.k8s.io/v1", "Event"): _new_event,
     ("v1", "Namespace"): _at("status.phase"),
     ("v1", "ReplicationController"): _replicas,
     ("v1", "Secret"): _at("type"),
@@ -97,14 +85,19 @@ _FIELDS: dict[tuple[str, str], Callable[[dict[str, Any]], Fields]] = {
     ("resource.k8s.io/v1", "ResourceSlice"): _at("spec.nodeName", "spec.driver"),
 }
 
-ALIASES: dict[tuple[str, str], dict[str, str]] = {("v1", "Pod"): {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"}}
-"""Labels that are accepted and mean another one."""
+_REGARDING = {label.replace("involvedObject", "regarding"): label for label in _event_fields({}, "involvedObject")}
+_ALIASES: dict[tuple[str, str], dict[str, str]] = {
+    ("v1", "Pod"): {"spec.host": "spec.nodeName", "status.podIPs": "status.podIP"},
+    ("events.k8s.io/v1", "Event"): {**_REGARDING, "reportingController": "reportingComponent", "reason": "reason", "type": "type"},
+}
+"""Labels that are accepted and mean another one, of the row the objects are stored as."""
 
 _ONLY_META: frozenset[tuple[str, str]] = frozenset({("apps/v1", "ReplicaSet")})
 """Kinds whose fields are computed but whose labels upstream's v1 conversion does not accept."""
 
 _LABELS: dict[tuple[str, str], frozenset[str]] = {
-    key: frozenset(read({})) | ALIASES.get(key, {}).keys() for key, read in _FIELDS.items() if key not in _ONLY_META
+    **{key: frozenset(read({})) for key, read in _FIELDS.items() if key not in _ONLY_META},
+    **{key: frozenset(_FIELDS[key]({}) if key in _FIELDS else ()) | labels.keys() for key, labels in _ALIASES.items()},
 }
 
 
@@ -124,3 +117,8 @@ def field_label_supported(kind: Kind, label: str) -> bool:
     if label == "metadata.name" or (label == "metadata.namespace" and kind.namespaced):
         return True
     return label in _LABELS.get((kind.api_version, kind.kind), ())
+
+
+def stored_field_label(kind: Kind, label: str) -> str:
+    """The label under which `selectable_fields` of the row the kind is stored as has what `label` names."""
+    return _ALIASES.get((kind.api_version, kind.kind), {}).get(label, label)
