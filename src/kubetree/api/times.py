@@ -19,7 +19,7 @@ def format_time(moment: datetime) -> str:
     """metav1.Time: "2026-01-02T03:04:05Z". The fraction of a second is cut off, as upstream does."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return f"{moment.year:04}-{moment.month:02}-{moment.day:02}T{moment.hour:02}:{moment.minute:02}:{moment.second:02}Z"
+    return moment.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def format_micro_time(moment: datetime) -> str:

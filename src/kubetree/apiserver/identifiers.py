@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 
 _VARIANT = {c: "89ab"[int(c, 16) & 3] for c in "0123456789abcdef"}
+
+
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+
+
+def new_suffix() -> str:
+    """Five characters that cannot form words: what ends a generated name. Each pod needs one or two."""
+    n = int(random.random() * 27**5)
+    return _PAIRS[n % 729] + _PAIRS[n // 729 % 729] + _ALPHABET[n // 531441]
 
 
 def new_uuid() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,14 +45,9 @@ from kubetree.apiserver.admission.taint_nodes_by_condition import TaintNodesByCo
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.escalation import EscalationCheck
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.identifiers import new_suffix as random_suffix
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
-
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-
-
-def _new_suffix() -> str:
-    return "".join(random.choices(_ALPHABET, k=5))
 
 
 def _utc_now() -> datetime:
@@ -69,7 +63,7 @@ class Needs:
     authorization: Authorization
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = field(default=_utc_now)
-    new_suffix: Callable[[], str] = field(default=_new_suffix)
+    new_suffix: Callable[[], str] = field(default=random_suffix)
     kinds: Kinds = field(default_factory=builtin)
 
 
@@ -159,7 +153,7 @@ def build_admission(
     *,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = _utc_now,
-    new_suffix: Callable[[], str] = _new_suffix,
+    new_suffix: Callable[[], str] = random_suffix,
     kinds: Kinds | None = None,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 from kubetree.api import errors
@@ -14,19 +13,19 @@ from kubetree.api.validation import validate_create
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.identifiers import new_suffix
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
 
 NAME_ATTEMPTS = 8
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX, _MAX_NAME = 5, 63
 _SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 def generated_name(base: str) -> str:
     """`base` and five characters that cannot form words, cut to fit 63."""
-    return base[: _MAX_NAME - _SUFFIX] + "".join(random.choices(_ALPHABET, k=_SUFFIX))
+    return base[: _MAX_NAME - _SUFFIX] + new_suffix()
 
 
 def check_namespace(expected: str, metadata: dict[str, Any]) -> None:
