@@ -12,16 +12,13 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from kubetree.client.delegated import Delegated
+from kubetree.client.self_signed import self_signed
 
 Check = Callable[[], str]
 """Empty when all is well, else what is wrong."""
@@ -113,19 +110,6 @@ def _tls(where: Endpoint) -> ssl.SSLContext:
     with tempfile.TemporaryDirectory(prefix="kubetree-") as folder:
         pair = Path(folder) / "pair.pem"
         pair.touch(mode=0o600)
-        pair.write_bytes(_self_signed(datetime.now(UTC)))
+        pair.write_bytes(b"".join(self_signed("localhost", (), datetime.now(UTC))))
         context.load_cert_chain(pair)
     return context
-
-
-def _self_signed(now: datetime) -> bytes:
-    """Certificate and key, PEM, good for a year: for health checks, which verify nothing."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(minutes=5))
-    builder = builder.not_valid_after(now + timedelta(days=365))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    plain = serialization.NoEncryption()
-    return certificate + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)

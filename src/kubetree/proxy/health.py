@@ -85,7 +85,11 @@ async def serve(app: web.Application, address: str, port: int) -> web.AppRunner:
     """Starts to listen; the caller ends it with `cleanup()`. Raises OSError when the port is taken."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, address or None, port).start()
+    try:
+        await web.TCPSite(runner, address or None, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
     return runner
 
 

@@ -7,6 +7,7 @@ opposite buffer is full. The end of one side is passed on as the end of the othe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class _Backend(asyncio.Protocol):
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open = False
         self._is_tls = False
+        self._news = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -67,6 +69,7 @@ class _Backend(asyncio.Protocol):
             self._to_client(data)
             return
         self._head += data
+        self._news.set()
         if not self.answered.done() and (b"\r\n\r\n" in self._head or len(self._head) > _MAX_HEAD):
             try:
                 self.answered.set_result(int(self._head.split(None, 2)[1]))
@@ -88,6 +91,11 @@ class _Backend(asyncio.Protocol):
     def received(self) -> bytes:
         return bytes(self._head)
 
+    async def more(self) -> None:
+        """Returns when more has come, or the end."""
+        await self._news.wait()
+        self._news.clear()
+
     def eof_received(self) -> bool:
         """True keeps the other direction open, which TLS cannot."""
         client = self._client.transport
@@ -103,6 +111,7 @@ class _Backend(asyncio.Protocol):
             self.answered.set_exception(ServiceUnavailable("the node closed the connection before it answered"))
         if not self.ended.done():
             self.ended.set_result(None)
+        self._news.set()
 
     def pause_writing(self) -> None:
         self._client.hold_reading(True)
@@ -186,20 +195,20 @@ def _forwarded(ctx: RequestContext) -> Iterable[tuple[str, str]]:
 
 
 async def _refused(ctx: RequestContext, backend: _Backend, status: int) -> web.StreamResponse:
-    """The target's own answer: read to its end (by length, or until it closes) and passed on."""
+    """The target's own answer: read to its end (by length, or until it closes; at most 64 KiB) and passed on."""
     head, _, body = backend.received.partition(b"\r\n\r\n")
     headers = {}
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
-    length = int(headers.get("content-length") or -1)
+    stated = headers.get("content-length", "")
+    length = min(int(stated), _MAX_REFUSAL) if stated.isdecimal() else _MAX_REFUSAL
     try:
-        async with asyncio.timeout(_ANSWER_TIMEOUT):
-            while not backend.ended.done() and len(body) < (length if length >= 0 else _MAX_REFUSAL):
-                await asyncio.wait((backend.ended,), timeout=0.01)
-                body = backend.received.partition(b"\r\n\r\n")[2]
-    except TimeoutError:
-        pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ANSWER_TIMEOUT):
+                while not backend.ended.done() and len(body) < length:
+                    await backend.more()
+                    body = backend.received.partition(b"\r\n\r\n")[2]
     finally:
         backend.client_lost()
     kind = headers.get("content-type", "text/plain")
