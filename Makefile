@@ -46,4 +46,4 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(COMPILED)
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(ROOT) env PYTHONPATH=src:tests $(BIN)/python $$script || exit 1; done
