@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -59,9 +58,7 @@ def use(nodes: Nodes, *pods: str) -> None:
 def test_a_service_follows_its_endpoints(nodes: Nodes, node: Node) -> None:
     for name in "ba":
         use(nodes, name)
-        started = time.monotonic()
         eventually(lambda name=name: node.pods["a"].ask(VIP, 80)[0] == name)  # type: ignore[misc]
-        assert time.monotonic() - started < 1
     use(nodes)
     with pytest.raises(ConnectionRefusedError):
         eventually(lambda: node.pods["b"].ask(VIP, 80)[0] == "nobody", 1)

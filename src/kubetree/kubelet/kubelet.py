@@ -127,7 +127,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Until cancelled. Containers go on running afterwards."""
-        self.config.root_dir.mkdir(parents=True, exist_ok=True)
+        self.config.root_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         self.config.pod_log_dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(self.cgroups.ensure_tree, self.config.cgroup_root)
         try:

@@ -161,9 +161,11 @@ async def test_attach(port: Port) -> None:
     async with port.socket("/attach/default/web/main", "input=1&output=1&error=1", "v5.channel.k8s.io") as socket:
         await asyncio.sleep(0.3)
         await socket.send_bytes(b"\0hello\n")
-        async for message in socket:
-            if b"got hello" in message.data:
-                break
+        output = b""
+        while b"got hello" not in output:
+            message = await socket.receive(timeout=10)
+            assert isinstance(message.data, bytes), f"ended with {message} after {output!r}"
+            output += message.data[1:]
 
 
 async def fetch_page(session: Session) -> bytes:

@@ -43,7 +43,6 @@ def write(directory: Path, files: Mapping[str, Content], group: int | None) -> b
         return False
     stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.")
     fresh = Path(tempfile.mkdtemp(prefix=stamp, dir=directory))
-    fresh.chmod(0o755)
     for path, content in files.items():
         target = fresh / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +50,7 @@ def write(directory: Path, files: Mapping[str, Content], group: int | None) -> b
         target.chmod(content.mode)
         if content.owner is not None:
             os.chown(target, content.owner, -1)
+    fresh.chmod(0o755)  # not sooner: files are made with a wider mode than theirs
     if group is not None:
         give_to_group(fresh, group, readonly=True)
     old = os.readlink(current) if current.is_symlink() else ""
