@@ -23,7 +23,7 @@ _SUBRESOURCES: Sequence[tuple[str, tuple[str, ...]]] = (
     ("/statusz", ("statusz",)),
     ("/flagz", ("flagz",)),
     ("/pods", ("pods", "proxy")),
-    ("/runningPods", ("pods", "proxy")),
+    ("/runningpods", ("pods", "proxy")),
     ("/healthz", ("healthz", "proxy")),
     ("/configz", ("configz", "proxy")),
 )
@@ -54,15 +54,18 @@ class Gate:
         self._node_name, self._delegated = node_name, delegated
         self._anonymous, self._always_allow = anonymous, always_allow
 
-    async def refusal(self, request: web.BaseRequest) -> web.Response | None:
-        """None to let the request in, else the answer: 401 without an identity, 403 without permission."""
+    async def refusal(self, request: web.BaseRequest, path: str) -> web.Response | None:
+        """None to let the request in, else the answer: 401 without an identity, 403 without permission.
+
+        `path` is the one that will be served: the request's own is decoded and normalized in other ways.
+        """
         caller = await self._caller(request)
         if caller is None:
             return web.Response(status=401, text="Unauthorized")
         if self._always_allow or MASTERS in caller.groups:
             return None
         verb = VERBS.get(request.method, "")
-        names = subresources(request.path)
+        names = subresources(path)
         for name in names:
             wanted = {"group": "", "version": "v1", "resource": "nodes", "subresource": name, "name": self._node_name}
             if self._delegated is not None and await self._delegated.allowed(caller, verb=verb, resource=wanted):

@@ -95,9 +95,9 @@ class KubeletServer:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
-        first, *rest = [unquote(part) for part in path.split("/")[1:]]
+        first, *rest = [unquote(part) for part in path.split("/")[1:]] or [""]
         handler = self._paths.get(first)
-        if (refusal := await self._gate.refusal(request)) is not None:
+        if (refusal := await self._gate.refusal(request, f"/{first}")) is not None:
             return refusal
         if handler is None:
             return web.Response(status=404, text="404 page not found\n")
