@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -11,7 +14,8 @@ from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.testing import Cluster
 
-JOB, POD = kind("batch/v1", "Job"), kind("v1", "Pod")
+JOB, POD, TEMPLATE, CONFIG_MAP = kind("batch/v1", "Job"), kind("v1", "Pod"), kind("v1", "PodTemplate"), kind("v1", "ConfigMap")
+ATTRIBUTES_CLASS, CLAIM = kind("storage.k8s.io/v1", "VolumeAttributesClass"), kind("v1", "PersistentVolumeClaim")
 EVENT, NEW_EVENT = kind("v1", "Event"), kind("events.k8s.io/v1", "Event")
 
 
@@ -74,3 +78,47 @@ async def test_pods_are_found_by_the_old_names_of_their_fields(cluster: Cluster)
     for selector in (f"spec.host={pod['spec']['nodeName']}", f"status.podIPs={pod['status']['podIP']}"):
         found = await cluster.client.list(POD, "default", field_selector=selector)
         assert [p["metadata"]["name"] for p in found["items"]] == ["p"], selector
+
+
+async def test_a_volume_attributes_class_waits_for_its_claims_and_goes(cluster: Cluster) -> None:
+    def is_gone(found: object) -> bool:
+        return found is None
+
+    await cluster.client.create(ATTRIBUTES_CLASS, {"metadata": {"name": "gold"}, "driverName": "d", "parameters": {"iops": "1"}})
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "none"}
+    claim = {"metadata": {"name": "c", "namespace": "default"}, "spec": {**spec, "volumeAttributesClassName": "gold"}}
+    await cluster.client.create(CLAIM, claim)
+    await cluster.client.delete(ATTRIBUTES_CLASS, "gold")
+    await cluster.advance(2)
+    assert (await cluster.client.get(ATTRIBUTES_CLASS, "gold"))["metadata"]["finalizers"] == ["kubernetes.io/vac-protection"]
+    await cluster.client.delete(CLAIM, "c", "default")
+    await cluster.until(ATTRIBUTES_CLASS, "gold", "", is_gone)
+
+
+async def test_a_paged_list_goes_on_from_now_when_its_revision_has_been_compacted() -> None:
+    async with Cluster(nodes=0, controllers=(), scheduler=False, compaction_interval=0.05) as cluster:
+        for n in range(6):
+            template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
+            await cluster.client.create(TEMPLATE, {"metadata": {"name": f"t{n}", "namespace": "default"}, "template": template})
+        first = await cluster.client.list(TEMPLATE, "default", limit=2)
+        page, expired = {"limit": "2", "continue": first["metadata"]["continue"]}, None
+        config = cluster.config
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=config.ssl_context())) as session:
+
+            async def listed() -> Any:
+                async with session.get(config.base_url + TEMPLATE.path("default"), params=page) as response:
+                    return await response.json()
+
+            for n in range(200):
+                # Only other kinds change: the templates' own cache stays at the revision of the first page.
+                await cluster.client.create(CONFIG_MAP, {"metadata": {"name": f"c{n}", "namespace": "default"}})
+                expired = await listed()
+                if expired.get("reason") == "Expired":
+                    break
+                await asyncio.sleep(0.02)
+            assert expired["code"] == 410
+            page["continue"] = expired["metadata"]["continue"]
+            second = await listed()
+        assert second["metadata"]["resourceVersion"] != first["metadata"]["resourceVersion"]
+        assert [t["metadata"]["name"] for t in second["items"]] == ["t2", "t3"]
+        assert second["metadata"]["remainingItemCount"] == 2

@@ -46,6 +46,7 @@ def duties(options: Options) -> list[Duty]:
         node_ttl.duty(),
         storage_protection.CLAIMS,
         storage_protection.VOLUMES,
+        storage_protection.ATTRIBUTES_CLASSES,
         approving.DUTY,
         *([signing.duty(options.signing_cert, options.signing_key, options.signing_duration)] if options.signing_cert else []),
         cleaning.DUTY,

@@ -1,6 +1,6 @@
-"""Keeps PersistentVolumeClaims that pods use, and PersistentVolumes that claims are bound to, from going before their users.
+"""Keeps claims that pods use, volumes that claims are bound to, and attributes classes that either names, from going before their users.
 
-Follows upstream's pvcprotection and pvprotection: admission gives both a finalizer, this takes it away when nobody uses them.
+Follows upstream's pvcprotection, pvprotection and vacprotection: admission gives them a finalizer, this takes it away when nobody uses them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Object = dict[str, Any]
 CLAIM, VOLUME, POD = kind("v1", "PersistentVolumeClaim"), kind("v1", "PersistentVolume"), kind("v1", "Pod")
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
+ATTRIBUTES_CLASS = kind("storage.k8s.io/v1", "VolumeAttributesClass")
+ATTRIBUTES_CLASS_FINALIZER = "kubernetes.io/vac-protection"
 
 
 def claims_of(pod: Object) -> list[str]:
@@ -74,6 +76,37 @@ def reconcile_volume(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
     return _without_finalizer(volume, VOLUME_FINALIZER)
 
 
+def classes_of_claim(claim: Object) -> set[str]:
+    """Attributes classes that a claim asks for, has, or is being moved to."""
+    status = claim.get("status") or {}
+    target = (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName")
+    named = (claim["spec"].get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName"), target)
+    return {name for name in named if name}
+
+
+def classes_of_volume(volume: Object) -> set[str]:
+    name = volume["spec"].get("volumeAttributesClassName")
+    return {name} if name else set()
+
+
+def keys_of_deleting_classes(_: Object, snapshot: Snapshot) -> Iterable[Key]:
+    """A claim or volume may have let go of any of the classes that wait for it: those few are looked at again."""
+    return [("", row["metadata"]["name"]) for row in snapshot.list(ATTRIBUTES_CLASS) if is_deleting(row)]
+
+
+def reconcile_class(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
+    row = snapshot.get(ATTRIBUTES_CLASS, *key)
+    if row is None:
+        return NOTHING
+    if not is_deleting(row):
+        return _with_finalizer(row, ATTRIBUTES_CLASS_FINALIZER)
+    if any(key[1] in classes_of_volume(volume) for volume in snapshot.list(VOLUME)):
+        return NOTHING
+    if any(key[1] in classes_of_claim(claim) for claim in snapshot.list(CLAIM)):
+        return NOTHING
+    return _without_finalizer(row, ATTRIBUTES_CLASS_FINALIZER)
+
+
 def _with_finalizer(obj: Object, name: str) -> Plan:
     standing = obj["metadata"].get("finalizers") or []
     return NOTHING if name in standing else _update(obj, [*standing, name])
@@ -85,8 +118,11 @@ def _without_finalizer(obj: Object, name: str) -> Plan:
 
 
 def _update(obj: Object, finalizers: list[str]) -> Plan:
-    row = CLAIM if obj["kind"] == CLAIM.kind else VOLUME
+    row = _ROWS[obj["kind"]]
     return plan(Update(row, {**obj, "metadata": {**obj["metadata"], "finalizers": finalizers}}, ignore=frozenset({"NotFound"})))
+
+
+_ROWS = {row.kind: row for row in (CLAIM, VOLUME, ATTRIBUTES_CLASS)}
 
 
 def same_pod(old: Object, new: Object) -> bool:
@@ -109,4 +145,12 @@ VOLUMES = Duty(
     {VOLUME: own_key},
     reconcile_volume,
     account="pv-protection-controller",
+)
+
+ATTRIBUTES_CLASSES = Duty(
+    "volumeattributesclass-protection-controller",
+    "volumeattributesclass-protection-controller",
+    {ATTRIBUTES_CLASS: own_key, CLAIM: keys_of_deleting_classes, VOLUME: keys_of_deleting_classes},
+    reconcile_class,
+    account="volumeattributesclass-protection-controller",
 )

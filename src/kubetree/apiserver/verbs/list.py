@@ -118,7 +118,7 @@ async def _continued(registry: Registry, resource: Resource, selection: Selectio
     after, revision = decode_continue(options.continue_, selection.prefix)
     if revision == INCONSISTENT:
         await resource.cache.fresh()
-    if revision in (INCONSISTENT, resource.cache.revision):
+    if revision == INCONSISTENT or revision == resource.cache.revision >= registry.compacted:
         return _from_cache(resource, selection, options, after)
     try:
         return await _from_the_past(registry, resource, selection, options, revision, after)
