@@ -42,10 +42,6 @@ class Quantity:
         new.nanos, new.format = nanos, format
         return new
 
-    @classmethod
-    def of_milli(cls, milli: int, format: str = DECIMAL_SI) -> Quantity:
-        return cls.of_nanos(milli * 10**6, format)
-
     @property
     def amount(self) -> Fraction:
         return Fraction(self.nanos, NANOS)

@@ -215,9 +215,6 @@ class DeleteOptions:
     policy: str | None = None
     dry_run: bool = False
 
-    def with_uid(self, uid: str) -> DeleteOptions:
-        return self if self.uid is not None else replace(self, uid=uid)
-
     def to_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
         if self.grace_period is not None:

@@ -7,7 +7,6 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -159,10 +158,3 @@ async def _pauses() -> AsyncIterator[None]:
         yield
         await asyncio.sleep(pause)
         pause = min(pause * 1.2, 0.25)
-
-
-@asynccontextmanager
-async def admin_client(layout: Layout) -> AsyncIterator[Client]:
-    """A client with the cluster's administrator's rights. Raises ConfigError when there is no cluster."""
-    async with Client(load_kubeconfig(layout.admin_kubeconfig)) as client:
-        yield client

@@ -260,8 +260,10 @@ class TestAtomicWriter:
         assert not (tmp_path / before).exists()
 
     @pytest.mark.parametrize("path", ["/a", "../a", "a/../../b", ""])
-    def test_paths_that_lead_out(self, path: str) -> None:
-        assert atomic_writer.check_path(path)
+    def test_paths_that_lead_out(self, tmp_path: Path, path: str) -> None:
+        with pytest.raises(VolumeError, match="invalid path"):
+            atomic_writer.write(tmp_path / "volume", {path: Content(b"1", 0o600)}, None)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_subpaths_that_lead_out() -> None:

@@ -130,14 +130,6 @@ def too_many(field: str, actual: int, limit: int) -> FieldError:
     return FieldError(TOO_MANY, field, actual if actual >= 0 else OMIT, f"must have at most {limit} {'item' if limit == 1 else 'items'}")
 
 
-def too_few(field: str, actual: int, least: int) -> FieldError:
-    return FieldError(TOO_FEW, field, actual, f"must have at least {least} {'item' if least == 1 else 'items'}")
-
-
-def type_invalid(field: str, value: Any, detail: str) -> FieldError:
-    return FieldError(TYPE_INVALID, field, value, detail)
-
-
 def internal(field: str, detail: str) -> FieldError:
     return FieldError(INTERNAL, field, None, detail)
 

@@ -19,10 +19,6 @@ def max_length(limit: int) -> str:
     return f"must be no more than {limit} characters"
 
 
-def inclusive_range(low: int, high: int) -> str:
-    return f"must be between {low} and {high}, inclusive"
-
-
 def regex_message(text: str, pattern: str, *examples: str) -> str:
     if not examples:
         return f"{text} (regex used for validation is '{pattern}')"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.authentication.user import User
@@ -32,19 +32,3 @@ class AdmissionRequest:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Audit annotations that plugins add."""
-
-
-class AdmissionPlugin(Protocol):
-    """Named as upstream's. `admit` may change `request.obj`; `validate` may only refuse. Both raise ApiError to refuse.
-
-    `handles` says which (operation, group resource) pairs are of interest, so that a request meets only those plugins:
-    the empty set of resources stands for all.
-    """
-
-    name: str
-    operations: frozenset[str]
-    resources: frozenset[str]
-
-    async def admit(self, request: AdmissionRequest) -> None: ...
-
-    async def validate(self, request: AdmissionRequest) -> None: ...

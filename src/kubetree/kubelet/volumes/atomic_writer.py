@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from kubetree.kubelet.volumes.plugin import VolumeError
+
 DATA, NEW_DATA = "..data", "..data_tmp"
 
 
@@ -37,7 +39,13 @@ def check_path(path: str) -> str | None:
 
 
 def write(directory: Path, files: Mapping[str, Content], group: int | None) -> bool:
-    """Make `directory` hold exactly `files`. Answers whether anything changed. `group` is the pod's fsGroup."""
+    """Make `directory` hold exactly `files`. Answers whether anything changed. `group` is the pod's fsGroup.
+
+    Raises VolumeError for a path that leads out of the directory.
+    """
+    for path in files:
+        if (why := check_path(path)) is not None:
+            raise VolumeError(f"invalid path {path!r}: {why}")
     current = directory / DATA
     if current.is_symlink() and _same(current.resolve(), files):
         return False

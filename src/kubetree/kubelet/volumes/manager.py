@@ -52,11 +52,6 @@ class VolumeManager:
                 raise VolumeError(f"{error.strerror}: {error.filename}", name) from error
         return ready
 
-    def has_live(self, pod: Object) -> bool:
-        """Whether some volume follows the API and has to be set up again now and then."""
-        live = {plugin.source for plugin in self._plugins if plugin.live}
-        return any(live & volume.keys() for volume in pod["spec"].get("volumes") or ())
-
     async def tear_down(self, uid: str) -> None:
         """Unmount and remove everything of a pod. Safe to repeat. Raises OSError when something cannot be unmounted."""
         await asyncio.to_thread(self._remove, self.pod_directory(uid))
