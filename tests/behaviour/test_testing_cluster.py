@@ -161,3 +161,13 @@ def test_waiting_in_the_clusters_own_thread_is_refused(kubetree_cluster: Backgro
 
     with pytest.raises(RuntimeError, match="own thread"):
         kubetree_cluster.run(inside())
+
+
+async def test_a_pods_status_says_which_generation_it_is_of(cluster: Cluster) -> None:
+    await cluster.client.create(POD, pod("a", activeDeadlineSeconds=5000))
+    for generation, change in ((1, {"metadata": {"labels": {"x": "y"}}}), (2, {"spec": {"activeDeadlineSeconds": 4000}})):
+        patched = await cluster.client.patch(POD, "a", change, namespace="default")
+        assert patched["metadata"]["generation"] == generation
+        seen = await cluster.until(POD, "a", "default", lambda p, g=generation: ready(p) and p["status"].get("observedGeneration") == g)
+        assert seen is not None
+        assert {c["observedGeneration"] for c in seen["status"]["conditions"] if c["type"] != "PodScheduled"} == {generation}

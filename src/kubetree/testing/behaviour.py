@@ -119,6 +119,7 @@ def pod_status(pod: Object, life: Life, behaviour: Behaviour, now: datetime, *, 
     phase = ("Failed" if life.code else "Succeeded") if life.finished else "Running" if life.running or life.ended else "Pending"
     why = "PodCompleted" if phase == "Succeeded" else "" if since else "ContainersNotReady"
     changed = since or life.unready or life.ended or life.running or life.seen
+    generation = pod["metadata"].get("generation", 0)
     conditions = [
         _condition("PodScheduled", True, "", told.get("PodScheduled", {}).get("lastTransitionTime") or format_time(life.seen)),
         _condition("Initialized", True, "PodCompleted" if phase == "Succeeded" else "", format_time(life.seen)),
@@ -127,10 +128,11 @@ def pod_status(pod: Object, life: Life, behaviour: Behaviour, now: datetime, *, 
     ]
     status: Object = {
         "phase": phase,
+        "observedGeneration": generation,
         "startTime": format_time(life.seen),
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
-        "conditions": [_bare(made, told.get(made["type"])) for made in conditions],
+        "conditions": [{**_bare(made, told.get(made["type"])), "observedGeneration": generation} for made in conditions],
         "containerStatuses": containers,
     }
     if not behaviour.hang and (life.running or life.ended):
