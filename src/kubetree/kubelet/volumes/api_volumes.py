@@ -33,8 +33,6 @@ PROJECTIONS: Mapping[str, Reader] = {
 class ApiVolume:
     """A plugin whose files come from a reader; read-only in the container."""
 
-    live = True
-
     def __init__(self, source: str, directory_name: str, reader: Reader) -> None:
         self.source, self.directory_name, self._reader = source, directory_name, reader
 

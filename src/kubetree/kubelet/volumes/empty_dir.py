@@ -11,7 +11,6 @@ from kubetree.kubelet.volumes.plugin import Request, Volume, VolumeError
 class EmptyDir:
     source = "emptyDir"
     directory_name = "kubernetes.io~empty-dir"
-    live = False
 
     async def set_up(self, request: Request) -> Volume:
         source, directory = request.volume["emptyDir"] or {}, request.directory

@@ -22,7 +22,6 @@ _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
 class HostPath:
     source = "hostPath"
     directory_name = "kubernetes.io~host-path"
-    live = False
 
     async def set_up(self, request: Request) -> Volume:
         source = request.volume["hostPath"]

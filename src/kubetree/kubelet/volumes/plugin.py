@@ -70,7 +70,5 @@ class Plugin(Protocol):
 
     source: str
     directory_name: str
-    live: bool
-    """Set up again on every sync of the pod, because its content follows the API."""
 
     async def set_up(self, request: Request) -> Volume: ...
