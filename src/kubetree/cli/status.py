@@ -33,5 +33,5 @@ def run(options: argparse.Namespace) -> int:
         table.add_row("[bold]all[/bold]", "", "", "", f"[bold]{sum(each.pss for each in found) / 2**20:.0f} MiB[/bold]")
         console = Console(highlight=False)
         console.print(table)
-        console.print(f"API server: {read_settings(layout).server}   data: {layout.data}   logs: {layout.log}")
+        console.print(f"API server: {read_settings(layout).server}\ndata: {layout.data}   logs: {layout.log}")
     return 0 if all(each.pid for each in found) else 3

@@ -90,7 +90,7 @@ def remove_cgroups(name: str) -> None:
 
 
 def leftovers(layout: Layout) -> list[str]:
-    """What of a cluster is still on the machine: the check that `down` did its work, for tests and for `kubetree status`."""
+    """What of a cluster is still on the machine: the check that `down` did its work."""
     found = [f"file {path}" for path in (layout.data, layout.run, layout.log) if path.exists()]
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     found += [f"mount {mount}" for mount in mounts if any(Path(mount).is_relative_to(root) for root in (layout.data, layout.run))]
