@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -22,6 +23,8 @@ EVENT = kind("v1", "Event")
 
 CACHE_SIZE = 4096
 QUEUE_SIZE = 1000
+MOST_TRIES, RETRY = 12, 1.0
+"""How often, and after how many seconds, an event is tried again while the server is away."""
 AGGREGATE_AFTER = 10
 AGGREGATE_WINDOW = 600.0
 BURST, REFILL = 25, 300.0
@@ -114,7 +117,7 @@ class EventRecorder:
     async def flush(self) -> None:
         """Writes what is queued now: for a component about to end."""
         while self._queue:
-            await self._write(self._aggregated(self._queue.popleft()))
+            await self._write(self._aggregated(self._queue.popleft()), tries=1)
 
     def _admitted(self, event: dict[str, Any]) -> bool:
         key = _about(event)
@@ -140,29 +143,29 @@ class EventRecorder:
             return event
         return {**event, "message": f"(combined from similar events): {event['message']}", "_aggregate": True}
 
-    async def _write(self, event: dict[str, Any]) -> None:
+    async def _write(self, event: dict[str, Any], tries: int = MOST_TRIES) -> None:
         aggregate = event.pop("_aggregate", False)
         key = (*_about(event), event["type"], event["reason"], "" if aggregate else event["message"])
-        earlier = self._written.get(key)
-        try:
-            if earlier is not None:
-                change = {"count": earlier["count"] + 1, "lastTimestamp": event["lastTimestamp"], "message": event["message"]}
-                metadata = earlier["metadata"]
-                try:
-                    written = await self._client.patch(EVENT, metadata["name"], change, namespace=metadata["namespace"], type="strategic")
-                except errors.NotFound:
-                    written = await self._client.create(EVENT, event)
+        for last in range(tries - 1, -1, -1):
+            try:
+                self._written[key] = await self._post(event, self._written.get(key))
+            except errors.ServiceUnavailable:
+                if last:
+                    await asyncio.sleep(RETRY)
+            except errors.ApiError:
+                return
             else:
-                written = await self._client.create(EVENT, event)
-        except errors.ServiceUnavailable:
-            if len(self._queue) < QUEUE_SIZE:
-                self._queue.appendleft({**event, **({"_aggregate": True} if aggregate else {})})
-            await asyncio.sleep(1)
-            return
-        except errors.ApiError:
-            return
-        self._written[key] = written
-        _bound(self._written, key)
+                _bound(self._written, key)
+                return
+
+    async def _post(self, event: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+        """Counts up the event that was written earlier, or writes a new one."""
+        if earlier is not None:
+            change = {"count": earlier["count"] + 1, "lastTimestamp": event["lastTimestamp"], "message": event["message"]}
+            metadata = earlier["metadata"]
+            with contextlib.suppress(errors.NotFound):
+                return await self._client.patch(EVENT, metadata["name"], change, namespace=metadata["namespace"], type="strategic")
+        return await self._client.create(EVENT, event)
 
 
 def _about(event: dict[str, Any]) -> tuple[str, ...]:

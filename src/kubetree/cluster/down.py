@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from kubetree.cluster import containerd, kubeconfig, machine, pidfile, supervisor
@@ -13,13 +17,17 @@ from kubetree.cluster.components import COMPONENTS
 from kubetree.cluster.layout import CGROUP, Layout, Settings
 from kubetree.cluster.up import containerd_config
 from kubetree.kernel.nftables import Nftables
+from kubetree.kubelet.cri.client import RuntimeFailure
+from kubetree.network.cni import NETWORK_NAME
 from kubetree.network.main import cleanup as remove_network
 from kubetree.proxy.main import cleanup as remove_proxy_rules
 
 Say = Callable[[str], None]
-CNI_CACHE = (Path("/var/lib/cni/results"), Path("/var/lib/cni"))
+log = logging.getLogger("kubetree.cluster")
+CNI_CACHE = Path("/var/lib/cni/results")
 """Where containerd's CNI library remembers the networks of running pods; the path is its own."""
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+CGROUP_PATIENCE = 5.0
 
 
 async def down(layout: Layout, settings: Settings, say: Say, *, keep_data: bool = False) -> None:
@@ -36,7 +44,7 @@ async def down(layout: Layout, settings: Settings, say: Say, *, keep_data: bool 
     await asyncio.to_thread(remove_network, [settings.cluster_cidr], [settings.dns_ip], layout.cni)
     machine.restore(layout, settings)
     remove_cgroups(CGROUP)
-    remove_empty(CNI_CACHE)
+    forget_networks(CNI_CACHE)
     kubeconfig.remove_from_user_config(settings.name)
     shutil.rmtree(layout.run, ignore_errors=True)
     shutil.rmtree(layout.log, ignore_errors=True)
@@ -55,38 +63,62 @@ def _end_processes(layout: Layout, but: set[str]) -> None:
 
 
 async def _remove_pods(layout: Layout, config: containerd.ContainerdConfig) -> None:
-    """Has containerd remove the pods; started once more for that if it is gone."""
+    """Has containerd remove the pods; started once more for that if it is gone. What it cannot remove is ended with its cgroup."""
     if not config.root.exists():
         return
     running = pidfile.find(layout.pids, "containerd")
     own = containerd.Containerd(config)
-    if running is None:
-        await own.start()
     try:
+        if running is None:
+            await own.start()
         async with asyncio.timeout(60):
             await containerd.remove_pods(config)
+    except* (containerd.ContainerdError, RuntimeFailure, OSError) as failures:
+        log.warning("containerd did not remove the pods: %s", failures.exceptions[0])
     finally:
         await own.stop()
         if running is not None:
             running.end()
 
 
-def remove_empty(folders: Sequence[Path]) -> None:
-    """Removes folders that nothing is in any more, the innermost first: another engine's results stay."""
-    for folder in folders:
+def forget_networks(cache: Path) -> None:
+    """Removes what the CNI library remembers of this cluster's pods, and its folders where another engine has nothing in them."""
+    for ours in cache.glob(f"{NETWORK_NAME}-*"):
+        sandbox = ours.name.split("-")[1]
+        for result in cache.glob(f"*-{sandbox}-*"):
+            result.unlink()
+    for folder in (cache, cache.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
 def remove_cgroups(name: str) -> None:
-    """Removes the cgroup `name` and all below it in every hierarchy. One that still holds a process stays: that is a defect."""
+    """Removes the cgroup `name` and all below it in every hierarchy. Raises MachineError when one does not go."""
     for hierarchy in (CGROUP_ROOT, *CGROUP_ROOT.iterdir()):
         top = hierarchy / name
         if not top.is_dir():
             continue
-        for folder in sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: len(path.parts), reverse=True):
+        below = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: len(path.parts), reverse=True)
+        for folder in (*below, top):
+            _remove_cgroup(folder)
+
+
+def _remove_cgroup(folder: Path) -> None:
+    """Ends what still runs in it, such as the containers of a killed shim, and waits until it is gone."""
+    deadline = time.monotonic() + CGROUP_PATIENCE
+    while True:
+        try:
             folder.rmdir()
-        top.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise machine.MachineError(f"cgroup {folder} does not go: {error.strerror}") from error
+        for pid in (folder / "cgroup.procs").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.02)
 
 
 def leftovers(layout: Layout) -> list[str]:

@@ -61,6 +61,7 @@ class SchedulingQueue:
         """A pod that is new, or whose spec changed: it is tried at once."""
         queued = self._pods.get(info.key)
         if queued is None or queued.info.uid != info.uid:
+            self.remove(info.key)
             queued = self._pods[info.key] = Queued(info, now)
         queued.info = info
         if info.key in self._in_hand:
@@ -96,20 +97,26 @@ class SchedulingQueue:
         times += [queued.failed_at + LONGEST_WAIT for queued in self._waiting.values()]
         return min(times, default=None)
 
-    def placed(self, key: Key) -> None:
-        self.remove(key)
+    def placed(self, info: PodInfo) -> None:
+        """The pod in hand is bound. One of the same name that came since is another pod and stays."""
+        if self._is_queued(info):
+            self.remove(info.key)
 
-    def failed(self, key: Key, plugins: frozenset[str], now: float) -> None:
+    def failed(self, info: PodInfo, plugins: frozenset[str], now: float) -> None:
         """The pod in hand found no node (or binding failed, with no plugins): it waits for an event, or just backs off."""
-        queued = self._pods.get(key)
-        self._in_hand.discard(key)
-        if queued is None:
+        if not self._is_queued(info):
             return
+        key, queued = info.key, self._pods[info.key]
+        self._in_hand.discard(key)
         queued.failed_at, queued.plugins = now, plugins
         if queued.moved_while_tried or not plugins:
             self._back_off(queued, now)
         else:
             self._waiting[key] = queued
+
+    def _is_queued(self, info: PodInfo) -> bool:
+        queued = self._pods.get(info.key)
+        return queued is not None and queued.info.uid == info.uid
 
     def happened(self, plugins: frozenset[str], now: float) -> None:
         """Something changed that may change the answer of these plugins (ALL: of any): pods they refused are tried again."""

@@ -39,7 +39,7 @@ CONTROLLERS = {
 }
 UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 DEFAULT_SCHEDULER = "default-scheduler"
-CONCURRENT_BINDINGS = 64
+CONCURRENT_WRITES = 64
 
 log = logging.getLogger("kubetree.scheduler")
 
@@ -73,7 +73,7 @@ class Scheduler:
         self._assumed: dict[tuple[str, str], tuple[str, PodInfo]] = {}
         self._nominated: dict[tuple[str, str], tuple[str, PodInfo]] = {}
         self._wake = asyncio.Event()
-        self._bindings = asyncio.Semaphore(CONCURRENT_BINDINGS)
+        self._writes = asyncio.Semaphore(CONCURRENT_WRITES)
         clock.on_advance(self._wake.set)
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
@@ -150,6 +150,7 @@ class Scheduler:
                 await self._until_something()
                 continue
             await self._one(queued, group)
+            await asyncio.sleep(0)  # many pods without a node must not keep leases and watches waiting
 
     async def _until_something(self) -> None:
         self._wake.clear()
@@ -171,11 +172,11 @@ class Scheduler:
             self._nominated.pop(info.key, None)
             self._assumed[info.key] = (answer.node, info)
             self.snapshot.add_pod(answer.node, info)
-            await self._bindings.acquire()
+            await self._writes.acquire()
             group.create_task(self._bind(queued, answer.node, started))
         else:
             self.metrics.attempt("unschedulable", self._clock.monotonic() - started)
-            self.queue.failed(info.key, answer.plugins, self._clock.monotonic())
+            self.queue.failed(info, answer.plugins, self._clock.monotonic())
             if isinstance(preemption, Nominated):
                 self._nominated[info.key] = (preemption.node, info)
                 group.create_task(self._evict(info, preemption))
@@ -227,24 +228,27 @@ class Scheduler:
         except errors.ApiError as error:
             self._binding_failed(info, node, error)
         else:
-            self.queue.placed(info.key)
+            self.queue.placed(info)
             self.metrics.attempt("scheduled", self._clock.monotonic() - started)
             self._recorder.event(info.pod, "Normal", "Scheduled", f"Successfully assigned {info.namespace}/{info.name} to {node}")
         finally:
-            self._bindings.release()
+            self._writes.release()
 
     def _binding_failed(self, info: PodInfo, node: str, error: errors.ApiError) -> None:
         """The pod goes back to the queue, unless the binding came through after all or the pod is gone."""
         self.metrics.attempt("error", 0.0)
-        if self._assumed.pop(info.key, None) is not None:
+        assumed = self._assumed.get(info.key)
+        if assumed is not None and assumed[1].uid == info.uid:
+            del self._assumed[info.key]
             self.snapshot.remove_pod(node, info.key)
         current = self._pods.get(*info.key)
-        if isinstance(error, errors.NotFound) or current is None or current["spec"].get("nodeName"):
-            self.queue.remove(info.key)
+        same = current is not None and current["metadata"].get("uid") == info.uid
+        if isinstance(error, errors.NotFound) or current is None or not same or current["spec"].get("nodeName"):
+            self.queue.placed(info)
             return
         log.warning("binding %s/%s to %s: %s", info.namespace, info.name, node, error)
         self._recorder.event(info.pod, "Warning", "FailedScheduling", f"running Bind plugin: {error}")
-        self.queue.failed(info.key, frozenset(), self._clock.monotonic())
+        self.queue.failed(info, frozenset(), self._clock.monotonic())
         self._wake.set()
 
     async def _report(self, info: PodInfo, answer: Unschedulable, preemption: Nominated | str | None) -> None:
@@ -274,7 +278,8 @@ class Scheduler:
             },
         }
         try:
-            await self._client.patch(POD, info.name, patch, namespace=info.namespace, type="strategic", subresource="status")
+            async with self._writes:
+                await self._client.patch(POD, info.name, patch, namespace=info.namespace, type="strategic", subresource="status")
         except errors.ApiError as error:
             log.info("status of %s/%s: %s", info.namespace, info.name, error)
 

@@ -29,7 +29,7 @@ def test_a_refused_pod_waits_for_what_concerns_it() -> None:
     queue = SchedulingQueue()
     queue.add(info("a"), 0)
     popped(queue, 0)
-    queue.failed(("d", "a"), FIT, 0)
+    queue.failed(info("a"), FIT, 0)
     queue.happened(frozenset({"NodeAffinity"}), 5)
     assert popped(queue, 5) is None
     queue.happened(FIT, 5)
@@ -42,7 +42,7 @@ def test_back_off_doubles_to_ten_seconds() -> None:
     now, waits = 0.0, []
     for _ in range(6):
         assert popped(queue, now) == "a"
-        queue.failed(("d", "a"), FIT, now)
+        queue.failed(info("a"), FIT, now)
         queue.happened(frozenset({ALL}), now)
         due = queue.next_due()
         assert due is not None
@@ -56,7 +56,7 @@ def test_what_happens_while_a_pod_is_tried_is_not_missed() -> None:
     queue.add(info("a"), 0)
     popped(queue, 0)
     queue.happened(FIT, 0)
-    queue.failed(("d", "a"), FIT, 0)
+    queue.failed(info("a"), FIT, 0)
     assert queue.next_due() == 1
     assert popped(queue, 1) == "a"
 
@@ -65,7 +65,7 @@ def test_nobody_waits_for_ever() -> None:
     queue = SchedulingQueue()
     queue.add(info("a"), 0)
     popped(queue, 0)
-    queue.failed(("d", "a"), FIT, 0)
+    queue.failed(info("a"), FIT, 0)
     assert popped(queue, LONGEST_WAIT - 1) is None
     assert popped(queue, LONGEST_WAIT) == "a"
 
@@ -77,5 +77,18 @@ def test_a_removed_pod_is_not_tried_and_one_of_the_same_name_starts_anew() -> No
     assert popped(queue, 0) is None
     queue.add(info("a"), 1)
     assert popped(queue, 1) == "a"
-    queue.placed(("d", "a"))
+    queue.placed(info("a"))
     assert len(queue) == 0
+
+
+def test_what_becomes_of_a_pod_does_not_touch_its_successor_of_the_same_name() -> None:
+    queue = SchedulingQueue()
+    first = info("a")
+    queue.add(first, 0)
+    popped(queue, 0)
+    successor = pod_info({**first.pod, "metadata": {**first.pod["metadata"], "uid": "another"}})
+    queue.add(successor, 1)
+    queue.placed(first)
+    queue.failed(first, FIT, 1)
+    queued = queue.pop(1)
+    assert queued is not None and queued.info.uid == "another"
