@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.apply.value_structs import is_value_struct
+from kubetree.api.schema.value_structs import is_value_struct
 from kubetree.api.schema import definitions as d
 
 Schema = dict[str, Any]

@@ -15,6 +15,7 @@ from typing import Any
 from kubetree.api.quantities import parse_quantity
 from kubetree.api.schema import definitions as d
 from kubetree.api.schema.go_json import Literal, Members, plain
+from kubetree.api.schema.go_types import named_type, path_of
 from kubetree.api.times import format_micro_time, format_time, is_zero, parse_time
 
 _MOST = 100
@@ -88,7 +89,8 @@ class Walk:
             return [self._free(item, f"{path}[{i}]") for i, item in enumerate(value)]
         return plain(value)
 
-    def _value(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
+    def _value(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
+        """`go_type` is how Go names the value's type, where the schema does not tell."""
         name = d.reference(schema)
         if name is not None:
             return self._named(name, value, path, fields, struct)
@@ -96,35 +98,35 @@ class Walk:
             return _ABSENT
         kind = d.type_of(schema)
         if kind == "array":
-            return self._array(schema, value, path, fields, struct)
+            return self._array(schema, value, path, fields, struct, go_type)
         if kind == "object":
-            return self._map(schema, value, path, fields, struct)
-        return self._scalar(schema, kind, value, fields, struct)
+            return self._map(schema, value, path, fields, struct, go_type)
+        return self._scalar(schema, kind, value, fields, struct, go_type)
 
-    def _array(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
+    def _array(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
         if not isinstance(value, list) or isinstance(value, Members):
-            return self._mistyped(value, _go_type(schema), fields, struct)
-        items, out = schema["items"], []
+            return self._mistyped(value, go_type or _go_type(schema), fields, struct)
+        items, out, go_item = schema["items"], [], go_type.removeprefix("[]")
         for i, item in enumerate(value):
-            found = self._value(items, item, f"{path}[{i}]", fields, struct)
+            found = self._value(items, item, f"{path}[{i}]", fields, struct, go_item)
             out.append(_zero(items) if found is _ABSENT else found)
         return out
 
-    def _map(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
+    def _map(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
         if not isinstance(value, (Members, dict)):
-            return self._mistyped(value, _go_type(schema), fields, struct)
+            return self._mistyped(value, go_type or _go_type(schema), fields, struct)
         values, out = schema.get("additionalProperties"), {}
         if not isinstance(values, dict):
             return self._free(value, path)
         for key, item in _members(value):
             if key in out:
                 self._report("duplicate", path, key)
-            found = self._value(values, item, f"{path}.{key}" if path else key, fields, struct)
+            found = self._value(values, item, f"{path}.{key}" if path else key, fields, struct, go_type.partition("]")[2])
             out[key] = _zero(values) if found is _ABSENT else found
         return out
 
-    def _scalar(self, schema: d.Schema, kind: str, value: Any, fields: tuple[str, ...], struct: str) -> Any:
-        wanted = _go_type(schema)
+    def _scalar(self, schema: d.Schema, kind: str, value: Any, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
+        wanted = go_type or _go_type(schema)
         if kind == "string":
             if not isinstance(value, str):
                 return self._mistyped(value, wanted, fields, struct)
@@ -189,7 +191,8 @@ class Walk:
             if key in seen:
                 self._report("duplicate", path, key)
             seen.add(key)
-            found = self._value(schema, item, f"{path}.{key}" if path else key, (*fields, key), struct)
+            inner, go_type = (*fields, *path_of(name, key)), named_type(name, key)
+            found = self._value(schema, item, f"{path}.{key}" if path else key, inner, struct, go_type)
             if found is not _ABSENT:
                 out[key] = found
             elif item is None:

@@ -171,7 +171,7 @@ def _remember_storage_version(obj: Object, stored: list[str]) -> None:
     name = next((v.get("name") for v in (obj.get("spec") or {}).get("versions") or () if v.get("storage")), None)
     if name is not None and name not in stored:
         stored = [*stored, name]
-    obj["status"] = {**(obj.get("status") or {}), "storedVersions": stored}
+    obj["status"] = {**(obj.get("status") or {}), "storedVersions": stored or None}
 
 
 def api_service_create(obj: Object) -> None:
