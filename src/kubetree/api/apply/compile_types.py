@@ -16,7 +16,11 @@ from kubetree.api.schema.go_values import always
 
 _LEAVES = frozenset({d.QUANTITY, d.INT_OR_STRING, d.JSON_SCHEMA_OR_ARRAY, d.JSON_SCHEMA_OR_BOOL, d.JSON_SCHEMA_OR_STRINGS}) | d.ANYTHING
 _SCALARS = {"string": Type("string"), "integer": Type("numeric"), "number": Type("numeric"), "boolean": Type("boolean")}
-_KEY_DEFAULTS = {"io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"}, "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"}}
+_KEY_DEFAULTS: dict[str, dict[str, Any]] = {
+    "io.k8s.api.core.v1.LocalObjectReference": {"name": ""},
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+}
 """Defaults of key fields, which only OpenAPI v3 tells."""
 
 _named: dict[str, Type] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.schema.value_structs import is_value_struct
 from kubetree.api.schema import definitions as d
+from kubetree.api.schema.value_structs import is_value_struct
 
 Schema = dict[str, Any]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from kubetree.api.schema.value_structs import is_value_struct
 from kubetree.api.protobuf.messages import table
 from kubetree.api.schema import definitions as d
+from kubetree.api.schema.value_structs import is_value_struct
 
 Object = dict[str, Any]
 Visit = Callable[[Any], None]
@@ -89,7 +89,7 @@ def _message(name: str) -> dict[str, str]:
     group, version, kind = name.split(".")[-3:]
     for key in (f"{group}.{version}.{kind}", f"meta/{kind}" if group == "meta" else "", f"{group}/{kind}"):
         if key in table():
-            return {field: sort for field, sort in table()[key].values()}
+            return dict(table()[key].values())
     return {}
 
 

@@ -148,7 +148,7 @@ class Walk:
             base64.b64decode(compact, validate=True)
         except binascii.Error:
             if not self.error:
-                self.error = f"illegal base64 data at input byte {_base64_fault(compact)}"
+                self.error = f"illegal base64 data at input byte {_base64_fault(text)}"
             return _ABSENT
         return compact
 
@@ -278,7 +278,28 @@ def _time(text: str, micro: bool) -> Any:
     return format_micro_time(moment) if micro else format_time(moment)
 
 
+_SIX_BITS = re.compile(r"[A-Za-z0-9+/]")
+
+
 def _base64_fault(text: str) -> int:
-    """The index that Go names: of the first character that cannot be, or where the padding is missing."""
-    found = re.search(r"[^A-Za-z0-9+/]", text)
-    return found.start() if found else len(text) // 4 * 4 if len(text) % 4 == 1 else len(text)
+    """The index that Go names: of the first character that cannot be, or of the group of four that the text breaks off in."""
+    at, digits, padded = 0, 0, False
+    for at, c in enumerate(text):
+        if c in "\r\n":
+            continue
+        if padded:
+            return at
+        if _SIX_BITS.match(c):
+            digits = (digits + 1) % 4
+        elif c != "=" or digits < 2:
+            return at
+        elif digits == 3:
+            padded, digits = True, 0
+        else:
+            following = text[at + 1 :].lstrip("\r\n")
+            if not following:
+                return len(text)
+            if following[0] != "=":
+                return at
+            digits = 3
+    return len(text) - digits
