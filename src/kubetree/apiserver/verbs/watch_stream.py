@@ -41,7 +41,7 @@ class WatchStream:
         self._headers_due = True
         headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private"}
         headers["Content-Type"] = "application/json;stream=watch" if output.stream else "application/json"
-        self._response = web.StreamResponse(headers=headers)
+        self._response = web.StreamResponse(headers=headers | (call.ctx.answer_headers or {}))
         self._streams = call.registry.streams
         self._connection = http.protocol if isinstance(http.protocol, Connection) else None
         self._transport: asyncio.WriteTransport | None = None
