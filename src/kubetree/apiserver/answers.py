@@ -18,11 +18,11 @@ _SLICE = 1024 * 1024
 
 
 class Answer(web.StreamResponse):
-    """`body` is sent as it is; Content-Length, Date and Connection are added."""
+    """`body` is sent as it is, and `tail` after it; Content-Length, Date and Connection are added."""
 
-    def __init__(self, body: bytes, status: int, headers: LooseHeaders) -> None:
+    def __init__(self, body: bytes, status: int, headers: LooseHeaders, tail: bytes = b"") -> None:
         super().__init__(status=status, reason=_REASONS.get(status, ""), headers=headers)
-        self.body = body
+        self.body, self._tail = body, tail
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Sends everything. Raises ConnectionResetError when the client has gone."""
@@ -34,16 +34,20 @@ class Answer(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has closed the connection")
-        body = self.body if request.method != "HEAD" else b""
-        head = self._head(request)
+        head, body = self._head(request), self.body
+        if request.method == "HEAD":
+            transport.write(head)
+            return
         if len(body) <= _AT_ONCE:
-            transport.write(head + body)
+            transport.write(head + body + self._tail)
             return
         transport.write(head)
         view = memoryview(body)
         for at in range(0, len(body), _SLICE):
             transport.write(view[at : at + _SLICE])
             await request.writer.drain()
+        if self._tail:
+            transport.write(self._tail)
 
     async def write_eof(self, data: bytes = b"") -> None:
         return None
@@ -51,7 +55,7 @@ class Answer(web.StreamResponse):
     def _head(self, request: web.BaseRequest) -> bytes:
         lines = [f"HTTP/1.1 {self.status} {self.reason}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in self._headers.items()]
-        lines.append(f"Content-Length: {len(self.body)}\r\nDate: {_date()}\r\n")
+        lines.append(f"Content-Length: {len(self.body) + len(self._tail)}\r\nDate: {_date()}\r\n")
         if request.version < (1, 1):
             lines.append("Connection: keep-alive\r\n" if self._keep_alive else "")
         elif not self._keep_alive:

@@ -13,7 +13,7 @@ from kubetree.api import errors
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.discovery import documents
-from kubetree.apiserver.negotiation import Output, accepts_objects, negotiate_output
+from kubetree.apiserver.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
 from kubetree.apiserver.responses import answer, not_found_page
 
 Object = dict[str, Any]
@@ -35,8 +35,12 @@ _PATHS = (
 )
 
 
-def accepts_aggregated(group: str, version: str, kind: str) -> bool:
+def _aggregated(serializer: Serializer, group: str, version: str, kind: str) -> bool:
     return group == _GROUP and version in ("v2", "v2beta1") and kind == "APIGroupDiscoveryList"
+
+
+_ROOTS = {"/api": Endpoint(_aggregated), "/apis": Endpoint(_aggregated, routed=False)}
+_GROUPS = Endpoint(routed=False)
 
 
 class Discovery:
@@ -68,10 +72,10 @@ class Discovery:
                 made = None
         if made is None:
             return not_found_page(ctx)
-        return self._answer(ctx, path, lambda: made, _output(ctx))
+        return self._answer(ctx, path, lambda: made, _output(ctx, _GROUPS if len(parts) == 2 and parts[0] == "apis" else OBJECTS))
 
     def _root(self, ctx: RequestContext, path: str) -> web.StreamResponse:
-        output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, accepts_aggregated)
+        output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, _ROOTS[path])
         if output.as_kind:
             version = output.as_version
             name = f"{path} as {version}"
@@ -79,7 +83,7 @@ class Discovery:
                 ctx, name, lambda: documents.aggregated(self._kinds, legacy=path == "/api", version=version), output, etag=True
             )
             if response.status == 200:
-                response.headers["Content-Type"] = f"application/json;g={_GROUP};v={version};as=APIGroupDiscoveryList"
+                response.headers["Content-Type"] = f"{output.serializer.media_type};g={_GROUP};v={version};as=APIGroupDiscoveryList"
             return response
         if path == "/api":
             return self._answer(ctx, path, lambda: documents.api_versions(self._address()), output)
@@ -112,8 +116,8 @@ class Discovery:
         return sorted(found)
 
 
-def _output(ctx: RequestContext) -> Output:
-    return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, accepts_objects)
+def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
+    return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
 
 
 def known_group_version(kinds: Kinds, group: str, version: str) -> bool:
