@@ -20,17 +20,17 @@ from kubetree.apiserver import request_info
 from kubetree.apiserver.any_client_certificate import accept_any_client_certificate
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
+from kubetree.apiserver.http.connection import HttpServer
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
-from kubetree.apiserver.streams import Finished, HttpServer
+from kubetree.apiserver.streams import Finished
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
-_MAX_LINE = 1024 * 1024
 _CLIENT_GONE = 499
 _NO_QUERY: dict[str, list[str]] = {}
 
@@ -88,8 +88,6 @@ class ApiServer:
         self._http = HttpServer(
             self._serve,
             access_log=None,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
             auto_decompress=True,
             keepalive_timeout=300,
         )
