@@ -45,6 +45,8 @@ class Config:
     requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
     requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
     requestheader_extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
+    enable_aggregator_routing: bool = False
+    """Services that are called out to (webhooks, aggregated APIs) are reached at their endpoints, not at their cluster IPs."""
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
     service_cluster_ip_range: tuple[str, ...] = ("10.96.0.0/12",)

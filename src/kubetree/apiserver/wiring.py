@@ -35,6 +35,7 @@ from kubetree.apiserver.post_start import compact_regularly, run_hooks
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
+from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
 from kubetree.store.protocol import Store
 
@@ -51,6 +52,7 @@ class Parts:
     health: Health
     handler: Handler
     allocators: Allocators
+    webhooks: WebhookClient
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,6 +85,7 @@ async def build(
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
+        webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
         registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds)
@@ -111,7 +114,7 @@ async def build(
             render_errors(metrics),
         ):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, address, tasks)
+        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, address, tasks)
 
         async def ready() -> str:
             return "" if parts.ready.is_set() else "not started yet"
@@ -123,3 +126,4 @@ async def build(
             parts.stopping()
             filling.cancel()
             await backends.close()
+            await webhooks.close()
