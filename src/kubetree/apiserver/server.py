@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
@@ -32,7 +31,6 @@ from kubetree.store.protocol import Store
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 _CLIENT_GONE = 499
-_NO_QUERY: dict[str, list[str]] = {}
 
 
 def utc_now() -> datetime:
@@ -119,20 +117,11 @@ class ApiServer:
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         assert self._handler is not None
-        path, _, query = http.raw_path.partition("?")
-        if "%" in path:
-            path = unquote(path)
-        headers = http.headers
-        parameters = parse_qs(query, keep_blank_values=True) if query else _NO_QUERY
-        method = http.method
-        audit_id = headers.get("Audit-Id") or new_uuid()
-        try:
-            info = request_info.parse(method, path, parameters)
-        except ValueError as error:
-            info = request_info.RequestInfo(path, method.lower())
-            ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
-            return answer_error(ctx, errors.InternalError(str(error)))
-        ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
+        method, headers = http.method, http.headers
+        target = request_info.read(method, http.raw_path)
+        ctx = RequestContext(target.info, method, target.path, target.query, headers, http, headers.get("Audit-Id") or new_uuid())
+        if target.refused:
+            return answer_error(ctx, errors.InternalError(target.refused))
         try:
             return await self._handler(ctx)
         except ConnectionError:

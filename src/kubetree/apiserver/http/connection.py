@@ -53,7 +53,7 @@ class HttpServer(web.Server):
 class Connection(RequestHandler):
     """Says when it is lost, and can be taken over for another protocol."""
 
-    __slots__ = ("_at", "_early", "_heads", "_held", "_ordinary", "_taker", "ended", "full", "on_lost", "on_writable")
+    __slots__ = ("_at", "_early", "_heads", "_held", "_ordinary", "_taker", "ended", "full", "on_lost", "on_writable", "peer_certificate")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(self._manager, HttpServer)
@@ -63,6 +63,9 @@ class Connection(RequestHandler):
         self._taker: Taker | None = None
         self._early, self._at, self._ordinary, self._heads = b"", 0, True, self._manager.heads
         self.ended: asyncio.Future[None] = self._loop.create_future()
+        tls = transport.get_extra_info("ssl_object")
+        self.peer_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
+        """The client's, as DER."""
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

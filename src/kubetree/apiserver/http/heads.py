@@ -1,13 +1,13 @@
 """Heads of requests, remembered by their bytes: a client sends the same header lines again and again, and only its first are parsed.
 
-What is remembered is how the lines read, nothing that was concluded from them: who the client is, is asked anew for every request.
+What is remembered follows from the lines alone. Who the client is does not: that is asked anew for every request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
@@ -24,11 +24,14 @@ _BLANK = b"\r\n\r\n"
 
 
 class Head(NamedTuple):
-    """Header lines of an ordinary request: `length` bytes of body follow; `close`: the client wants no other answer after this."""
+    """Header lines of an ordinary request: `length` bytes of body follow; `close`: the client wants no other answer after this.
+    `facts` has what was concluded from the lines alone, by whoever needed it first.
+    """
 
     headers: CIMultiDictProxy[str]
     length: int
     close: bool
+    facts: dict[str, Any]
 
 
 class Ordinary(NamedTuple):
@@ -80,4 +83,4 @@ class Heads:
         unusual = message.upgrade or message.chunked or message.compression or message.version != HttpVersion11 or "Expect" in headers
         if unusual or "Upgrade" in headers:
             return None
-        return Head(headers, int(headers.get("Content-Length", 0)), message.should_close)
+        return Head(headers, int(headers.get("Content-Length", 0)), message.should_close, {})

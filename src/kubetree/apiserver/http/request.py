@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OrdinaryRequest(web.BaseRequest):
-    """`received` is the body."""
+    """`received` is the body, `facts` see Head."""
 
     def __init__(self, start: Ordinary, body: bytes, protocol: RequestHandler) -> None:
         self._method, self._target, self._head = start.method, start.target, start.head
@@ -27,7 +27,7 @@ class OrdinaryRequest(web.BaseRequest):
         self._cache: dict[str, Any] = {}
         self._writer: StreamWriter | None = None
         self._reader: StreamReader | None = None
-        self.received = body
+        self.received, self.facts = body, start.head.facts
 
     @property
     def raw_path(self) -> str:
