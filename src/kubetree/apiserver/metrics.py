@@ -32,7 +32,8 @@ class _Histogram:
 
 
 class Metrics:
-    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value).
+    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value); so are `sections`, which
+    give lines of their own.
 
     Labels come from URLs: only what `kinds` serve is named, so that rubbish makes no new series.
     """
@@ -44,6 +45,7 @@ class Metrics:
         self._longrunning: dict[Labels, int] = {}
         self.inflight = {"mutating": 0, "readOnly": 0}
         self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[str, float]]]]] = {}
+        self.sections: list[Callable[[], Iterable[str]]] = []
 
     def begin(self, ctx: RequestContext) -> Labels:
         """What `end` and `observe` take for this request."""
@@ -107,6 +109,8 @@ class Metrics:
         lines += [f'{name}{{request_kind="{kind}"}} {n}' for kind, n in self.inflight.items()]
         for name, (text, samples) in self.gauges.items():
             lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value:g}" for labels, value in samples())]
+        for section in self.sections:
+            lines += section()
         used = process.getrusage(process.RUSAGE_SELF)
         lines += [
             "# TYPE process_cpu_seconds_total counter",

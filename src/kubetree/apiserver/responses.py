@@ -11,6 +11,7 @@ from kubetree.api.errors import ApiError
 from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.negotiation import JSON, PLAIN, Output, negotiate, prettier
+from kubetree.apiserver.warning_headers import warning_headers
 
 GZIP_THRESHOLD = 128 * 1024
 _GZIP_LEVEL, _GZIP_FORMAT = 1, 31
@@ -51,14 +52,9 @@ def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int
 
 def _with_warnings(ctx: RequestContext, data: bytes, headers: dict[str, str], status: int) -> Answer:
     response = Answer(data, status, headers)
-    for warning in dict.fromkeys(ctx.warnings):
-        response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
+    for header in warning_headers(ctx.warnings):
+        response.headers.add("Warning", header)
     return response
-
-
-def _quoted(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> Answer:

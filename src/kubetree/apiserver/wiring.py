@@ -88,7 +88,8 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
-        registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds)
+        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
