@@ -11,6 +11,7 @@ from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.request_info import RequestInfo
 
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
+_SHORT = _BUCKETS[0]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
 _CONNECTIONS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _LONG = frozenset({"WATCH", "CONNECT"})
@@ -25,7 +26,7 @@ class _Histogram:
         self.count, self.sum = 0, 0.0
 
     def add(self, value: float) -> None:
-        self.buckets[bisect.bisect_left(_BUCKETS, value)] += 1
+        self.buckets[0 if value <= _SHORT else bisect.bisect_left(_BUCKETS, value)] += 1
         self.count += 1
         self.sum += value
 

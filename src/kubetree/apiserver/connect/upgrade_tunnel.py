@@ -16,7 +16,8 @@ from aiohttp import web
 
 from kubetree.api.errors import ApiError, BadRequest, ServiceUnavailable
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.streams import Connection, Finished
+from kubetree.apiserver.http.connection import Connection
+from kubetree.apiserver.streams import Finished
 
 _HOP = frozenset({"host", "content-length", "transfer-encoding", "authorization", "te", "trailer", "proxy-authorization"})
 _MAX_HEAD = 64 * 1024

@@ -10,9 +10,9 @@ from aiohttp import WSCloseCode, web
 
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.http.connection import Connection
 from kubetree.apiserver.negotiation import JSON, Output
 from kubetree.apiserver.operations.managers import requested_version
-from kubetree.apiserver.streams import Connection
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
