@@ -34,6 +34,8 @@ def accepts_gzip(headers: Any) -> bool:
 
 def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int = 200) -> Answer:
     """`data` is JSON. Large answers to GET are compressed where the client accepts it."""
+    if ctx.audit is not None:
+        ctx.audit.responded(data)
     serializer = output.serializer
     if output.pretty:
         data = pretty_json(data)

@@ -26,12 +26,15 @@ def limit_time(longest: float) -> Middleware:
                 async with asyncio.timeout(seconds):
                     return await inner(ctx)
             except TimeoutError:
-                message = "Timeout: request did not complete within requested timeout - context deadline exceeded"
-                raise Timeout(message) from None
+                raise timed_out() from None
 
         return handle
 
     return wrap
+
+
+def timed_out() -> Timeout:
+    return Timeout("Timeout: request did not complete within requested timeout - context deadline exceeded")
 
 
 def is_long_running(ctx: RequestContext) -> bool:
