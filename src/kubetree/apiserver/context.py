@@ -12,6 +12,8 @@ from kubetree.apiserver.request_info import Query, RequestInfo
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from kubetree.apiserver.audit.record import AuditRecord
+
 NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
 
 
@@ -28,6 +30,10 @@ class RequestContext:
     audit_id: str
     user: User = NOBODY
     impersonated_by: User | None = None
+    impersonation_constraint: str = ""
+    """The narrow verb by which the impersonation was allowed."""
+    audit: AuditRecord | None = None
+    """None: nothing of this request is recorded."""
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Audit annotations."""

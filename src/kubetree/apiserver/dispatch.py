@@ -66,6 +66,7 @@ class Dispatcher:
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
+            ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:

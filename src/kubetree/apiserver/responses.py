@@ -45,6 +45,8 @@ def accepts_gzip(headers: Any) -> bool:
 
 def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int = 200) -> Answer:
     """`data` is JSON."""
+    if ctx.audit is not None:
+        ctx.audit.responded(data)
     serializer = output.serializer
     if output.pretty:
         data = pretty_json(data)
@@ -57,6 +59,8 @@ def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int
 
 def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> Answer:
     if output.serializer is PROTOBUF:
+        if ctx.audit is not None:
+            ctx.audit.responded(orjson.dumps(obj))
         return answer_message(ctx, object_to_protobuf(obj), status)
     return answer(ctx, orjson.dumps(obj), output, status)
 

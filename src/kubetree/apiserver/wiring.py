@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -23,6 +25,7 @@ from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
@@ -105,12 +108,15 @@ async def build(
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
         await caches.ready()
+        auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth),
+            *([audit(auditing)] if auditing is not None else ()),
+            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
@@ -126,5 +132,7 @@ async def build(
         finally:
             parts.stopping()
             filling.cancel()
+            if auditing is not None:
+                await auditing.sink.close()
             await backends.close()
             await webhooks.close()

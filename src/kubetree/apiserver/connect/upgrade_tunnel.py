@@ -170,6 +170,8 @@ async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
         raise ServiceUnavailable(f"error dialing backend: dial tcp {target.authority}: {why}", status_code=500, status_reason="") from None
     if status != 101:
         return await _refused(ctx, backend, status)
+    if ctx.audit is not None:
+        await ctx.audit.started(status)
     connection.take_over(backend)
     backend.accept()
     ctx.fresh = False

@@ -16,7 +16,8 @@ def act_as(authorizer: Authorizer) -> Middleware:
             if _asks(ctx):
                 other = impersonate(ctx.headers, attributes_of(ctx), authorizer)
                 if other is not None:
-                    ctx.impersonated_by, ctx.user = ctx.user, other
+                    ctx.impersonated_by = ctx.user
+                    ctx.user, ctx.impersonation_constraint = other
             return await inner(ctx)
 
         return handle
