@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubetree.apiserver.audit.config import AuditConfig
+
 VERSION_MAJOR, VERSION_MINOR, GIT_VERSION = "1", "36", "v1.36.0+kubetree"
 
 
@@ -80,5 +82,7 @@ class Config:
     """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
+    audit: AuditConfig | None = None
+    """None: nothing is recorded."""
     always_allow: bool = False
     """No authentication and no authorization at all: everyone is system:masters. Only for in-process tests."""

@@ -75,6 +75,7 @@ class Dispatcher:
         if told:
             ctx.warnings.append(told)
             self._metrics.deprecated(info, "")
+            ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:

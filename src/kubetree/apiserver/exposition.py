@@ -40,7 +40,7 @@ class Histogram:
         self.count, self.sum = 0, 0.0
 
     def add(self, value: float) -> None:
-        self.buckets[bisect.bisect_left(self.edges, value)] += 1
+        self.buckets[0 if value <= self.edges[0] else bisect.bisect_left(self.edges, value)] += 1
         self.count += 1
         self.sum += value
 

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -25,6 +27,7 @@ from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
@@ -100,7 +103,8 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
-        registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds)
+        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
@@ -120,12 +124,15 @@ async def build(
         filling = tasks.create_task(caches.run())
         await caches.ready()
         health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
+        auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth),
+            *([audit(auditing)] if auditing is not None else ()),
+            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
@@ -139,5 +146,7 @@ async def build(
         finally:
             parts.stopping()
             filling.cancel()
+            if auditing is not None:
+                await auditing.sink.close()
             await backends.close()
             await webhooks.close()

@@ -115,6 +115,8 @@ async def pass_on(ctx: RequestContext, response: aiohttp.ClientResponse, headers
             answer.content_length = length
         elif ctx.http.version >= (1, 1) and ctx.method != "HEAD" and response.status not in (204, 304):
             answer.enable_chunked_encoding()
+        if ctx.audit is not None:
+            await ctx.audit.started(response.status)
         await answer.prepare(ctx.http)
         ctx.fresh = False
         async for chunk in response.content.iter_chunked(_CHUNK) if length is not None else response.content.iter_any():

@@ -16,7 +16,8 @@ from aiohttp import web
 
 from kubetree.api.errors import ApiError, BadRequest, ServiceUnavailable
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.streams import Connection, Finished
+from kubetree.apiserver.http.connection import Connection
+from kubetree.apiserver.streams import Finished
 
 _HOP = frozenset({"host", "content-length", "transfer-encoding", "authorization", "te", "trailer", "proxy-authorization"})
 _MAX_HEAD = 64 * 1024
@@ -173,6 +174,8 @@ async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
         raise ServiceUnavailable(f"error dialing backend: dial tcp {target.authority}: {why}", status_code=500, status_reason="") from None
     if status != 101:
         return await _refused(ctx, backend, status)
+    if ctx.audit is not None:
+        await ctx.audit.started(status)
     connection.take_over(backend)
     backend.accept()
     ctx.fresh = False

@@ -15,7 +15,7 @@ from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.discovery import documents
 from kubetree.apiserver.discovery.documents import Served
-from kubetree.apiserver.negotiation import Output, accepts_objects, negotiate_output
+from kubetree.apiserver.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
 from kubetree.apiserver.responses import answer, not_found_page
 
 Object = dict[str, Any]
@@ -24,7 +24,7 @@ _AGGREGATED = b'{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.i
 """How the document begins; its ETag is of what follows, as upstream's."""
 
 
-def accepts_aggregated(group: str, version: str, kind: str) -> bool:
+def _aggregated(_: Serializer, group: str, version: str, kind: str) -> bool:
     return group == _GROUP and version == "v2" and kind == "APIGroupDiscoveryList"
 
 
@@ -42,6 +42,10 @@ class Aggregation(Protocol):
     def others(self) -> Iterable[Served]:
         """What other servers serve."""
         ...
+
+
+_ROOTS = {"/api": Endpoint(_aggregated), "/apis": Endpoint(_aggregated, routed=False)}
+_GROUPS = Endpoint(routed=False)
 
 
 class Discovery:
@@ -78,15 +82,15 @@ class Discovery:
                 made = None
         if made is None:
             return not_found_page(ctx)
-        return self._answer(ctx, path, lambda: made, _output(ctx))
+        return self._answer(ctx, path, lambda: made, _output(ctx, _GROUPS if len(parts) == 2 and parts[0] == "apis" else OBJECTS))
 
     def _root(self, ctx: RequestContext, path: str) -> web.StreamResponse:
-        accepts = accepts_objects if ctx.path.endswith("/") else accepts_aggregated
-        output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, accepts)
+        endpoint = OBJECTS if ctx.path.endswith("/") else _ROOTS[path]
+        output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
         if output.as_kind:
             response = self._answer(ctx, f"{path} aggregated", lambda: self._aggregated(legacy=path == "/api"), output, etag=True)
             if response.status == 200:
-                response.headers["Content-Type"] = f"application/json;g={_GROUP};v=v2;as=APIGroupDiscoveryList"
+                response.headers["Content-Type"] = f"{output.serializer.media_type};g={_GROUP};v=v2;as=APIGroupDiscoveryList"
             return response
         if path == "/api":
             return self._answer(ctx, path, lambda: documents.api_versions(self._address()), output)
@@ -130,8 +134,8 @@ class Discovery:
         return sorted(found)
 
 
-def _output(ctx: RequestContext) -> Output:
-    return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, accepts_objects)
+def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
+    return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
 
 
 def known_group_version(kinds: Kinds, group: str, version: str) -> bool:
