@@ -71,6 +71,8 @@ class Config:
     goaway_chance: float = 0.0
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
+    encryption_provider_config: Path | None = None
+    encryption_provider_config_automatic_reload: bool = False
     audit: AuditConfig | None = None
     """None: nothing is recorded."""
     always_allow: bool = False
