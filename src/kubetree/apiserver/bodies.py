@@ -11,6 +11,7 @@ from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.http.request import OrdinaryRequest
 from kubetree.apiserver.negotiation import YAML, negotiate_input
 from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines
 
@@ -24,6 +25,8 @@ async def read_body(ctx: RequestContext, limit: int) -> bytes:
         raise too_large(limit)
     if ctx.headers.get("Expect", "").lower() == "100-continue" and ctx.http.transport is not None:
         ctx.http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if isinstance(ctx.http, OrdinaryRequest):
+        return ctx.http.received
     content = ctx.http.content
     first = await content.readany()
     if content.at_eof():

@@ -47,6 +47,9 @@ class Config:
     requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
     requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
     requestheader_extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: Path | None = None
+    proxy_client_key_file: Path | None = None
+    """What this server shows to aggregated ones, which believe its word on who asks."""
     enable_aggregator_routing: bool = False
     """Services that are called out to (webhooks, aggregated APIs) are reached at their endpoints, not at their cluster IPs."""
     enable_admission_plugins: tuple[str, ...] = ()

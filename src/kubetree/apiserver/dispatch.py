@@ -6,6 +6,7 @@ from aiohttp import web
 
 from kubetree.api.kinds import Kind
 from kubetree.api.warnings import deprecation
+from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
 from kubetree.apiserver.registry import Registry
@@ -44,8 +45,9 @@ class Dispatcher:
     """`pages` maps exact paths and, with a trailing slash, prefixes to handlers. `actions` are verbs of particular resources:
     reviews, bindings, tokens, connections."""
 
-    def __init__(self, registry: Registry, discovery: Discovery) -> None:
+    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation) -> None:
         self._registry, self._discovery = registry, discovery
+        self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
 
@@ -55,6 +57,8 @@ class Dispatcher:
 
     async def __call__(self, ctx: RequestContext) -> web.StreamResponse:
         info = ctx.info
+        if self._remotes and (remote := self._remotes.serving(ctx.path)) is not None:
+            return await self._proxy.forward(ctx, remote)
         if not info.is_resource:
             return await self._page(ctx)
         kind = self._registry.kinds.by_resource(info.group, info.version, info.resource)
@@ -86,6 +90,10 @@ class Dispatcher:
         if info.verb not in kind.verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
             raise no_such_method()
         return VERBS[info.verb]
+
+    def paths(self) -> list[str]:
+        """Every page, as the root page lists them."""
+        return list(self.pages)
 
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path

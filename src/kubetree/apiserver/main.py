@@ -59,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requestheader-username-headers", type=_list, default=d.requestheader_username_headers)
     parser.add_argument("--requestheader-group-headers", type=_list, default=d.requestheader_group_headers)
     parser.add_argument("--requestheader-extra-headers-prefix", type=_list, default=d.requestheader_extra_prefixes)
+    parser.add_argument("--proxy-client-cert-file", type=Path)
+    parser.add_argument("--proxy-client-key-file", type=Path)
     parser.add_argument("--enable-aggregator-routing", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--enable-admission-plugins", type=_list, default=())
     parser.add_argument("--disable-admission-plugins", type=_list, default=())

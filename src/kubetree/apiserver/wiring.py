@@ -12,6 +12,8 @@ from functools import partial
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
+from kubetree.apiserver.aggregation.aggregation import Aggregation
+from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
@@ -60,6 +62,7 @@ class Parts:
     handler: Handler
     allocators: Allocators
     webhooks: WebhookClient
+    aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -68,12 +71,15 @@ class Parts:
     async def started(self) -> None:
         """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
         await run_hooks(self.registry, self.writer)
+        await self.aggregation.registration.first()
+        self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
         self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
         service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
         self._running.append(self.tasks.create_task(self.allocators.repair.run()))
+        self._running.append(self.tasks.create_task(self.aggregation.run()))
         self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
@@ -100,14 +106,17 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
-        registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds)
+        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2])
-        dispatcher = Dispatcher(registry, discovery)
-        health = Health()
         backends = Backends(config)
+        aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
+        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: dispatcher.paths())
+        aggregation.on_change.append(discovery.changed)
+        dispatcher = Dispatcher(registry, discovery, aggregation)
+        health = Health()
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         add_pages(dispatcher, health, metrics, kinds)
@@ -129,7 +138,7 @@ async def build(
             render_errors(metrics),
         ):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, address, tasks)
+        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, aggregation, address, tasks)
 
         async def ready() -> str:
             return "" if parts.ready.is_set() else "not started yet"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kubetree.api.protobuf.scalars import number_field
-from kubetree.api.protobuf.wire import WireError, fields, tagged
+from kubetree.api.protobuf.wire import WireError, fields, tagged, varint
 
 SERVICE = "/v2.KeyManagementService/"
+_SOURCE_TAG = 5 << 3
 AES_GCM_KEY, DERIVED_SEED = 0, 1
 """EncryptedObject.encryptedDEKSourceType: the source is the key itself, or a seed that keys are derived from."""
 
@@ -65,18 +65,13 @@ def decode_plaintext(data: bytes) -> bytes:
 def encode_envelope(envelope: Envelope) -> bytes:
     key = envelope.key
     body = tagged(1, envelope.data) + tagged(2, key.key_id.encode()) + tagged(3, key.ciphertext) + _annotations(4, key.annotations)
-    return body + (number_field(5, envelope.source) if envelope.source else b"")
+    return body + (varint(_SOURCE_TAG) + varint(envelope.source) if envelope.source else b"")
 
 
 def decode_envelope(data: bytes) -> Envelope:
     """Raises WireError, UnicodeDecodeError."""
-    parts: dict[int, list[bytes]] = {}
-    source = 0
-    for number, _, value in fields(memoryview(data)):
-        if isinstance(value, int):
-            source = value if number == 5 else source
-        else:
-            parts.setdefault(number, []).append(bytes(value))
+    parts = _fields(data)
+    source = next((value for number, value in fields(data) if number == 5 and isinstance(value, int)), 0)
     key = Encrypted(_last(parts, 3), _last(parts, 2).decode(), _read_annotations(parts.get(4, [])))
     return Envelope(_last(parts, 1), key, source)
 
@@ -92,10 +87,12 @@ def _read_annotations(entries: list[bytes]) -> Annotations:
 
 def _fields(data: bytes) -> dict[int, list[bytes]]:
     found: dict[int, list[bytes]] = {}
-    for number, _, value in fields(memoryview(data)):
-        if isinstance(value, int):
-            continue
-        found.setdefault(number, []).append(bytes(value))
+    try:
+        for number, value in fields(data):
+            if not isinstance(value, int):
+                found.setdefault(number, []).append(value)
+    except IndexError:
+        raise WireError("unexpected EOF") from None
     return found
 
 
