@@ -27,7 +27,7 @@ from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
 from kubetree.apiserver.encryption.store import EncryptedStore
 from kubetree.apiserver.encryption.transformers import Identity
-from kubetree.apiserver.health import Health
+from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
@@ -151,7 +151,7 @@ async def build(
         parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, aggregation, address, tasks)
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
-            health.add("kms-providers", encryption.check)
+            health.add(Check("kms-providers", encryption.check))
         try:
             yield parts
         finally:
