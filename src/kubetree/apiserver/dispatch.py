@@ -6,8 +6,10 @@ from aiohttp import web
 
 from kubetree.api.kinds import Kind
 from kubetree.api.warnings import deprecation
+from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
+from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.responses import not_found_page
 from kubetree.apiserver.verbs.call import Call, Verb
@@ -34,6 +36,9 @@ VERBS: dict[str, Verb] = {
 SAME_OBJECT: dict[str, Verb] = {"get": get, "patch": patch, "update": update}
 """Subresources that are a view of the object itself: status, finalize, approval, resize, ephemeralcontainers."""
 
+_ANY_METHOD = ("/healthz", "/livez", "/readyz", "/metrics", "/debug/")
+"""Pages that upstream serves whatever the method."""
+
 _ON_NAME = ("get", "update", "patch", "delete")
 
 Action = tuple[str, str, str]
@@ -44,8 +49,9 @@ class Dispatcher:
     """`pages` maps exact paths and, with a trailing slash, prefixes to handlers. `actions` are verbs of particular resources:
     reviews, bindings, tokens, connections."""
 
-    def __init__(self, registry: Registry, discovery: Discovery) -> None:
-        self._registry, self._discovery = registry, discovery
+    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation, metrics: Metrics) -> None:
+        self._registry, self._discovery, self._metrics = registry, discovery, metrics
+        self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
 
@@ -55,6 +61,8 @@ class Dispatcher:
 
     async def __call__(self, ctx: RequestContext) -> web.StreamResponse:
         info = ctx.info
+        if self._remotes and (remote := self._remotes.serving(ctx.path)) is not None:
+            return await self._proxy.forward(ctx, remote)
         if not info.is_resource:
             return await self._page(ctx)
         kind = self._registry.kinds.by_resource(info.group, info.version, info.resource)
@@ -66,6 +74,8 @@ class Dispatcher:
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
+            self._metrics.deprecated(info, "")
+            ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:
@@ -86,6 +96,11 @@ class Dispatcher:
             raise no_such_method()
         return VERBS[info.verb]
 
+    def paths(self) -> list[str]:
+        """Every page, as the root page lists them."""
+        hidden = ("/debug/", "/healthz/", "/livez/", "/readyz/")
+        return [path for path in self.pages if not path.startswith(hidden)]
+
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path
         page = self.pages.get(path) or self.pages.get(path.rstrip("/")) or self._below(path)
@@ -93,7 +108,7 @@ class Dispatcher:
             if path != "/" and not path.startswith(("/api/", "/apis/")) and path not in ("/api", "/apis"):
                 return not_found_page(ctx)
             page = self._discovery.handle
-        if ctx.method not in ("GET", "HEAD"):
+        if ctx.method not in ("GET", "HEAD") and not ctx.path.startswith(_ANY_METHOD):
             raise no_such_method()
         return await page(ctx)
 
