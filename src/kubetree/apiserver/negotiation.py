@@ -149,8 +149,12 @@ def negotiate_output(accept: str, pretty: str, user_agent: str, accepts: Accepts
     """`pretty` is the query parameter. Raises NotAcceptable."""
     output = negotiate(accept, accepts)
     if output is None or (watch and not output.serializer.stream):
-        raise errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
+        raise not_acceptable(watch=watch)
     return prettier(output, pretty, user_agent)
+
+
+def not_acceptable(*, watch: bool = False) -> errors.NotAcceptable:
+    return errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
 
 
 def prettier(output: Output, pretty: str, user_agent: str) -> Output:

@@ -17,6 +17,9 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.controller import DefinitionController
+from kubetree.apiserver.custom_resources.conversion import codec_of
+from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
@@ -51,6 +54,7 @@ class Parts:
     health: Health
     handler: Handler
     allocators: Allocators
+    definitions: DefinitionController
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,6 +69,7 @@ class Parts:
         config = self.registry.config
         service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
         self._running.append(self.tasks.create_task(self.allocators.repair.run()))
+        self._running.append(self.tasks.create_task(self.definitions.run()))
         self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
@@ -89,17 +94,25 @@ async def build(
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
+        registry.codec_of = codec_of
+        following = Following(registry, caches)
+        definitions = DefinitionController(registry, writer, following)
         discovery = Discovery(kinds, lambda: address().partition("://")[2])
         dispatcher = Dispatcher(registry, discovery)
+        dispatcher.catch_up = following.catch_up
         health = Health()
         backends = Backends(config)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, kinds)
+        openapi = add_pages(dispatcher, health, metrics, kinds)
+        kinds.on_change(discovery.changed)
+        kinds.on_change(openapi.changed)
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
+        await caches.ready()
+        following.sync()
         await caches.ready()
         handler: Handler = dispatcher
         for layer in (
@@ -111,7 +124,7 @@ async def build(
             render_errors(metrics),
         ):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, address, tasks)
+        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, address, tasks)
 
         async def ready() -> str:
             return "" if parts.ready.is_set() else "not started yet"

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.custom_resources.versions import priority
+from kubetree.api.kinds import Kind, Kinds, Subresource
 
 Object = dict[str, Any]
 
@@ -18,17 +19,7 @@ def groups(kinds: Kinds) -> dict[str, list[str]]:
     for kind in kinds:
         if kind.group and kind.version not in found.setdefault(kind.group, []):
             found[kind.group].append(kind.version)
-    return {group: sorted(versions, key=_priority, reverse=True) for group, versions in found.items()}
-
-
-def _priority(version: str) -> tuple[int, int, int]:
-    """Kubernetes' version order: GA over beta over alpha, then by number."""
-    text = version.removeprefix("v")
-    for stage, word in ((1, "beta"), (0, "alpha")):
-        major, found, minor = text.partition(word)
-        if found:
-            return stage, int(major or 0), int(minor or 0)
-    return (2, int(text), 0) if text.isdigit() else (-1, 0, 0)
+    return {group: sorted(versions, key=priority, reverse=True) for group, versions in found.items()}
 
 
 def api_versions(server_address: str) -> Object:
@@ -56,7 +47,7 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
     resources: list[Object] = []
     for kind in sorted(rows, key=lambda k: k.plural):
         resources.append(_resource(kind))
-        for sub in sorted(kind.subresources, key=lambda s: s.name):
+        for sub in _subresources(kind):
             row: Object = {"name": f"{kind.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
             if sub.group and (sub.group, sub.version) != (kind.group, kind.version):
                 row["group"], row["version"] = sub.group, sub.version
@@ -66,6 +57,11 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
     if not group:
         return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}", "resources": resources}
+
+
+def _subresources(kind: Kind) -> Iterable[Subresource]:
+    """Custom resources list their status first."""
+    return sorted(kind.subresources, key=lambda s: s.name, reverse=kind.behaviour is not None)
 
 
 def _resource(kind: Kind) -> Object:
@@ -126,6 +122,6 @@ def _resource_discovery(kind: Kind) -> Object:
                 "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind or kind.kind},
                 "verbs": list(sub.verbs),
             }
-            for sub in sorted(kind.subresources, key=lambda s: s.name)
+            for sub in _subresources(kind)
         ]
     return row

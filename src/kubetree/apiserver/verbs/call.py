@@ -12,7 +12,7 @@ from kubetree.api import errors
 from kubetree.apiserver.bodies import read_body
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.encoding import with_revision
-from kubetree.apiserver.negotiation import Output, accepts_transforms, negotiate_output
+from kubetree.apiserver.negotiation import PROTOBUF, Output, accepts_transforms, negotiate_output, not_acceptable
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.options import WriteOptions
@@ -40,9 +40,12 @@ class Call:
     def output(self, *, watch: bool = False) -> Output:
         """Raises NotAcceptable."""
         ctx = self.ctx
-        return negotiate_output(
+        output = negotiate_output(
             ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.headers.get("User-Agent", ""), accepts_transforms, watch=watch
         )
+        if output.serializer is PROTOBUF and self.resource.kind.behaviour is not None:
+            raise not_acceptable()
+        return output
 
     async def body(self) -> bytes:
         return await read_body(self.ctx, self.registry.config.max_request_body)

@@ -46,7 +46,7 @@ async def delete_collection(call: Call) -> web.StreamResponse:
         if refused is not None:
             raise _leaf(refused) from None
         raise
-    return answer(call.ctx, splice(call.resource, listing), output)
+    return answer(call.ctx, await splice(call.resource, listing), output)
 
 
 def _leaf(group: BaseExceptionGroup[errors.ApiError]) -> BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import shown
 from kubetree.apiserver.options import first, revision_of
 from kubetree.apiserver.responses import answer
 from kubetree.apiserver.verbs.call import Call
@@ -25,7 +25,7 @@ async def get(call: Call) -> web.StreamResponse:
         raise call.not_found()
     if not output.as_kind and resource.same_version:
         return answer(call.ctx, entry.data, output)
-    return call.object(requested_version(resource, entry.obj), output)
+    return call.object(await shown(resource, entry.obj), output)
 
 
 def _refuse_export(text: str) -> None:

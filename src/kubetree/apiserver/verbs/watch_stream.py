@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, web
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.negotiation import JSON, Output
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.streams import Connection
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
@@ -83,21 +83,23 @@ class WatchStream:
         if self._shared:
             self._add(event.frame(kind))
             return
-        shown = event.previous if kind == DELETED and event.type != DELETED and event.previous is not None else event.current
-        obj = shown.obj
-        if shown.revision != event.revision:
-            obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(event.revision)}}
-        self._object(kind, obj)
+        self.object(kind, requested_version(self._call.resource, _shown(event, kind)))
+
+    async def converted(self, events: Sequence[tuple[CacheEvent, str]]) -> None:
+        """Events of a resource with a codec, each with the type that it goes under."""
+        objs = await all_shown(self._call.resource, [_shown(event, kind) for event, kind in events])
+        for (_, kind), obj in zip(events, objs, strict=True):
+            self.object(kind, obj)
 
     def initial(self, entry: Cached) -> None:
         if self._splice:
             self._line(b'{"type":"ADDED","object":%b}\n' % entry.data)
         else:
-            self._object(ADDED, entry.obj)
+            self.object(ADDED, requested_version(self._call.resource, entry.obj))
 
-    def _object(self, kind: str, obj: Object) -> None:
+    def object(self, kind: str, obj: Object) -> None:
+        """An event with an object in the version asked for."""
         call, output = self._call, self._output
-        obj = requested_version(call.resource, obj)
         if output.as_kind:
             obj = transform_one(call.resource.kind, obj, output, call.ctx.query, call.registry.clock(), headers=self._headers_due)
             self._headers_due = False
@@ -147,6 +149,14 @@ class WatchStream:
         if self._transport is not None and not self._transport.is_closing():
             await self._response.write_eof()
         return self._response
+
+
+def _shown(event: CacheEvent, kind: str) -> Object:
+    """The object of an event that goes under `kind`: to a watcher that it left as it was before, with the event's resourceVersion."""
+    entry = event.previous if kind == DELETED and event.type != DELETED and event.previous is not None else event.current
+    if entry.revision == event.revision:
+        return entry.obj
+    return {**entry.obj, "metadata": {**entry.obj["metadata"], "resourceVersion": str(event.revision)}}
 
 
 class WebSocketStream(WatchStream):
