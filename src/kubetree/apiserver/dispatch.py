@@ -9,6 +9,7 @@ from aiohttp import web
 from kubetree.api.errors import not_found
 from kubetree.api.kinds import ALL_VERBS, Kind
 from kubetree.api.warnings import deprecation
+from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, no_such_method, no_such_resource
 from kubetree.apiserver.registry import Registry
@@ -50,8 +51,9 @@ class Dispatcher:
     """`pages` maps exact paths and, with a trailing slash, prefixes to handlers. `actions` are verbs of particular resources:
     reviews, bindings, tokens, connections."""
 
-    def __init__(self, registry: Registry, discovery: Discovery) -> None:
+    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation) -> None:
         self._registry, self._discovery = registry, discovery
+        self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
         self.catch_up: Callable[[], Awaitable[None]] | None = None
@@ -63,6 +65,8 @@ class Dispatcher:
 
     async def __call__(self, ctx: RequestContext) -> web.StreamResponse:
         info = ctx.info
+        if self._remotes and (remote := self._remotes.serving(ctx.path)) is not None:
+            return await self._proxy.forward(ctx, remote)
         if not info.is_resource:
             return await self._page(ctx)
         kind = self._registry.kinds.by_resource(info.group, info.version, info.resource) or await self._lately(ctx)
@@ -76,6 +80,7 @@ class Dispatcher:
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
+            ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
     def _built_in(self, group: str, version: str) -> bool:
@@ -112,6 +117,10 @@ class Dispatcher:
         if info.verb not in verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
             raise no_such_method()
         return VERBS[info.verb]
+
+    def paths(self) -> list[str]:
+        """Every page, as the root page lists them."""
+        return list(self.pages)
 
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path

@@ -26,7 +26,7 @@ from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.health import Health
 from kubetree.apiserver.metrics import Metrics
-from kubetree.apiserver.negotiation import accepts_objects, negotiate_output
+from kubetree.apiserver.negotiation import JSON, Output, not_routed, routed
 from kubetree.apiserver.responses import GZIP_THRESHOLD, accepts_gzip, answer_object, answer_text, gzip_fast, not_found_page
 
 Object = dict[str, Any]
@@ -52,8 +52,10 @@ def version_info() -> Object:
 
 
 async def version(ctx: RequestContext) -> web.StreamResponse:
-    output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), "curl", accepts_objects)
-    return answer_object(ctx, version_info(), output)
+    """Always JSON, indented."""
+    if not routed(ctx.headers.get("Accept", ""), (JSON.media_type,)):
+        raise not_routed(JSON.media_type)
+    return answer_object(ctx, version_info(), Output(pretty=True))
 
 
 def schema_of(kind: Kind) -> Object | None:

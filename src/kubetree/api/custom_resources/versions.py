@@ -1,22 +1,13 @@
-"""Kubernetes' order of API versions, and what is said of deprecated ones."""
+"""What is said of deprecated versions of a custom resource."""
 
 from __future__ import annotations
 
-import re
+from functools import cmp_to_key
 from typing import Any
 
+from kubetree.api.version_order import version_order
+
 Object = dict[str, Any]
-_FORM = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
-
-
-def priority(version: str) -> tuple[int, int, int, tuple[int, ...]]:
-    """Sorts versions, the least stable first: v1 over v1beta2 over v1beta1 over v1alpha1 over anything else, which goes by its letters
-    backwards."""
-    match = _FORM.fullmatch(version)
-    if match is None:
-        return -1, 0, 0, tuple(-ord(c) for c in version)
-    stage = {"alpha": 0, "beta": 1, None: 2}[match[2]]
-    return stage, int(match[1]), int(match[3] or 0), ()
 
 
 def deprecation_warning(spec: Object, version: Object) -> str:
@@ -26,5 +17,6 @@ def deprecation_warning(spec: Object, version: Object) -> str:
         return text
     group, kind, name = spec["group"], spec["names"]["kind"], version["name"]
     message = f"{group}/{name} {kind} is deprecated"
-    better = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated") and priority(v["name"]) > priority(name)]
-    return f"{message}; use {group}/{max(better, key=priority)} {kind}" if better else message
+    fresh = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
+    better = sorted((other for other in fresh if version_order(other, name) < 0), key=cmp_to_key(version_order))
+    return f"{message}; use {group}/{better[0]} {kind}" if better else message

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from kubetree.api.errors import ApiError
+from kubetree.api.errors import ApiError, NotAcceptable
 from kubetree.apiserver.options import ListOptions, list_options, revision_of
 from kubetree.apiserver.selection import Selection, select
 from kubetree.apiserver.verbs.call import Call
@@ -50,6 +50,8 @@ async def watch(call: Call) -> web.StreamResponse:
                 await pump.run()
     except WatchEnded:
         await stream.open()
+    except NotAcceptable:
+        await stream.open()  # upstream, too, finds out with the first event, and says nothing
     except ApiError as error:
         await stream.open()
         stream.error(error)
