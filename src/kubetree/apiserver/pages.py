@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubetree.api.kinds import Kinds
+from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.openapi import (
     PROTO_V2_MEDIA_TYPES,
     document_hash,
@@ -60,6 +60,11 @@ async def version(ctx: RequestContext) -> web.StreamResponse:
     return answer_object(ctx, version_info(), Output(pretty=True))
 
 
+def schema_of(kind: Kind) -> Object | None:
+    """The schema of a custom resource."""
+    return kind.behaviour.schema if kind.behaviour is not None else None
+
+
 class OpenAPI:
     """The documents, made at first use and kept until the table of kinds changes."""
 
@@ -83,9 +88,9 @@ class OpenAPI:
         """JSON, or gnostic's protobuf for clients that ask for it, as client-go's discovery does."""
         accepted = ctx.headers.get("Accept", "")
         if not any(known in accepted for known in PROTO_V2_MEDIA_TYPES):
-            return self._answer(ctx, *self._document("v2", lambda: openapi_v2(self._kinds)))
+            return self._answer(ctx, *self._document("v2", lambda: openapi_v2(self._kinds, schema_of)))
         if "v2 protobuf" not in self._made:
-            data = encode_proto_v2(openapi_v2(self._kinds))
+            data = encode_proto_v2(openapi_v2(self._kinds, schema_of))
             self._made["v2 protobuf"] = (data, hashlib.sha512(data).hexdigest().upper())
         return self._answer(ctx, *self._made["v2 protobuf"], media_type=PROTO_V2_MEDIA_TYPES[0])
 
@@ -93,11 +98,11 @@ class OpenAPI:
         """The index and, below it, the documents that it names. With the hash of the index they may be kept for ever."""
         name = ctx.path.removeprefix("/openapi/v3").strip("/")
         if not name:
-            return self._answer(ctx, *self._document("v3", lambda: openapi_v3_index(self._kinds)))
+            return self._answer(ctx, *self._document("v3", lambda: openapi_v3_index(self._kinds, schema_of)))
         if name not in self._made and name not in document_names(self._kinds):
             return not_found_page(ctx)
-        data, _ = self._document(name, lambda: openapi_v3_document(self._kinds, name) or {})
-        tag, asked = document_hash(self._kinds, name), ctx.first("hash")
+        data, _ = self._document(name, lambda: openapi_v3_document(self._kinds, name, schema_of) or {})
+        tag, asked = document_hash(self._kinds, name, schema_of), ctx.first("hash")
         if asked and asked != tag:
             return web.Response(status=301, headers={"Location": f"/openapi/v3/{name}?hash={tag}", "Audit-Id": ctx.audit_id})
         return self._answer(ctx, data, tag, immutable=bool(asked))
