@@ -104,7 +104,7 @@ async def build(
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
-        authorization = build_authorizer(config, lister)
+        authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
         metrics.sections.append(chain.metrics.render)
@@ -146,9 +146,12 @@ async def build(
         health.add("poststarthook/bootstrap", ready, ("readyz",))
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add("kms-providers", encryption.check)
+        following = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
         finally:
+            if following is not None:
+                following.cancel()
             parts.stopping()
             filling.cancel()
             if auditing is not None:
