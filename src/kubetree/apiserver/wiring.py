@@ -115,7 +115,7 @@ async def build(
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
-        authorization = build_authorizer(config, lister)
+        authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
         metrics.sections.append(chain.metrics.render)
@@ -167,9 +167,12 @@ async def build(
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
         finally:
+            if reloading is not None:
+                reloading.cancel()
             parts.stopping()
             filling.cancel()
             if auditing is not None:
