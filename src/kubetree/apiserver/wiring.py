@@ -35,6 +35,7 @@ from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
 from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
@@ -116,7 +117,8 @@ async def build(
         health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, kinds, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        openapi = OpenAPI(kinds, aggregation, clock)
+        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
         for kind in kinds:
             if kind.stored:
