@@ -82,6 +82,8 @@ class Config:
     """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
+    encryption_provider_config: Path | None = None
+    encryption_provider_config_automatic_reload: bool = False
     audit: AuditConfig | None = None
     """None: nothing is recorded."""
     always_allow: bool = False

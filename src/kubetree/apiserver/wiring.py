@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
-from kubetree.apiserver.health import Health
+from kubetree.apiserver.encryption.build import Encryption
+from kubetree.apiserver.encryption.store import EncryptedStore
+from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
@@ -98,6 +102,11 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        encryption = await _encryption(config, kinds, tasks)
+        if encryption is not None:
+            store = EncryptedStore(store, encryption.transformer_of)
+        elif config.storage.startswith("etcd"):
+            store = EncryptedStore(store, lambda key: _IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
@@ -143,6 +152,8 @@ async def build(
             handler = layer(handler)
         parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, aggregation, address, tasks)
 
+        if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
+            health.add(Check("kms-providers", encryption.check))
         try:
             yield parts
         finally:
@@ -150,5 +161,19 @@ async def build(
             filling.cancel()
             if auditing is not None:
                 await auditing.sink.close()
+            if encryption is not None:
+                await encryption.close()
             await backends.close()
             await webhooks.close()
+
+
+async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:
+    if config.encryption_provider_config is None:
+        return None
+    encryption = Encryption(config.encryption_provider_config, kinds, time.time, new_uuid, tasks)
+    await encryption.start(reload=config.encryption_provider_config_automatic_reload)
+    return encryption
+
+
+_IDENTITY = Identity()
+"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
