@@ -42,6 +42,7 @@ from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
 from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
@@ -133,8 +134,8 @@ async def build(
         health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        zpages = ZPages(dict(config.flags), clock(), clock)
-        openapi = add_pages(dispatcher, health, metrics, kinds, zpages, profiling=config.profiling)
+        openapi = OpenAPI(kinds, aggregation, clock)
+        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
         metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
