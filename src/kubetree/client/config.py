@@ -53,11 +53,11 @@ class ClientConfig:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.client_cert and self.client_key:
-            _load_key_pair(context, self.client_cert, self.client_key)
+            load_key_pair(context, self.client_cert, self.client_key)
         return context
 
 
-def _load_key_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
+def load_key_pair(context: ssl.SSLContext, cert: bytes, key: bytes) -> None:
     """The ssl module takes key pairs from files only: one of mode 0600 that lives as long as the call."""
     with tempfile.NamedTemporaryFile(prefix="kubetree-") as file:
         file.write(cert.rstrip() + b"\n" + key)

@@ -131,6 +131,7 @@ class Cluster:
             "service_account_signing_key_file": files / "sa.key",
             "token_auth_file": self._write_tokens(),
             "compaction_interval": 0.0,
+            "enable_aggregator_routing": True,
             "shutdown_grace": 0.05,
         }
         return Config(**{**settings, **self._config})

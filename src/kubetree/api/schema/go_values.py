@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from kubetree.api.protobuf.messages import table
+from kubetree.api.protobuf.table import table
 from kubetree.api.schema import definitions as d
 from kubetree.api.schema.value_structs import is_value_struct
 

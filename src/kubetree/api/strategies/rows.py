@@ -125,7 +125,7 @@ _BUILTIN_GROUPS = frozenset(
 
 def is_custom(kind: Kind) -> bool:
     """A kind from a CustomResourceDefinition: no built-in row."""
-    return (kind.api_version, kind.kind) not in ROWS and kind.group not in _BUILTIN_GROUPS
+    return kind.behaviour is not None or ((kind.api_version, kind.kind) not in ROWS and kind.group not in _BUILTIN_GROUPS)
 
 
 def row(kind: Kind) -> Row:

@@ -1,0 +1,158 @@
+"""Posts a review and gives back the JSON of the answer: one pool of connections for all destinations."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from kubetree.api.errors import ApiError
+from kubetree.apiserver.config import GIT_VERSION
+from kubetree.apiserver.webhooks import failures
+from kubetree.apiserver.webhooks.destinations import Destination
+from kubetree.apiserver.webhooks.failures import CallFailed
+from kubetree.apiserver.webhooks.resolution import Address, ServiceResolver
+from kubetree.apiserver.webhooks.tls import TrustCache
+
+Object = dict[str, Any]
+_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*", "User-Agent": f"kube-apiserver-admission/{GIT_VERSION}"}
+_MOST_ANSWER = 16 * 1024 * 1024
+_STALE_TRIES = 3
+
+
+class WebhookClient:
+    """Made once a server; `close` ends what is under way."""
+
+    def __init__(self, resolver: ServiceResolver, trusts: TrustCache | None = None) -> None:
+        self.resolver = resolver
+        self.trusts = trusts or TrustCache()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, destination: Destination, review: Object, *, timeout: float) -> Object:
+        """The answer's JSON object. `timeout` is in seconds and told to the other side, in whole ones. Raises CallFailed."""
+        body = await self.send(destination, review, timeout=timeout)
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise CallFailed(f"couldn't decode the answer: {error}") from None
+        if not isinstance(answer, dict):
+            raise CallFailed("json: cannot unmarshal the answer: it is no object")
+        return answer
+
+    async def send(self, destination: Destination, body: Object, *, timeout: float) -> bytes:
+        """The same, with the answer as it came: of those who are only told something."""
+        shown = told(destination.url, timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._exchange(destination, shown, orjson.dumps(body))
+        except TimeoutError:
+            raise failures.timed_out(shown) from None
+
+    async def _exchange(self, destination: Destination, shown: str, body: bytes) -> bytes:
+        """A kept connection that the other side closed meanwhile is no failure: the next one is tried, as Go does."""
+        try:
+            context = self.trusts.context(destination.trust)
+        except ValueError as error:
+            raise CallFailed(f"could not get REST client: {error}") from None
+        for attempt in range(_STALE_TRIES + 1):
+            state: dict[str, bool] = {}
+            try:
+                return await self._request(destination, shown, body, context, state)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError) as error:
+                if attempt == _STALE_TRIES or not state.get("reused"):
+                    raise failures.not_reached(shown, error) from None
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                if isinstance(error, TimeoutError):
+                    raise
+                raise failures.not_reached(shown, error) from None
+        raise AssertionError("unreachable")
+
+    async def _request(self, destination: Destination, shown: str, body: bytes, context: Any, state: dict[str, bool]) -> bytes:
+        url = URL(shown, encoded=True)
+        headers = _HEADERS | destination.headers
+        if destination.token_file:
+            headers["Authorization"] = f"Bearer {Path(destination.token_file).read_text().strip()}"
+        name = None
+        if destination.service is not None:
+            name = destination.server_name
+            headers["Host"] = url.raw_authority
+            try:
+                url = _at(url, self.resolver.resolve(*destination.service))
+            except ApiError as error:
+                raise CallFailed(f'Post "{shown}": {error.message}') from None
+        async with self._open().post(
+            url, data=body, headers=headers, ssl=context, server_hostname=name, allow_redirects=False, trace_request_ctx=state
+        ) as response:
+            data = await _read(response)
+            if not 200 <= response.status <= 206:
+                said = response.headers
+                raise failures.of_answer(response.status, said.get("Content-Type", ""), data, said.get("Retry-After", ""))
+            return data
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_reuseconn.append(_note_reuse)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=90),
+                timeout=aiohttp.ClientTimeout(total=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[trace],
+            )
+        return self._session
+
+
+def told(url: str, timeout: float) -> str:
+    """The URL with the timeout, rounded up to whole seconds, as its parameter."""
+    seconds = int(timeout) + (timeout > int(timeout))
+    shown = f"{seconds // 60}m{seconds % 60}s" if seconds >= 60 else f"{seconds}s"
+    return f"{url}{'&' if '?' in url else '?'}timeout={shown}"
+
+
+def _at(url: URL, address: Address) -> URL:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return URL(f"{url.scheme}://{host}:{address.port}{url.raw_path_qs}", encoded=True)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_any():
+        data += chunk
+        if len(data) > _MOST_ANSWER:
+            raise CallFailed(f"the answer is longer than {_MOST_ANSWER} bytes")
+    return bytes(data)
+
+
+async def _note_reuse(_: aiohttp.ClientSession, context: Any, __: aiohttp.TraceConnectionReuseconnParams) -> None:
+    context.trace_request_ctx["reused"] = True
+
+
+async def retried(call: Callable[[], Awaitable[Object]], *, initial: float = 0.5, steps: int = 5) -> Object:
+    """`call` again after failures that may pass (cut connections, 429, 500, 504, a Retry-After), as upstream's authentication and
+    authorization webhooks do: waits grow by half each time, with a fifth of jitter. Raises the last CallFailed."""
+    delay = initial
+    for step in range(steps):
+        try:
+            return await call()
+        except CallFailed as error:
+            if step == steps - 1 or not _may_pass(error):
+                raise
+        await asyncio.sleep(delay * (1 + 0.2 * random.random()))
+        delay *= 1.5
+    raise ValueError("steps must be at least 1")
+
+
+def _may_pass(error: CallFailed) -> bool:
+    status = error.status
+    return error.reset or (status is not None and (status.status_code in (429, 500, 504) or status.retry_after > 0))
