@@ -101,9 +101,9 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     kind, storage = resource.kind, resource.storage
     metadata = obj["metadata"]
     prepare_for_create(storage, obj)
-    found = validate_create(storage, obj)
+    found = validate_create(storage, obj, kind)
     if found:
-        raise errors.invalid(obj.get("kind") or kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+        raise errors.invalid(obj.get("kind") or kind.kind, storage.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
