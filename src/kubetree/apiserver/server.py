@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
-from kubetree.api import errors
 from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
@@ -22,7 +21,7 @@ from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
-from kubetree.apiserver.responses import answer_error
+from kubetree.apiserver.responses import answer_text
 from kubetree.apiserver.streams import Finished, HttpServer
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
@@ -133,7 +132,7 @@ class ApiServer:
         except ValueError as error:
             info = request_info.RequestInfo(path, method.lower())
             ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
-            return answer_error(ctx, errors.InternalError(str(error)))
+            return answer_text(ctx, f'Internal Server Error: "{path}": failed to create RequestInfo: {error}\n', 500)
         ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
         try:
             return await self._handler(ctx)

@@ -126,8 +126,8 @@ def known_group_version(kinds: Kinds, group: str, version: str) -> bool:
 
 def no_such_resource() -> errors.NotFound:
     """An unknown resource of a known group and version."""
-    return errors.NotFound("the server could not find the requested resource")
+    return errors.NotFound("the server could not find the requested resource", empty_details=True)
 
 
 def no_such_method() -> errors.MethodNotSupported:
-    return errors.MethodNotSupported("the server does not allow this method on the requested resource")
+    return errors.MethodNotSupported("the server does not allow this method on the requested resource", empty_details=True)

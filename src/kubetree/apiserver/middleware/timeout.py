@@ -26,8 +26,7 @@ def limit_time(longest: float) -> Middleware:
                 async with asyncio.timeout(seconds):
                     return await inner(ctx)
             except TimeoutError:
-                message = "Timeout: request did not complete within requested timeout - context deadline exceeded"
-                raise Timeout(message) from None
+                raise Timeout("Timeout: request did not complete within the allotted timeout", empty_details=True) from None
 
         return handle
 
@@ -45,6 +44,6 @@ def requested_timeout(text: str, longest: float) -> float:
         return longest
     try:
         seconds = parse_duration(text)
-    except ValueError:
-        raise BadRequest(f'invalid timeout specified in the request URL - time: invalid duration "{text}"') from None
+    except ValueError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
     return min(seconds, longest) if seconds > 0 else longest
