@@ -6,11 +6,12 @@ Stands in for aiohttp's Response on every path where the body is known; streams 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _AT_ONCE = 64 * 1024
@@ -18,11 +19,22 @@ _SLICE = 1024 * 1024
 
 
 class Answer(web.StreamResponse):
-    """`body` is sent as it is, and `tail` after it; Content-Length, Date and Connection are added."""
+    """`body` is sent as it is, and `tail` after it; Content-Length, Date and Connection are added. `headers` is taken over."""
 
-    def __init__(self, body: bytes, status: int, headers: LooseHeaders, tail: bytes = b"") -> None:
-        super().__init__(status=status, reason=_REASONS.get(status, ""), headers=headers)
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str], tail: bytes = b"") -> None:
+        self._status, self._reason = status, _REASONS.get(status, "")
         self.body, self._tail = body, tail
+        self._given = headers
+        self._changed: CIMultiDict[str] | None = None
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """To be added to; few answers are."""
+        if self._changed is None:
+            self._changed = CIMultiDict(self._given)
+        return self._changed
+
+    _headers = headers
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Sends everything. Raises ConnectionResetError when the client has gone."""
@@ -53,15 +65,15 @@ class Answer(web.StreamResponse):
         return None
 
     def _head(self, request: web.BaseRequest) -> bytes:
-        lines = [f"HTTP/1.1 {self.status} {self.reason}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in self._headers.items()]
-        lines.append(f"Content-Length: {len(self.body) + len(self._tail)}\r\nDate: {_date()}\r\n")
+        lines = [f"{name}: {value}\r\n" for name, value in (self._changed or self._given).items()]
+        connection = ""
         if request.version < (1, 1):
-            lines.append("Connection: keep-alive\r\n" if self._keep_alive else "")
+            connection = "Connection: keep-alive\r\n" if self._keep_alive else ""
         elif not self._keep_alive:
-            lines.append("Connection: close\r\n")
-        lines.append("\r\n")
-        return "".join(lines).encode("utf-8", "surrogateescape")
+            connection = "Connection: close\r\n"
+        length = len(self.body) + len(self._tail)
+        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{''.join(lines)}Content-Length: {length}\r\nDate: {_date()}\r\n{connection}\r\n"
+        return head.encode("utf-8", "surrogateescape")
 
 
 _now, _text = 0, ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubetree.apiserver.audit.config import AuditConfig
+
 VERSION_MAJOR, VERSION_MINOR, GIT_VERSION = "1", "36", "v1.36.0+kubetree"
 
 
@@ -45,6 +47,9 @@ class Config:
     requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
     requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
     requestheader_extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: Path | None = None
+    proxy_client_key_file: Path | None = None
+    """What this server shows to aggregated ones, which believe its word on who asks."""
     enable_aggregator_routing: bool = False
     """Services that are called out to (webhooks, aggregated APIs) are reached at their endpoints, not at their cluster IPs."""
     enable_admission_plugins: tuple[str, ...] = ()
@@ -69,5 +74,7 @@ class Config:
     goaway_chance: float = 0.0
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
+    audit: AuditConfig | None = None
+    """None: nothing is recorded."""
     always_allow: bool = False
     """No authentication and no authorization at all: everyone is system:masters. Only for in-process tests."""

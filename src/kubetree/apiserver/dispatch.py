@@ -7,6 +7,7 @@ from aiohttp import web
 from kubetree.api import errors
 from kubetree.api.kinds import Kind
 from kubetree.api.warnings import deprecation
+from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
 from kubetree.apiserver.registry import Registry
@@ -45,8 +46,9 @@ class Dispatcher:
     """`pages` maps exact paths and, with a trailing slash, prefixes to handlers. `actions` are verbs of particular resources:
     reviews, bindings, tokens, connections."""
 
-    def __init__(self, registry: Registry, discovery: Discovery) -> None:
+    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation) -> None:
         self._registry, self._discovery = registry, discovery
+        self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
 
@@ -56,25 +58,28 @@ class Dispatcher:
 
     async def __call__(self, ctx: RequestContext) -> web.StreamResponse:
         info = ctx.info
+        if self._remotes and (remote := self._remotes.serving(ctx.path)) is not None:
+            return await self._proxy.forward(ctx, remote)
         if not info.is_resource or ctx.path.startswith("//"):
             return await self._page(ctx)
         kind = self._registry.kinds.by_resource(info.group, info.version, info.resource)
         if kind is None:
-            if not known_group_version(self._registry.kinds, info.group, info.version):
+            if info.prefix == "apis" and not known_group_version(self._registry.kinds, info.group, info.version):
                 return not_found_page(ctx)
             raise no_such_resource()
         verb = self._verb(ctx, kind)
+        if "%" in info.name or info.name in _NO_NAMES:
+            raise _bad_name(info.name)
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
+            ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:
         info = ctx.info
         if not _in_scope(ctx, kind):
             raise no_such_resource()
-        if info.name and ("%" in info.name or info.name in _NO_NAMES):
-            raise _bad_name(info.name)
         if ctx.method == "HEAD" and info.subresource != "proxy":
             raise no_such_method()
         found = self.actions.get((kind.group_resource, info.subresource, info.verb))
@@ -90,6 +95,10 @@ class Dispatcher:
         if info.verb not in kind.verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
             raise no_such_method()
         return VERBS[info.verb]
+
+    def paths(self) -> list[str]:
+        """Every page, as the root page lists them."""
+        return list(self.pages)
 
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path

@@ -11,6 +11,7 @@ from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.request_info import RequestInfo
 
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
+_SHORT = _BUCKETS[0]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
 _CONNECTIONS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _LONG = frozenset({"WATCH", "CONNECT"})
@@ -25,13 +26,14 @@ class _Histogram:
         self.count, self.sum = 0, 0.0
 
     def add(self, value: float) -> None:
-        self.buckets[bisect.bisect_left(_BUCKETS, value)] += 1
+        self.buckets[0 if value <= _SHORT else bisect.bisect_left(_BUCKETS, value)] += 1
         self.count += 1
         self.sum += value
 
 
 class Metrics:
-    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value).
+    """Counters of one API server. `gauges` are asked when scraped: name to (help, samples of labels and value); so are `sections`, which
+    give lines of their own.
 
     Labels come from URLs: only what `kinds` serve is named, so that rubbish makes no new series.
     """
@@ -43,6 +45,7 @@ class Metrics:
         self._longrunning: dict[Labels, int] = {}
         self.inflight = {"mutating": 0, "readOnly": 0}
         self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[str, float]]]]] = {}
+        self.sections: list[Callable[[], Iterable[str]]] = []
 
     def begin(self, ctx: RequestContext) -> Labels:
         """What `end` and `observe` take for this request."""
@@ -106,6 +109,8 @@ class Metrics:
         lines += [f'{name}{{request_kind="{kind}"}} {n}' for kind, n in self.inflight.items()]
         for name, (text, samples) in self.gauges.items():
             lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value:g}" for labels, value in samples())]
+        for section in self.sections:
+            lines += section()
         used = process.getrusage(process.RUSAGE_SELF)
         lines += [
             "# TYPE process_cpu_seconds_total counter",

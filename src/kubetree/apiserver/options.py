@@ -5,6 +5,7 @@ Follows metav1's *Options, their conversion from url.Values and apimachinery's v
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,9 @@ _MAX_MANAGER = 128
 _POLICIES = ("Foreground", "Background", "Orphan")
 
 
+_INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+
+
 def first(query: Query, key: str) -> str:
     values = query.get(key)
     return values[0] if values else ""
@@ -27,10 +31,11 @@ def _integer(query: Query, key: str) -> int:
     text = first(query, key)
     if not text:
         return 0
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not _INTEGER.fullmatch(text):
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if not -(1 << 63) <= int(text) < 1 << 63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return int(text)
 
 
 def _invalid(kind: str, causes: list[Cause]) -> Invalid:
@@ -133,17 +138,25 @@ def revision_of(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """CreateOptions, UpdateOptions and PatchOptions. `manager` is already resolved against the User-Agent."""
+    """CreateOptions, UpdateOptions and PatchOptions. `manager` is already resolved against the User-Agent; `given_manager` and
+    `given_validation` are what the client itself said, '' for nothing."""
 
     dry_run: bool = False
     manager: str = ""
     validation: str = "Warn"
     force: bool | None = None
+    given_manager: str = ""
+    given_validation: str = ""
 
     def to_dict(self, kind: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1", "fieldManager": self.manager}
+        """As admission sees them."""
+        found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
         if self.dry_run:
             found["dryRun"] = ["All"]
+        if self.given_manager:
+            found["fieldManager"] = self.given_manager
+        if self.given_validation:
+            found["fieldValidation"] = self.given_validation
         return found
 
 
@@ -166,7 +179,8 @@ def write_options(query: Query, user_agent: str, kind: str, *, apply: bool = Fal
         causes.append(_not_supported("fieldValidation", validation, ("", "Ignore", "Strict", "Warn")))
     if causes:
         raise _invalid(kind, causes)
-    return WriteOptions(bool(query.get("dryRun")), manager or manager_of_agent(user_agent), validation or "Warn", force)
+    resolved = manager or manager_of_agent(user_agent)
+    return WriteOptions(bool(query.get("dryRun")), resolved, validation or "Warn", force, manager, validation)
 
 
 def _manager_causes(manager: str) -> list[Cause]:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import parse_qs, unquote
+
+from kubetree.api.selectors import parse_field_selector
 
 Query = Mapping[str, list[str]]
 
@@ -14,11 +18,17 @@ _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH
 _SPECIAL_VERBS = ("proxy", "watch")
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 _SELECTED_VERBS = ("list", "watch", "deletecollection")
+_NO_QUERY: Query = {}
+_REMEMBERED = 512
+"""Bytes of a request target up to which its reading is remembered: clients ask the same few over and over."""
 
 
 @dataclass(slots=True)
 class RequestInfo:
-    """`verb` is the API verb for a resource request, else the lowered HTTP method. `rest` is the path below a proxy subresource."""
+    """`verb` is the API verb for a resource request, else the lowered HTTP method. `rest` is the path below a proxy subresource.
+
+    Shared by requests for the same target: not changed once it has been read.
+    """
 
     path: str
     verb: str
@@ -39,6 +49,35 @@ class RequestInfo:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target that was read; shared by all requests for it. `refused`: why there is no telling what it asks for."""
+
+    path: str
+    query: Query
+    info: RequestInfo
+    refused: str = ""
+
+
+def read(method: str, raw: str) -> Target:
+    """`raw` is path and query as they were sent."""
+    return _remembered(method, raw) if len(raw) <= _REMEMBERED else _read(method, raw)
+
+
+def _read(method: str, raw: str) -> Target:
+    path, _, text = raw.partition("?")
+    if "%" in path:
+        path = unquote(path)
+    query = parse_qs(text, keep_blank_values=True) if text else _NO_QUERY
+    try:
+        return Target(path, query, parse(method, path, query))
+    except ValueError as error:
+        return Target(path, query, RequestInfo(path, method.lower()), str(error))
+
+
+_remembered = lru_cache(maxsize=2048)(_read)
 
 
 def truthy(values: list[str] | None) -> bool:
@@ -94,10 +133,13 @@ def _collection_verb(info: RequestInfo, query: Query) -> None:
 
 def _named_by(field_selector: str) -> str:
     """The one name that a selector such as metadata.name=x asks for, so that RBAC's resourceNames can allow it."""
-    for term in field_selector.split(",") if field_selector else ():
-        key, eq, value = term.partition("=")
-        if eq and key == "metadata.name":
-            name = value.removeprefix("=")
+    try:
+        requirements = parse_field_selector(field_selector).requirements if field_selector else ()
+    except ValueError:
+        return ""
+    for requirement in requirements:
+        if requirement.key == "metadata.name" and requirement.operator in ("=", "=="):
+            name = requirement.value
             return name if "/" not in name and "%" not in name and name not in (".", "..") else ""
     return ""
 

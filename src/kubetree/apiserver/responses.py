@@ -21,6 +21,7 @@ from kubetree.apiserver.negotiation import (
     object_to_protobuf,
     prettier,
 )
+from kubetree.apiserver.warning_headers import warning_headers
 
 GZIP_THRESHOLD = 128 * 1024
 _GZIP_LEVEL, _GZIP_FORMAT = 1, 31
@@ -44,6 +45,8 @@ def accepts_gzip(headers: Any) -> bool:
 
 def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int = 200) -> Answer:
     """`data` is JSON."""
+    if ctx.audit is not None:
+        ctx.audit.responded(data)
     serializer = output.serializer
     if output.pretty:
         data = pretty_json(data)
@@ -56,6 +59,8 @@ def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int
 
 def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> Answer:
     if output.serializer is PROTOBUF:
+        if ctx.audit is not None:
+            ctx.audit.responded(orjson.dumps(obj))
         return answer_message(ctx, object_to_protobuf(obj), status)
     return answer(ctx, orjson.dumps(obj), output, status)
 
@@ -73,14 +78,9 @@ def _encoded(ctx: RequestContext, data: bytes, serializer: Serializer, status: i
         headers["Content-Encoding"] = "gzip"
         headers["Vary"] = "Accept-Encoding"
     response = Answer(data, status, headers, tail)
-    for warning in dict.fromkeys(ctx.warnings):
-        response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
+    for header in warning_headers(ctx.warnings) if ctx.warnings else ():
+        response.headers.add("Warning", header)
     return response
-
-
-def _quoted(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return printable.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Answer:

@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
+from kubetree.apiserver.aggregation.aggregation import Aggregation
+from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -23,6 +27,7 @@ from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
@@ -53,6 +58,7 @@ class Parts:
     handler: Handler
     allocators: Allocators
     webhooks: WebhookClient
+    aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,12 +67,15 @@ class Parts:
     async def started(self) -> None:
         """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
         await run_hooks(self.registry, self.writer)
+        await self.aggregation.registration.first()
+        self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
         self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
         service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
         self._running.append(self.tasks.create_task(self.allocators.repair.run()))
+        self._running.append(self.tasks.create_task(self.aggregation.run()))
         self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
@@ -88,14 +97,17 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister)
         registry.authorizer = authorization.authorizer
-        registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds)
+        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2])
-        dispatcher = Dispatcher(registry, discovery)
-        health = Health()
         backends = Backends(config)
+        aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
+        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: dispatcher.paths())
+        aggregation.on_change.append(discovery.changed)
+        dispatcher = Dispatcher(registry, discovery, aggregation)
+        health = Health()
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         add_pages(dispatcher, health, metrics, kinds)
@@ -104,17 +116,20 @@ async def build(
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
         await caches.ready()
+        auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth),
+            *([audit(auditing)] if auditing is not None else ()),
+            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, address, tasks)
+        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, aggregation, address, tasks)
 
         async def ready() -> str:
             return "" if parts.ready.is_set() else "not started yet"
@@ -125,5 +140,7 @@ async def build(
         finally:
             parts.stopping()
             filling.cancel()
+            if auditing is not None:
+                await auditing.sink.close()
             await backends.close()
             await webhooks.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from kubetree.api.kind_table import builtin
+from kubetree.api.kind_table import builtin, kind
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.always import AlwaysAdmit, AlwaysDeny
 from kubetree.apiserver.admission.always_pull_images import AlwaysPullImages
@@ -26,6 +26,11 @@ from kubetree.apiserver.admission.device_claims import DeviceClaims
 from kubetree.apiserver.admission.extended_resource_toleration import ExtendedResourceToleration
 from kubetree.apiserver.admission.hard_anti_affinity import LimitPodHardAntiAffinityTopology
 from kubetree.apiserver.admission.limit_ranger import LimitRanger
+from kubetree.apiserver.admission.matching.conditions import Evaluation, compile_conditions
+from kubetree.apiserver.admission.matching.selectors import Namespaces
+from kubetree.apiserver.admission.matching.versions import Convert
+from kubetree.apiserver.admission.matching.versions import convert as convert_builtin
+from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubetree.apiserver.admission.namespace_provision import NamespaceAutoProvision, NamespaceExists
 from kubetree.apiserver.admission.node_restriction import NodeRestriction
@@ -42,12 +47,18 @@ from kubetree.apiserver.admission.runtime_class import RuntimeClass
 from kubetree.apiserver.admission.service_account import ServiceAccount
 from kubetree.apiserver.admission.storage_protection import StorageObjectInUseProtection
 from kubetree.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from kubetree.apiserver.admission.webhooks.calls import Caller
+from kubetree.apiserver.admission.webhooks.configurations import Configurations
+from kubetree.apiserver.admission.webhooks.mutating import MutatingAdmissionWebhook
+from kubetree.apiserver.admission.webhooks.validating import ValidatingAdmissionWebhook
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.escalation import EscalationCheck
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.identifiers import new_suffix as random_suffix
+from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
+from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 
 
 def _utc_now() -> datetime:
@@ -65,6 +76,14 @@ class Needs:
     now: Callable[[], datetime] = field(default=_utc_now)
     new_suffix: Callable[[], str] = field(default=random_suffix)
     kinds: Kinds = field(default_factory=builtin)
+    caller: Caller | None = None
+
+    def hooks(self, name: str) -> Configurations:
+        return Configurations(self.lister, kind("admissionregistration.k8s.io/v1", name), compile_conditions)
+
+    def calls(self) -> Caller:
+        assert self.caller is not None
+        return self.caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,8 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(DenyServiceExternalIPs, lambda n: DenyServiceExternalIPs(), by_default=False),
     Registered(PodTopologyLabels, lambda n: PodTopologyLabels(n.lister)),
     Registered(PodResizeValidator, lambda n: PodResizeValidator(n.lister)),
+    Registered(MutatingAdmissionWebhook, lambda n: MutatingAdmissionWebhook(n.hooks("MutatingWebhookConfiguration"), n.calls())),
+    Registered(ValidatingAdmissionWebhook, lambda n: ValidatingAdmissionWebhook(n.hooks("ValidatingWebhookConfiguration"), n.calls())),
     Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now)),
     Registered(AlwaysDeny, lambda n: AlwaysDeny(), by_default=False),
 )
@@ -121,13 +142,11 @@ _ELSEWHERE = frozenset(
         "ImagePolicyWebhook",
         "JobValidation",
         "MutatingAdmissionPolicy",
-        "MutatingAdmissionWebhook",
         "NodeDeclaredFeatureValidator",
         "PodGroupProtection",
         "PodGroupWorkloadExists",
         "PodTolerationRestriction",
         "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionWebhook",
     }
 )
 """Names of upstream's that no row has: a configuration that disables one of them is right already."""
@@ -155,10 +174,18 @@ def build_admission(
     now: Callable[[], datetime] = _utc_now,
     new_suffix: Callable[[], str] = random_suffix,
     kinds: Kinds | None = None,
+    webhooks: WebhookClient | None = None,
+    metrics: AdmissionMetrics | None = None,
+    convert: Convert = convert_builtin,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends."""
-    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds or builtin())
+    kinds, metrics = kinds or builtin(), metrics or AdmissionMetrics()
+    client = webhooks or WebhookClient(service_resolver(lister, endpoints=False))
+    evaluation = Evaluation(authorization.authorizer, metrics, clock)
+    caller = Caller(client, kinds, Namespaces(lister, writer), convert, evaluation, metrics, new_uuid, clock)
+    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller)
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))
-    return AdmissionChain([*plugins, CertificateRequestor(), DeviceClaims(writer, authorization.authorizer)])
+    plugins += [CertificateRequestor(), DeviceClaims(writer, authorization.authorizer)]
+    return AdmissionChain(plugins, metrics, clock)

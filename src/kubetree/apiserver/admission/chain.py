@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from kubetree.apiserver.admission.managed_fields import check_managed_fields
+from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.request import AdmissionRequest
 
@@ -15,19 +18,46 @@ class _Interested(NamedTuple):
 
 
 class AdmissionChain:
-    """`plugins` in the order they run."""
+    """`plugins` in the order they run. `clock` gives seconds that only grow."""
 
-    def __init__(self, plugins: Sequence[Plugin]) -> None:
+    def __init__(
+        self, plugins: Sequence[Plugin], metrics: AdmissionMetrics | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.plugins = tuple(plugins)
+        self.metrics = metrics or AdmissionMetrics()
+        self._clock = clock
         self._interested: dict[tuple[str, str, str], _Interested] = {}
 
     async def admit(self, request: AdmissionRequest) -> None:
-        for plugin in self._of(request).mutating:
-            await plugin.admit(request)
+        mutating, started, rejected = self._of(request).mutating, self._clock(), True
+        try:
+            for plugin in mutating:
+                await plugin.admit(request)
+            if request.reinvocation is not None:
+                await self._again(request, mutating)
+            rejected = False
+        finally:
+            self.metrics.step_taken("admit", request.operation, rejected, self._clock() - started)
+
+    async def _again(self, request: AdmissionRequest, mutating: Sequence[Plugin]) -> None:
+        """Once more, where a webhook or policy has changed the object: the plugins of the house see what came of it, and so do those
+        webhooks and policies that asked to. Follows admission/reinvocation.go."""
+        reinvocation = request.reinvocation
+        assert reinvocation is not None
+        if reinvocation.wanted:
+            reinvocation.running = True
+            for plugin in mutating:
+                await plugin.admit(request)
+            check_managed_fields(request, reinvocation.managers)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        for plugin in self._of(request).validating:
-            await plugin.validate(request)
+        validating, started, rejected = self._of(request).validating, self._clock(), True
+        try:
+            for plugin in validating:
+                await plugin.validate(request)
+            rejected = False
+        finally:
+            self.metrics.step_taken("validate", request.operation, rejected, self._clock() - started)
 
     def _of(self, request: AdmissionRequest) -> _Interested:
         key = (request.operation, request.kind.group_resource, request.subresource)

@@ -56,7 +56,7 @@ class DeviceClaims(Plugin):
         errors = [] if _granted(old) else await self._admin_access(request.namespace, _granted(new))
         asked = Attributes(
             request.user,
-            "patch" if request.options.get("kind") == "PatchOptions" else "update",
+            "patch" if request.verb == "patch" else "update",
             group=request.kind.group,
             version=request.kind.version,
             resource=request.kind.plural,

@@ -12,11 +12,25 @@ CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 
 
 @dataclass(slots=True)
+class Reinvocation:
+    """What webhooks and policies that mutate have done so far: the first to find something to do for a request makes it.
+
+    `wanted`: one has changed the object, so the chain runs a second time. `running`: this is the second time. `managers` are the
+    managedFields from before, `kept` what each of these plugins remembers for itself, by its name.
+    """
+
+    managers: list[dict[str, Any]] | None
+    wanted: bool = False
+    running: bool = False
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class AdmissionRequest:
     """One write. `obj` is the new object (None for DELETE), which mutating plugins change in place; `old` is never changed.
 
-    `obj` has been decoded, defaulted and prepared by the kind's strategy; for subresources that take another kind
-    (Binding, Scale, Eviction, TokenRequest) it is that kind's object, and `kind` stays the parent's row.
+    `obj` has been decoded, defaulted and prepared by the kind's strategy, and is in the storage version; for subresources that take
+    another kind (Binding, Scale, Eviction, TokenRequest) it is that kind's object, and `kind` stays the parent's row.
     """
 
     operation: str
@@ -29,6 +43,21 @@ class AdmissionRequest:
     user: User
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    """CreateOptions, UpdateOptions or DeleteOptions as the client gave them; empty for CONNECT."""
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Audit annotations that plugins add."""
+    verb: str = ""
+    """The verb that writes: `patch` of an UPDATE that came as one."""
+    reinvocation: Reinvocation | None = None
+
+    def annotate(self, key: str, value: str) -> None:
+        """Adds an audit annotation; the first word on a key stands."""
+        self.annotations.setdefault(key, value)
+
+    def reinvocable(self) -> Reinvocation:
+        """The request's Reinvocation, made at the first call."""
+        if self.reinvocation is None:
+            metadata = (self.obj or {}).get("metadata")
+            self.reinvocation = Reinvocation(metadata.get("managedFields") if isinstance(metadata, dict) else None)
+        return self.reinvocation

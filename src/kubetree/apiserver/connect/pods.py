@@ -14,15 +14,14 @@ from aiohttp import web
 from kubetree.api import errors
 from kubetree.api.errors import Cause, invalid
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.admission.request import CONNECT
 from kubetree.apiserver.authorization.attributes import Decision
 from kubetree.apiserver.authorization.forbidden import forbidden_by
+from kubetree.apiserver.connect.admission import admit_connection
 from kubetree.apiserver.connect.backend import Backends, pass_on
 from kubetree.apiserver.connect.containers import chosen_container
 from kubetree.apiserver.connect.nodes import Kubelet, kubelet_of
 from kubetree.apiserver.connect.upgrade_tunnel import Target, tunnel
 from kubetree.apiserver.middleware.authorization import attributes_of
-from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.request_info import truthy
 from kubetree.apiserver.responses import answer_text
 from kubetree.apiserver.verbs.call import Call
@@ -65,9 +64,13 @@ class PodConnections:
 
     async def port_forward(self, call: Call) -> web.StreamResponse:
         await self._may_create(call)
+        options: Object = {"kind": "PodPortForwardOptions", "apiVersion": "v1"}
+        given = [port for text in call.ctx.query.get("ports", []) for port in text.split(",")]
+        if given and all(port.isdigit() for port in given):
+            options["ports"] = [int(port) for port in given]
+        await admit_connection(call, options)
         pod = await self._pod(call)
         kubelet = await self._kubelet(call, _assigned_node(pod))
-        await self._admit(call, {"kind": "PodPortForwardOptions", "apiVersion": "v1"})
         ports = call.ctx.query.get("ports", [])
         parameters = [("port", ",".join(ports))] if ports else []
         path = f"/portForward/{_segment(call.namespace)}/{_segment(call.name)}"
@@ -76,10 +79,7 @@ class PodConnections:
     async def _stream(self, call: Call, what: str, *repeated: str) -> web.StreamResponse:
         await self._may_create(call)
         query = call.ctx.query
-        pod = await self._pod(call)
-        container = chosen_container(pod, call.ctx.first("container"))
-        kubelet = await self._kubelet(call, _assigned_node(pod))
-        options: Object = {"kind": f"Pod{what.capitalize()}Options", "apiVersion": "v1", "container": container}
+        options: Object = {"kind": f"Pod{what.capitalize()}Options", "apiVersion": "v1"}
         parameters: list[tuple[str, str]] = []
         for flag, name in _STREAMS:
             if truthy(query.get(flag)):
@@ -88,7 +88,12 @@ class PodConnections:
         for name in repeated:
             parameters += [(name, value) for value in query.get(name, ())]
             options[name] = query.get(name, [])
-        await self._admit(call, options)
+        if call.ctx.first("container"):
+            options["container"] = call.ctx.first("container")
+        await admit_connection(call, options)
+        pod = await self._pod(call)
+        container = chosen_container(pod, call.ctx.first("container"))
+        kubelet = await self._kubelet(call, _assigned_node(pod))
         path = f"/{what}/{_segment(call.namespace)}/{_segment(call.name)}/{_segment(container)}"
         return await tunnel(call.ctx, self._target(kubelet, path, parameters))
 
@@ -105,13 +110,6 @@ class PodConnections:
 
     async def _kubelet(self, call: Call, node: str) -> Kubelet:
         return await find_kubelet(call, node)
-
-    async def _admit(self, call: Call, options: Object) -> None:
-        ctx = call.ctx
-        scope = WriteScope(call.namespace, ctx.user, "", ctx.info.subresource, warnings=ctx.warnings, annotations=ctx.annotations)
-        request = scope.admission(CONNECT, call.resource.kind, call.name, options, None)
-        await call.registry.admission.admit(request)
-        await call.registry.admission.validate(request)
 
     async def _may_create(self, call: Call) -> None:
         """A WebSocket's handshake is a GET; whoever may only get must not run commands by it."""

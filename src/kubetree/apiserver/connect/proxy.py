@@ -12,6 +12,7 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.apiserver.connect.admission import admit_connection
 from kubetree.apiserver.connect.backend import Backends, forwarded_headers, pass_on, request_body
 from kubetree.apiserver.connect.pods import find_kubelet
 from kubetree.apiserver.connect.upgrade_tunnel import Target, is_upgrade, tunnel
@@ -59,6 +60,7 @@ class Proxies:
     backends: Backends
 
     async def node(self, call: Call) -> web.StreamResponse:
+        await _admit(call)
         wanted = split_name(call.name, "node")
         kubelet = await find_kubelet(call, wanted.name)
         if not wanted.port or wanted.port == str(kubelet.port):
@@ -68,6 +70,7 @@ class Proxies:
         return await self._forward(call, location)
 
     async def pod(self, call: Call) -> web.StreamResponse:
+        await _admit(call)
         wanted = split_name(call.name, "pod")
         pod = await _fetch(call, _PODS, wanted.name)
         addresses = (pod.get("status") or {}).get("podIPs") or []
@@ -79,6 +82,7 @@ class Proxies:
         return await self._forward(call, Location(scheme, ip, port or (443 if scheme == "https" else 80), self.backends.insecure_tls))
 
     async def service(self, call: Call) -> web.StreamResponse:
+        await _admit(call)
         wanted = split_name(call.name, "service")
         port_name = wanted.port
         if wanted.port.isdigit():
@@ -123,6 +127,16 @@ class Proxies:
         body = request_body(ctx) if ctx.http.body_exists else None
         response = await self.backends.open(ctx.method, url, location.tls, forwarded_headers(ctx), body)
         return await pass_on(ctx, response)
+
+
+async def _admit(call: Call) -> None:
+    sub = call.resource.kind.subresource("proxy")
+    assert sub is not None
+    options: Object = {"kind": sub.kind, "apiVersion": "v1"}
+    below = _path_below(call.ctx.path)
+    if below:
+        options["path"] = below
+    await admit_connection(call, options)
 
 
 def _path_below(raw_path: str) -> str:

@@ -8,12 +8,18 @@ from kubetree.apiserver.authorization.attributes import Answer, Attributes, Auth
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 
+DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
+"""Audit annotations."""
+
 
 def authorize(authorizer: Authorizer) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
             attributes = attributes_of(ctx)
             answer = authorizer.authorize(attributes)
+            if ctx.audit is not None:
+                ctx.annotations[DECISION] = "allow" if answer.decision is Decision.ALLOW else "forbid"
+                ctx.annotations[REASON] = answer.reason
             if answer.decision is not Decision.ALLOW:
                 raise forbidden_by(attributes, answer.reason)
             return await inner(ctx)

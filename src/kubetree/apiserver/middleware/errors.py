@@ -25,17 +25,15 @@ def render_errors(metrics: Metrics) -> Middleware:
                 response = await inner(ctx)
             except errors.ApiError as error:
                 response = answer_error(ctx, error)
-            except Compacted as gone:
-                response = answer_error(ctx, errors.Expired(f"too old resource version: {gone.revision} ({gone.oldest})"))
-            except StoreUnavailable as down:
-                response = answer_error(ctx, errors.ServiceUnavailable(f"the store is unavailable: {down}", retry_after=1))
             except ConnectionError:
                 raise
             except Exception as fault:
-                if not ctx.fresh:
-                    raise
-                log.exception("%s %s failed (audit-ID %s)", ctx.method, ctx.path, ctx.audit_id)
-                response = answer_error(ctx, _internal(ctx, fault))
+                known = as_api_error(fault)
+                if known is None:
+                    if not ctx.fresh:
+                        raise
+                    log.exception("%s %s failed (audit-ID %s)", ctx.method, ctx.path, ctx.audit_id)
+                response = answer_error(ctx, known or _internal(ctx, fault))
             finally:
                 metrics.end(counted)
             metrics.observe(counted, response.status, clock() - started)
@@ -44,6 +42,18 @@ def render_errors(metrics: Metrics) -> Middleware:
         return handle
 
     return wrap
+
+
+def as_api_error(fault: Exception) -> errors.ApiError | None:
+    """What a failure is answered with; None for one that nobody foresaw."""
+    match fault:
+        case errors.ApiError():
+            return fault
+        case Compacted():
+            return errors.Expired(f"too old resource version: {fault.revision} ({fault.oldest})")
+        case StoreUnavailable():
+            return errors.ServiceUnavailable(f"the store is unavailable: {fault}", retry_after=1)
+    return None
 
 
 def _internal(ctx: RequestContext, fault: Exception) -> errors.InternalError:

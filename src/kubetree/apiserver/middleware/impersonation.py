@@ -13,12 +13,21 @@ from kubetree.apiserver.middleware.authorization import attributes_of
 def act_as(authorizer: Authorizer) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
-            if any(name[:12].lower() == "impersonate-" for name in ctx.headers):
+            if _asks(ctx):
                 other = impersonate(ctx.headers, attributes_of(ctx), authorizer)
                 if other is not None:
-                    ctx.impersonated_by, ctx.user = ctx.user, other
+                    ctx.impersonated_by = ctx.user
+                    ctx.user, ctx.impersonation_constraint = other
             return await inner(ctx)
 
         return handle
 
     return wrap
+
+
+def _asks(ctx: RequestContext) -> bool:
+    facts = ctx.facts
+    found: bool | None = facts.get("impersonates")
+    if found is None:
+        found = facts["impersonates"] = any(name[:12].lower() == "impersonate-" for name in ctx.headers)
+    return found

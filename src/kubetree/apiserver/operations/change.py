@@ -137,6 +137,7 @@ class _Attempt:
         metadata = new["metadata"]
         if scope.admit:
             await registry.admission.admit(scope.admission(UPDATE, kind, self.name, new, old))
+            metadata = new["metadata"]
             creation.dedup_owners(new, scope, after_admission=True)
         self._check_revision(metadata, revision)
         hook = resource.hook if not scope.subresource else None

@@ -53,6 +53,7 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     obj = track_create(resource, obj, scope, registry.clock())
     if scope.admit:
         await registry.admission.admit(scope.admission(CREATE, kind, metadata.get("name", ""), obj, None))
+        check_namespace(scope.namespace if kind.namespaced else "", obj["metadata"])
         dedup_owners(obj, scope, after_admission=True)
     metadata = obj["metadata"]
     if metadata.get("name") or not metadata.get("generateName"):

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.admission.request import AdmissionRequest
+from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 
+_OPTIONS = {CREATE: "CreateOptions", UPDATE: "UpdateOptions"}
 APISERVER = User("system:apiserver", groups=(MASTERS_GROUP, "system:authenticated"))
 
 
@@ -25,22 +26,30 @@ class WriteScope:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    nameless: bool = False
+    """The request names no object (deletecollection), and so admission is told none."""
 
     def admission(self, operation: str, kind: Kind, name: str, obj: dict[str, Any] | None, old: dict[str, Any] | None) -> AdmissionRequest:
+        """A patch is admitted as the update or create that it comes to."""
         namespace = name if kind.plural == "namespaces" and not kind.group else self.namespace
+        options, wanted = self.options, _OPTIONS.get(operation)
+        patching = options.get("kind") == "PatchOptions"
+        if wanted is not None and options and options["kind"] != wanted:
+            options = {**options, "kind": wanted}
         return AdmissionRequest(
             operation,
             kind,
             self.subresource,
             namespace,
-            name,
+            "" if self.nameless else name,
             obj,
             old,
             self.user,
             self.dry_run,
-            self.options,
+            options,
             self.warnings,
             self.annotations,
+            "patch" if patching else operation.lower(),
         )
 
 

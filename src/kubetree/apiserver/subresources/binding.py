@@ -36,7 +36,7 @@ async def bind(call: Call) -> web.StreamResponse:
     scope = call.scope(options, "CreateOptions")
     request = scope.admission(CREATE, call.resource.kind, name, binding, None)
     await call.registry.admission.admit(request)
-    target = binding.get("target") or {}
+    metadata, target = binding["metadata"], binding.get("target") or {}
     _check_target(target)
     await call.registry.admission.validate(request)
     pods = call.registry.kinds.by_resource("", "v1", "pods")

@@ -40,13 +40,13 @@ async def evict(call: Call) -> web.StreamResponse:
     check_namespace(call.namespace, metadata)
     if metadata.get("name", "") != call.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
-    wanted = delete_options({}, eviction.get("deleteOptions") or {})
-    if options.dry_run:
-        wanted = replace(wanted, dry_run=True)
     scope = call.scope(options, "CreateOptions")
     request = scope.admission(CREATE, call.resource.kind, call.name, eviction, None)
     await call.registry.admission.admit(request)
     await call.registry.admission.validate(request)
+    wanted = delete_options({}, eviction.get("deleteOptions") or {})
+    if options.dry_run:
+        wanted = replace(wanted, dry_run=True)
     await _evict(call, wanted)
     return answer_object(ctx, _SUCCESS, output, 201)
 

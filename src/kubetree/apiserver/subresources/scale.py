@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
 from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.selectors import label_selector
+from kubetree.apiserver.admission.request import UPDATE
 from kubetree.apiserver.bodies import decode_as
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.options import WriteOptions, first, revision_of, write_options
@@ -82,14 +84,19 @@ async def patch_scale(call: Call) -> web.StreamResponse:
 
 
 async def _write(call: Call, options: WriteOptions, options_kind: str, make: Callable[[Object], Object]) -> web.StreamResponse:
+    """Admission sees the Scale, not what is scaled."""
     output = call.output()
+    scope = call.scope(options, options_kind)
 
     async def transform(old: Object | None) -> Object:
         if old is None:
             raise call.not_found()
         scale = make(scale_of(old))
-        metadata = scale.setdefault("metadata", {})
-        check_name(metadata, call.name)
+        check_name(scale.setdefault("metadata", {}), call.name)
+        admission = scope.admission(UPDATE, call.resource.kind, call.name, scale, scale_of(old))
+        await call.registry.admission.admit(admission)
+        await call.registry.admission.validate(admission)
+        metadata = scale["metadata"]
         replicas = (scale.get("spec") or {}).get("replicas") or 0
         if replicas < 0:
             detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
@@ -105,6 +112,6 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
             new["metadata"]["uid"] = metadata["uid"]
         return new
 
-    stored = await change.update(call.registry, call.resource, call.name, transform, call.scope(options, options_kind))
+    stored = await change.update(call.registry, call.resource, call.name, transform, replace(scope, admit=False))
     obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision)}}
     return answer_object(call.ctx, scale_of(obj), output)

@@ -30,7 +30,7 @@ async def delete_collection(call: Call) -> web.StreamResponse:
 
     async def remove(namespace: str, name: str) -> None:
         scope = delete_scope(call, options)
-        scope.namespace = namespace
+        scope.namespace, scope.nameless = namespace, True
         async with turns:
             with contextlib.suppress(errors.NotFound):
                 await deletion.delete(call.registry, call.resource, name, options, scope)

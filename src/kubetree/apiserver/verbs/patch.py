@@ -77,6 +77,8 @@ async def read_patch(call: Call) -> PatchRequest:
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
     data = _parse(content_type, body)
+    if ctx.audit is not None:
+        ctx.audit.patched(data)
     faults = _faults(content_type, body) if options.validation != "Ignore" else []
     return PatchRequest(content_type, data, options, ctx.warnings, faults)
 

@@ -10,9 +10,9 @@ from aiohttp import WSCloseCode, web
 
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.http.connection import Connection
 from kubetree.apiserver.negotiation import JSON, Output
 from kubetree.apiserver.operations.managers import requested_version
-from kubetree.apiserver.streams import Connection
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
@@ -56,6 +56,8 @@ class WatchStream:
         http = self._call.ctx.http
         if self._chunked:
             self._response.enable_chunked_encoding()
+        if self._call.ctx.audit is not None:
+            await self._call.ctx.audit.started(200)
         await self._response.prepare(http)
         self._call.ctx.fresh = False
         self._transport = http.transport
@@ -168,6 +170,8 @@ class WebSocketStream(WatchStream):
         http = self._call.ctx.http
         offered = [p.strip() for p in self._call.ctx.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         self._socket = web.WebSocketResponse(protocols=[p for p in offered if p and not p.startswith(_BEARER)])
+        if self._call.ctx.audit is not None:
+            await self._call.ctx.audit.started(101)
         await self._socket.prepare(http)
         self._call.ctx.fresh = False
         self._transport = http.transport

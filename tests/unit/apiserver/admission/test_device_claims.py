@@ -53,9 +53,9 @@ def allocation(**more: Any) -> Object:
     return {"devices": {"results": [RESULT | more]}, "nodeSelector": ON_N1}
 
 
-async def changed(rights: Rights, new: Object, old: Object, **options: Any) -> None:
+async def changed(rights: Rights, new: Object, old: Object, verb: str = "update") -> None:
     request = updating(new, old, subresource="status", user=DRIVER)
-    request.options = options
+    request.verb = verb
     await run(plugin(rights), request)
 
 
@@ -84,7 +84,7 @@ async def test_admin_access_may_not_come_by_way_of_the_status() -> None:
 
 async def test_binding_a_claim_is_a_right_of_its_own() -> None:
     bound = claim(allocation=allocation(), reservedFor=[{"resource": "pods", "name": "p", "uid": "u"}])
-    await changed(Rights("patch binding /"), bound, claim(), kind="PatchOptions")
+    await changed(Rights("patch binding /"), bound, claim(), verb="patch")
     wording = (
         r'changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="update" permission: '
         r'resourceclaims.resource.k8s.io is forbidden: User "system:serviceaccount:gpu:driver" cannot update '

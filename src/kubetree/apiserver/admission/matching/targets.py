@@ -1,0 +1,81 @@
+"""A resource at a version and the kind of its objects there, and which others are the same objects under another name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kubetree.api.kinds import Kind, Kinds
+from kubetree.apiserver.admission.matching.rules import Asked, Rule
+from kubetree.apiserver.admission.request import AdmissionRequest
+
+
+class GroupVersionKind(NamedTuple):
+    group: str
+    version: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return f"{self.group}/{self.version}, Kind={self.kind}"
+
+    def to_dict(self) -> dict[str, str]:
+        return {"group": self.group, "version": self.version, "kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    row: Kind
+    subresource: str
+    kind: GroupVersionKind
+
+    def asked(self, request: AdmissionRequest) -> Asked:
+        row = self.row
+        return Asked(request.operation, row.group, row.version, row.plural, self.subresource, request.namespace, request.name)
+
+    def resource(self) -> dict[str, str]:
+        return {"group": self.row.group, "version": self.row.version, "resource": self.row.plural}
+
+
+def target(row: Kind, subresource: str) -> Target:
+    """Subresources such as scale and exec have objects of another kind than their parent."""
+    sub = row.subresource(subresource) if subresource else None
+    if sub is None or not sub.kind:
+        return Target(row, subresource, GroupVersionKind(row.group, row.version, row.kind))
+    group, version = (sub.group, sub.version) if sub.version else (row.group, row.version)
+    return Target(row, subresource, GroupVersionKind(group, version, sub.kind))
+
+
+def equivalents(kinds: Kinds, row: Kind, subresource: str) -> list[Target]:
+    """Other versions and groups that serve the same stored objects: upstream's EquivalentResourceRegistry, which goes by storage key."""
+    prefix = row.prefix
+    found = []
+    for other in kinds:
+        if other is row or other.prefix != prefix or (other.api_version == row.api_version and other.plural == row.plural):
+            continue
+        if not subresource or other.subresource(subresource) is not None:
+            found.append(target(other, subresource))
+    return found
+
+
+def chosen(rules: Sequence[Rule], request: AdmissionRequest, asked: Asked, kinds: Kinds, *, equivalent: bool) -> Target | None:
+    """The version at which one of the rules wants the request, the request's own before others; None when none wants it."""
+    if any(rule.matches(asked) for rule in rules):
+        return target(request.kind, request.subresource)
+    if not equivalent:
+        return None
+    others = [(other, other.asked(request)) for other in equivalents(kinds, request.kind, request.subresource)]
+    for rule in rules:
+        for other, seen in others:
+            if rule.matches(seen):
+                return other
+    return None
+
+
+def asked_of(request: AdmissionRequest) -> Asked:
+    row = request.kind
+    return Asked(request.operation, row.group, row.version, row.plural, request.subresource, request.namespace, request.name)

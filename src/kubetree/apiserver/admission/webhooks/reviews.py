@@ -1,0 +1,118 @@
+"""AdmissionReview, v1 and v1beta1: what is asked and what an answer must be. Pure. Follows admission/plugin/webhook/request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kubetree.apiserver.admission.matching.targets import Target, target
+from kubetree.apiserver.admission.request import AdmissionRequest
+from kubetree.apiserver.authentication.user import User
+
+Object = dict[str, Any]
+GROUP = "admission.k8s.io"
+JSON_PATCH = "JSONPatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    allowed: bool
+    patch: bytes = b""
+    patch_type: str = ""
+    result: Object | None = None
+    warnings: tuple[str, ...] = ()
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+class InvalidResponse(Exception):
+    """An answer that can be read but must not be given."""
+
+
+def user_info(user: User) -> Object:
+    """authentication.k8s.io/v1 UserInfo."""
+    info: Object = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return {key: value for key, value in info.items() if value}
+
+
+def admission_request(request: AdmissionRequest, found: Target) -> Object:
+    """AdmissionRequest without uid and objects: also what CEL expressions see as `request`."""
+    asked = target(request.kind, request.subresource)
+    told: Object = {"kind": found.kind.to_dict(), "resource": found.resource()}
+    if found.subresource:
+        told["subResource"] = found.subresource
+    told["requestKind"], told["requestResource"] = asked.kind.to_dict(), asked.resource()
+    if asked.subresource:
+        told["requestSubResource"] = asked.subresource
+    for name, value in (("name", request.name), ("namespace", request.namespace)):
+        if value:
+            told[name] = value
+    told["operation"], told["userInfo"] = request.operation, user_info(request.user)
+    told["dryRun"], told["options"] = request.dry_run, request.options or None
+    return told
+
+
+def review(version: str, uid: str, request: AdmissionRequest, found: Target, obj: Object | None, old: Object | None) -> Object:
+    """`obj` and `old` are at the version of `found`."""
+    told = {"uid": uid, **admission_request(request, found), "object": obj, "oldObject": old}
+    return {"kind": "AdmissionReview", "apiVersion": f"{GROUP}/{version}", "request": told}
+
+
+class _Response(msgspec.Struct):
+    uid: str | None = None
+    allowed: bool | None = None
+    status: dict[str, Any] | None = None
+    patch: bytes | None = None
+    patchType: str | None = None
+    auditAnnotations: dict[str, str] | None = None
+    warnings: list[str] | None = None
+
+
+class _Review(msgspec.Struct):
+    kind: str | None = None
+    apiVersion: str | None = None
+    response: _Response | None = None
+
+
+def response(answer: Object, version: str, uid: str, *, mutating: bool) -> Response:
+    """Raises ValueError for what is no AdmissionReview at all, InvalidResponse for one that breaks a rule."""
+    try:
+        found = msgspec.convert(answer, _Review)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"json: cannot unmarshal into v1.AdmissionReview: {error}") from None
+    if not found.kind:
+        raise ValueError("Object 'Kind' is missing in the answer")
+    given = found.response
+    if given is None:
+        raise InvalidResponse("webhook response was absent")
+    patch, patch_type = given.patch or b"", given.patchType
+    if version == "v1":
+        _check_v1(found, given, uid, mutating)
+    elif patch:
+        patch_type = JSON_PATCH
+    if not mutating:
+        patch = b""
+    return Response(bool(given.allowed), patch, patch_type or "", given.status, tuple(given.warnings or ()), given.auditAnnotations or {})
+
+
+def _check_v1(found: _Review, given: _Response, uid: str, mutating: bool) -> None:
+    if (given.uid or "") != uid:
+        raise InvalidResponse(f'expected response.uid="{uid}", got "{given.uid or ""}"')
+    kind = f"{found.apiVersion or '/'}, Kind={found.kind}"
+    if kind != f"{GROUP}/v1, Kind=AdmissionReview":
+        raise InvalidResponse(f"expected webhook response of {GROUP}/v1, Kind=AdmissionReview, got {kind}")
+    if not mutating:
+        if given.patch:
+            raise InvalidResponse("validating webhook may not return response.patch")
+        if given.patchType is not None:
+            raise InvalidResponse("validating webhook may not return response.patchType")
+        return
+    if given.patch and given.patchType is None:
+        raise InvalidResponse("webhook returned response.patch but not response.patchType")
+    if not given.patch and given.patchType is not None:
+        raise InvalidResponse("webhook returned response.patchType but not response.patch")
+    if given.patchType == "":
+        raise InvalidResponse('webhook returned invalid response.patchType of ""')
