@@ -67,7 +67,7 @@ async def update(
                 raise errors.not_found(resource.kind.plural, resource.kind.group, name)
             stored = await attempt.create(transform)
         else:
-            stored = await attempt.change(decode(entry.value, entry.revision), entry.revision, transform)
+            stored = await attempt.change(decode(entry.value, entry.revision), entry.revision, transform, stale=entry.stale)
         if stored is not None:
             return stored
         entry, _ = await registry.store.get(key)
@@ -122,8 +122,9 @@ class _Attempt:
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 
-    async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True) -> Stored | None:
-        """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed."""
+    async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True, stale: bool = False) -> Stored | None:
+        """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed.
+        `stale`: it is written anew even if nothing changes."""
         registry, resource, scope = self.registry, self.resource, self.scope
         kind, storage = resource.kind, resource.storage
         new = await transform(old)
@@ -153,7 +154,7 @@ class _Attempt:
                 stored = await deletion.remove_finalized(registry, resource, self.key, new, revision, scope)
                 committed = stored is not None
                 return stored
-            if same_but_for_manager_times(new, old):
+            if not stale and same_but_for_manager_times(new, old):
                 return Stored(old, encode(old), revision) if current else None
             value = encode(new)
             if scope.dry_run:
