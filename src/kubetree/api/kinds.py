@@ -101,9 +101,17 @@ class Kind:
     behaviour: Behaviour | None = field(default=None, compare=False, repr=False)
     """None: a built-in kind."""
 
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+    api_version: str = field(init=False, repr=False, compare=False)
+    """`group/version`, or `v1`."""
+    group_resource: str = field(init=False, repr=False, compare=False)
+    """`deployments.apps`, or `pods`."""
+    prefix: str = field(init=False, repr=False, compare=False)
+    """The key prefix of every object of the kind, ending in a slash: /registry/pods/."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_version", f"{self.group}/{self.version}" if self.group else self.version)
+        object.__setattr__(self, "group_resource", f"{self.plural}.{self.group}" if self.group else self.plural)
+        object.__setattr__(self, "prefix", f"/registry/{self.registry or self.plural}/")
 
     @property
     def stored_as(self) -> str:
@@ -112,15 +120,6 @@ class Kind:
     @property
     def singular_name(self) -> str:
         return self.singular or self.kind.lower()
-
-    @property
-    def group_resource(self) -> str:
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def prefix(self) -> str:
-        """The key prefix of every object of the kind, ending in a slash: /registry/pods/."""
-        return f"/registry/{self.registry or self.plural}/"
 
     def key(self, namespace: str, name: str) -> str:
         return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"

@@ -12,6 +12,7 @@ from kubetree.api.warnings import deprecation
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, no_such_method, no_such_resource
+from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.responses import not_found_page
 from kubetree.apiserver.subresources.scale import get_scale, patch_scale, update_scale
@@ -39,6 +40,8 @@ VERBS: dict[str, Verb] = {
 SAME_OBJECT: dict[str, Verb] = {"get": get, "patch": patch, "update": update}
 """Subresources that are a view of the object itself: status, finalize, approval, resize, ephemeralcontainers."""
 
+_ANY_METHOD = ("/healthz", "/livez", "/readyz", "/metrics", "/debug/")
+"""Pages that upstream serves whatever the method."""
 CUSTOM_SCALE: dict[str, Verb] = {"get": get_scale, "patch": patch_scale, "update": update_scale}
 
 _ON_NAME = ("get", "update", "patch", "delete")
@@ -51,8 +54,8 @@ class Dispatcher:
     """`pages` maps exact paths and, with a trailing slash, prefixes to handlers. `actions` are verbs of particular resources:
     reviews, bindings, tokens, connections."""
 
-    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation) -> None:
-        self._registry, self._discovery = registry, discovery
+    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation, metrics: Metrics) -> None:
+        self._registry, self._discovery, self._metrics = registry, discovery, metrics
         self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
@@ -80,6 +83,7 @@ class Dispatcher:
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
+            self._metrics.deprecated(info, "")
             ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
@@ -120,7 +124,8 @@ class Dispatcher:
 
     def paths(self) -> list[str]:
         """Every page, as the root page lists them."""
-        return list(self.pages)
+        hidden = ("/debug/", "/healthz/", "/livez/", "/readyz/")
+        return [path for path in self.pages if not path.startswith(hidden)]
 
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path
@@ -129,7 +134,7 @@ class Dispatcher:
             if path != "/" and not path.startswith(("/api/", "/apis/")) and path not in ("/api", "/apis"):
                 return not_found_page(ctx)
             page = self._discovery.handle
-        if ctx.method not in ("GET", "HEAD"):
+        if ctx.method not in ("GET", "HEAD") and not ctx.path.startswith(_ANY_METHOD):
             raise no_such_method()
         return await page(ctx)
 

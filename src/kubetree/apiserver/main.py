@@ -76,6 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
     parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
     parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
+    parser.add_argument("--encryption-provider-config", type=Path)
+    parser.add_argument("--encryption-provider-config-automatic-reload", type=_bool, nargs="?", const=True, default=False)
     add_audit_arguments(parser)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,10 @@ from kubetree.apiserver.custom_resources.conversion import Codecs
 from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
-from kubetree.apiserver.health import Health
+from kubetree.apiserver.encryption.build import Encryption
+from kubetree.apiserver.encryption.store import EncryptedStore
+from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
@@ -36,15 +40,19 @@ from kubetree.apiserver.middleware.authorization import DenyEverything, authoriz
 from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openid import add_openid_pages
-from kubetree.apiserver.pages import add_pages
-from kubetree.apiserver.post_start import compact_regularly, run_hooks
+from kubetree.apiserver.pages import add_pages, version_info
+from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
+from kubetree.apiserver.process_metrics import build_lines, process_lines
 from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.storage_metrics import storage_lines
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
+from kubetree.apiserver.zpages import ZPages
 from kubetree.store.protocol import Store
 
 
@@ -70,8 +78,9 @@ class Parts:
 
     async def started(self) -> None:
         """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
-        await run_hooks(self.registry, self.writer)
+        await run_hooks(self.registry, self.writer, self.health.done)
         await self.aggregation.registration.first()
+        self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
         self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
@@ -84,6 +93,7 @@ class Parts:
         self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
+        self.health.stopping()
         self.ready.clear()
         self.registry.streams.end()
         for task in self._running:
@@ -96,6 +106,11 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        encryption = await _encryption(config, kinds, tasks)
+        if encryption is not None:
+            store = EncryptedStore(store, encryption.transformer_of)
+        elif config.storage.startswith("etcd"):
+            store = EncryptedStore(store, lambda key: _IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
@@ -112,15 +127,17 @@ async def build(
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: dispatcher.paths())
+        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
-        dispatcher = Dispatcher(registry, discovery, aggregation)
-        health = Health()
+        dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
+        health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        openapi = add_pages(dispatcher, health, metrics, kinds)
+        zpages = ZPages(dict(config.flags), clock(), clock)
+        openapi = add_pages(dispatcher, health, metrics, kinds, zpages, profiling=config.profiling)
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
+        metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
@@ -128,6 +145,7 @@ async def build(
         await caches.ready()
         following.sync()
         await caches.ready()
+        health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
@@ -141,14 +159,14 @@ async def build(
             render_errors(metrics),
         ):
             handler = layer(handler)
+        for layer in answer_headers(config):
+            handler = layer(handler)
         parts = Parts(
             registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, webhooks, aggregation, address, tasks
         )
 
-        async def ready() -> str:
-            return "" if parts.ready.is_set() else "not started yet"
-
-        health.add("poststarthook/bootstrap", ready, ("readyz",))
+        if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
+            health.add(Check("kms-providers", encryption.check))
         try:
             yield parts
         finally:
@@ -156,5 +174,19 @@ async def build(
             filling.cancel()
             if auditing is not None:
                 await auditing.sink.close()
+            if encryption is not None:
+                await encryption.close()
             await backends.close()
             await webhooks.close()
+
+
+async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:
+    if config.encryption_provider_config is None:
+        return None
+    encryption = Encryption(config.encryption_provider_config, kinds, time.time, new_uuid, tasks)
+    await encryption.start(reload=config.encryption_provider_config_automatic_reload)
+    return encryption
+
+
+_IDENTITY = Identity()
+"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""

@@ -8,7 +8,9 @@ import logging
 from aiohttp import web
 
 from kubetree.api import errors
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
+from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
 from kubetree.store.protocol import Compacted, StoreUnavailable
@@ -36,7 +38,9 @@ def render_errors(metrics: Metrics) -> Middleware:
                 response = answer_error(ctx, known or _internal(ctx, fault))
             finally:
                 metrics.end(counted)
-            metrics.observe(counted, response.status, clock() - started)
+            size = len(response.body) if isinstance(response, Answer) else -1
+            dry_run = "All" if ctx.query and "dryRun" in ctx.query else ""
+            metrics.observe(counted, response.status, clock() - started, size, dry_run)
             return response
 
         return handle
@@ -51,6 +55,8 @@ def as_api_error(fault: Exception) -> errors.ApiError | None:
             return fault
         case Compacted():
             return errors.Expired(f"too old resource version: {fault.revision} ({fault.oldest})")
+        case UnreadableValue():
+            return errors.InternalError(f"Internal error occurred: {fault}", causes=[errors.Cause("", str(fault))])
         case StoreUnavailable():
             return errors.ServiceUnavailable(f"the store is unavailable: {fault}", retry_after=1)
     return None

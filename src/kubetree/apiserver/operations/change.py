@@ -77,7 +77,8 @@ async def update(
             stored = await attempt.create(transform)
         else:
             old = await standing(resource, loaded(resource, entry.value, entry.revision))
-            stored = await attempt.change(old, entry.revision, transform, stale=is_stale(resource, entry.value))
+            stale = entry.stale or is_stale(resource, entry.value)
+            stored = await attempt.change(old, entry.revision, transform, stale=stale)
         if stored is not None:
             return stored
         entry, _ = await registry.store.get(key)
