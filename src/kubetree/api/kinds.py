@@ -207,3 +207,10 @@ class Kinds:
     def preferred(self, group: str, plural: str) -> Kind | None:
         """The first-listed version of a resource, which is the preferred one."""
         return next((k for k in self if k.group == group and k.plural == plural), None)
+
+
+def go_type(group: str, kind: str) -> str:
+    """The name of a kind's internal type in upstream's messages: `core.Pod`, `apps.Deployment`."""
+    if "." in group and not group.endswith(".k8s.io"):
+        return "unstructured.Unstructured"
+    return f"{'core' if not group or kind == 'Event' else group.partition('.')[0]}.{kind}"

@@ -42,6 +42,7 @@ from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
 from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
@@ -115,7 +116,7 @@ async def build(
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
-        authorization = build_authorizer(config, lister)
+        authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
         metrics.sections.append(chain.metrics.render)
@@ -133,8 +134,8 @@ async def build(
         health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        zpages = ZPages(dict(config.flags), clock(), clock)
-        openapi = add_pages(dispatcher, health, metrics, kinds, zpages, profiling=config.profiling)
+        openapi = OpenAPI(kinds, aggregation, clock)
+        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
         metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
@@ -167,9 +168,12 @@ async def build(
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
         finally:
+            if reloading is not None:
+                reloading.cancel()
             parts.stopping()
             filling.cancel()
             if auditing is not None:

@@ -7,6 +7,7 @@ that a newer object could explain goes to the store.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from kubetree.api import errors
@@ -16,7 +17,7 @@ from kubetree.api.times import format_time
 from kubetree.api.validation import validate_update
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE, UPDATE
-from kubetree.apiserver.authorization.attributes import Attributes, Decision
+from kubetree.apiserver.authorization.attributes import Attributes, Decision, settled
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.operations import creation, deletion
@@ -106,7 +107,7 @@ class _Attempt:
         if obj["metadata"].get("uid"):
             why = f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, and no existing object was found"
             raise errors.conflict(resource.kind.plural, resource.kind.group, self.name, why)
-        self._authorize_create()
+        await self._authorize_create()
         creation.check_namespace(scope.namespace if resource.kind.namespaced else "", obj["metadata"])
         creation.dedup_owners(obj, scope, after_admission=False)
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
@@ -128,14 +129,14 @@ class _Attempt:
         finally:
             await creation.finished(finish, committed)
 
-    def _authorize_create(self) -> None:
+    async def _authorize_create(self) -> None:
         kind, scope = self.resource.kind, self.scope
         if not scope.admit:
             return
         attributes = Attributes(
             scope.user, "create", "", kind.group, kind.version, kind.plural, scope.subresource, scope.namespace, self.name
         )
-        answer = self.registry.authorizer.authorize(attributes)
+        answer = await settled(partial(self.registry.authorizer.authorize, attributes))
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 

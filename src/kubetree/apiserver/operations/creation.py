@@ -59,8 +59,9 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     metadata = obj["metadata"]
     if metadata.get("name") or not metadata.get("generateName"):
         return await _create_named(registry, resource, obj, scope)
+    unnamed = copy(obj)
     for attempt in range(NAME_ATTEMPTS):
-        candidate = copy(obj) if attempt < NAME_ATTEMPTS - 1 else obj
+        candidate = copy(unnamed) if attempt else obj
         candidate["metadata"]["name"] = generated_name(metadata["generateName"])
         try:
             return await _create_named(registry, resource, candidate, scope)
