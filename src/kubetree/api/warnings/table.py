@@ -10,7 +10,7 @@ import orjson
 
 from kubetree.api.kinds import Kind
 from kubetree.api.validation.pods.template import shape
-from kubetree.api.warnings import cluster, network
+from kubetree.api.warnings import cluster, definitions, network
 from kubetree.api.warnings.pods import pod_warnings
 from kubetree.api.warnings.values import Texts, claim_spec, host_name
 
@@ -116,6 +116,7 @@ _TABLE: dict[tuple[str, str], Warn] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): cluster.static_name,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): cluster.static_name,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): cluster.static_name,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.definition,
     ("apps", "DaemonSet"): _templated,
     ("apps", "Deployment"): _named,
     ("apps", "ReplicaSet"): _named,
