@@ -30,9 +30,10 @@ class _Parts(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Known(NamedTuple):
-    """`spec` is JSON with its defaults; `members` counts the colons of what was sent."""
+    """`spec` is JSON with its defaults, `rest` what defaults add beside it; `members` counts the colons of what was sent."""
 
     spec: bytes
+    rest: bytes
     members: int
 
 
@@ -70,7 +71,8 @@ class KnownSpecs:
         metadata = orjson.loads(meta)
         if orjson.dumps(metadata).count(b":") != members:
             return None
-        return {"apiVersion": parts.apiVersion, "kind": parts.kind, "metadata": metadata, "spec": orjson.loads(known.spec)}
+        obj = {"apiVersion": parts.apiVersion, "kind": parts.kind, "metadata": metadata, "spec": orjson.loads(known.spec)}
+        return obj | orjson.loads(known.rest) if known.rest else obj
 
     def learn(self, kind: Kind, data: bytes, obj: Object) -> None:
         """`data` was read without complaint, and `obj` is what it says, with its defaults."""
@@ -83,4 +85,5 @@ class KnownSpecs:
             return
         if len(self._known) >= self._most:
             del self._known[next(iter(self._known))]
-        self._known[kind.kind, raw] = _Known(orjson.dumps(obj["spec"]), raw.count(b":"))
+        rest = {name: value for name, value in obj.items() if name not in _Parts.__struct_fields__}
+        self._known[kind.kind, raw] = _Known(orjson.dumps(obj["spec"]), orjson.dumps(rest) if rest else b"", raw.count(b":"))

@@ -136,6 +136,8 @@ _DEPRECATED = {
 
 def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "", *, template: bytes | None = None) -> list[str]:
     """Texts for Warning headers about a write, `old` None on creation. `template`: see validation.template_of."""
+    if kind.behaviour is not None:
+        return kind.behaviour.warnings(obj, old, subresource)
     out: Texts = []
     if template is not None and _is_silent(template):
         host_name(out, obj["metadata"].get("name") or "", _POD)
@@ -152,4 +154,6 @@ def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "", *
 
 def deprecation(kind: Kind) -> str:
     """What every request for a deprecated kind is answered with besides; empty for the others."""
+    if kind.behaviour is not None:
+        return kind.behaviour.deprecation
     return _DEPRECATED.get((kind.api_version, kind.kind), "")
