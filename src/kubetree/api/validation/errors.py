@@ -74,7 +74,16 @@ def render(value: Any) -> str:
         return value if isinstance(value, Printed) else quote(value)
     if isinstance(value, int | float):
         return str(value)
-    return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False)
+    return go_json(value)
+
+
+_ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def go_json(value: Any, indent: int | None = None) -> str:
+    """JSON as Go's encoding/json writes it: map keys sorted, no HTML."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(_ordered(value), indent=indent, separators=separators, ensure_ascii=False).translate(_ESCAPED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,10 +76,13 @@ _IMMUTABLE = (
 )  # fmt: skip
 
 
+_STRUCTS = {"involvedObject": "core.ObjectReference", "related": "core.ObjectReference", "source": "core.EventSource"}
+
+
 def update(errs: Errors, new: Event, old: Event) -> None:
     _shared(errs, new, "reportingController")
     if new.get("series") != old.get("series"):
         _series(errs, new)
     for field in _IMMUTABLE:
         shown = "reportingController" if field == "reportingComponent" else field
-        immutable(errs, new.get(field) or None, old.get(field) or None, shown)
+        immutable(errs, new.get(field) or None, old.get(field) or None, shown, struct=_STRUCTS.get(field, ""))
