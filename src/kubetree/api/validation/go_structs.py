@@ -122,5 +122,27 @@ def _tagged(value: Object, names: Iterable[str]) -> GoStruct:
     for name in names:
         held = value.get(name)
         if held:
-            shown[name] = [_tagged(item, ("key", "operator", "values")) for item in held] if name == "matchExpressions" else held
+            shown[name] = list(map(_requirement, held)) if name == "matchExpressions" else held
     return shown
+
+
+def _requirement(value: Object) -> GoStruct:
+    shown = GoStruct(key=value.get("key") or "", operator=value.get("operator") or "")
+    if value.get("values"):
+        shown["values"] = value["values"]
+    return shown
+
+
+def from_go_struct(name: str, value: Any) -> Any:
+    """The other way round: JSON with Go's field names, in any case as Go reads them, with the API's names; nulls go."""
+    if isinstance(value, list):
+        return [from_go_struct(name, item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = {field.json.lower(): field for field in _fields(name)}
+    read = {}
+    for key, held in value.items():
+        field = known.get(key.lower())
+        if field is not None and held is not None:
+            read[field.json] = from_go_struct(field.struct, held) if field.struct else held
+    return read

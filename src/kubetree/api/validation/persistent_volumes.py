@@ -147,7 +147,8 @@ def _storage(spec: Object) -> Any:
 def claim_update(errs: Errors, new: Thing, old: Thing) -> None:
     """A bound claim may grow and change its attributes class; otherwise only the volume's name may come."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    claim_spec(errs, after, "spec")
+    sources = (before.get("dataSource") or {}, before.get("dataSourceRef") or {})
+    claim_spec(errs, after, "spec", any_group=any(source.get("apiGroup") is not None for source in sources))
     masked, was = dict(after), dict(before)
     if not before.get("volumeName"):
         was["volumeName"] = after.get("volumeName")

@@ -100,6 +100,12 @@ def keeps_selector(create: Any) -> ChangeCheck:
     return check
 
 
+def daemon_set_update(errs: Errors, new: Workload, old: Workload) -> None:
+    """Here the selector comes first."""
+    immutable(errs, (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector"), "spec.selector")
+    daemon_set(errs, new)
+
+
 def _deployment_strategy(errs: Errors, strategy: Object) -> None:
     path, rolling = "spec.strategy", strategy.get("rollingUpdate")
     sort = strategy.get("type")
