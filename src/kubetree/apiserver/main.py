@@ -135,6 +135,7 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     server = ApiServer(config_of(options))
     await server.start()
+    gc.freeze()  # what a started server is made of stays: no collection need look at it again
     try:
         await stop.wait()
     finally:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
-from kubetree.api.objects import copy
 from kubetree.api.strategies import prepare_for_create
 from kubetree.api.times import format_time
 from kubetree.api.validation import template_of, validate_create
@@ -60,9 +61,9 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     metadata = obj["metadata"]
     if metadata.get("name") or not metadata.get("generateName"):
         return await _create_named(registry, resource, obj, scope)
-    unnamed = copy(obj)
+    unnamed = orjson.dumps(obj)
     for attempt in range(NAME_ATTEMPTS):
-        candidate = copy(unnamed) if attempt else obj
+        candidate = orjson.loads(unnamed) if attempt else obj
         candidate["metadata"]["name"] = generated_name(metadata["generateName"])
         try:
             return await _create_named(registry, resource, candidate, scope)
