@@ -72,7 +72,7 @@ def _members(value: dict[str, Any], node: Node, path: str, report: Report, keep:
                 if not keep:
                     unknown = [*unknown, name] if unknown else [name]
                 continue
-            if additional is not True:
+            if isinstance(additional, Node):
                 child = additional
         elif embedded and name in TYPE_META:
             continue

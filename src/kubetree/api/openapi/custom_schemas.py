@@ -57,7 +57,7 @@ def custom(
     body["x-kubernetes-group-version-kind"] = [{"group": group, "version": version, "kind": kind}]
     body |= fields
     items = {"type": "array", "items": {"$ref": prefix + name}, "description": f"List of {plural}. More info: {_CONVENTIONS}"}
-    whole = {
+    whole: Schema = {
         "description": f"{list_kind} is a list of {kind}",
         "type": "object",
         "required": ["items"],
