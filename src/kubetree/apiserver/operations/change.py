@@ -62,7 +62,7 @@ async def update(
     if cached is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         try:
-            old = cached.obj if resource.codec is None else await standing(resource, cached.obj)
+            old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
             stored = await attempt.change(old, cached.revision, transform, current=False)
         except errors.ApiError:
             stored = None
@@ -120,7 +120,7 @@ class _Attempt:
         committed = False
         try:
             await creation.prepare_and_validate(registry, resource, obj, scope)
-            value = encode(obj) if resource.codec is None else await written(resource, obj)
+            value = encode(obj) if resource.kind.behaviour is None else await written(resource, obj)
             if scope.dry_run:
                 return Stored(obj, value, 0, created=True)
             result = await registry.store.create(self.key, value, ttl=resource.ttl)
@@ -174,7 +174,7 @@ class _Attempt:
                 return stored
             if not stale and same_but_for_manager_times(new, old):
                 return Stored(old, encode(old), revision) if current else None
-            value = encode(new) if resource.codec is None else await written(resource, new)
+            value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
             result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)

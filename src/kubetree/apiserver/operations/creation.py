@@ -118,7 +118,7 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
         message = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(message, status_code=500, status_reason="")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
-    value = encode(obj) if resource.codec is None else await managers.written(resource, obj)
+    value = encode(obj) if resource.kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:
