@@ -9,10 +9,11 @@ import orjson
 from kubetree.api import errors, schema
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind, go_type
+from kubetree.api.known_specs import KINDS, KnownSpecs
 from kubetree.api.objects import copy
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.request import OrdinaryRequest
-from kubetree.apiserver.negotiation import YAML, negotiate_input
+from kubetree.apiserver.negotiation import JSON, YAML, negotiate_input
 from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines
 
 Object = dict[str, Any]
@@ -92,6 +93,24 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
     if ctx.audit is not None:
         ctx.audit.requested(_defaulted(kind, obj))
     return obj
+
+
+def decode_new(ctx: RequestContext, body: bytes, kind: Kind, validation: str, specs: KnownSpecs) -> tuple[Object, bool]:
+    """`decode_object` of an object to be created, and whether it has been defaulted: what came before with the same spec is not looked at
+    again."""
+    if (kind.api_version, kind.kind) not in KINDS or negotiate_input(ctx.headers.get("Content-Type", "")) is not JSON:
+        return decode_object(ctx, body, kind, validation), False
+    obj = specs.read(kind, body)
+    if obj is not None:
+        if ctx.audit is not None:
+            ctx.audit.requested(copy(obj))
+        return obj, True
+    warned = len(ctx.warnings)
+    obj = decode_object(ctx, body, kind, validation)
+    apply_defaults(kind, obj)
+    if len(ctx.warnings) == warned:
+        specs.learn(kind, body, obj)
+    return obj, True
 
 
 def _defaulted(kind: Kind, obj: Object) -> Object:
