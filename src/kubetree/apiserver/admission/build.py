@@ -31,7 +31,6 @@ from kubetree.apiserver.admission.hard_anti_affinity import LimitPodHardAntiAffi
 from kubetree.apiserver.admission.image_policy import ImagePolicyWebhook
 from kubetree.apiserver.admission.image_policy import settings as image_policy_settings
 from kubetree.apiserver.admission.limit_ranger import LimitRanger
-from kubetree.apiserver.admission.matching.conditions import Evaluation, compile_conditions
 from kubetree.apiserver.admission.matching.selectors import Namespaces
 from kubetree.apiserver.admission.matching.versions import Convert
 from kubetree.apiserver.admission.matching.versions import convert as convert_builtin
@@ -49,6 +48,12 @@ from kubetree.apiserver.admission.pod_security import Settings as PodSecuritySet
 from kubetree.apiserver.admission.pod_security import settings as pod_security_settings
 from kubetree.apiserver.admission.pod_toleration_restriction import PodTolerationRestriction
 from kubetree.apiserver.admission.pod_topology_labels import PodTopologyLabels
+from kubetree.apiserver.admission.policies import mutations, validations
+from kubetree.apiserver.admission.policies.definitions import Definitions
+from kubetree.apiserver.admission.policies.matches import Matches
+from kubetree.apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from kubetree.apiserver.admission.policies.params import Params
+from kubetree.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from kubetree.apiserver.admission.priority import Priority
 from kubetree.apiserver.admission.rbac_escalation import RBACEscalation
 from kubetree.apiserver.admission.resource_quota import ResourceQuota
@@ -68,6 +73,8 @@ from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
+
+_GROUP = "admissionregistration.k8s.io/v1"
 
 
 def _utc_now() -> datetime:
@@ -90,8 +97,24 @@ class Needs:
     toleration_seconds: tuple[int, int] = (300, 300)
     """On nodes that are not ready and on those that are not reachable."""
 
-    def hooks(self, name: str) -> Configurations:
-        return Configurations(self.lister, kind("admissionregistration.k8s.io/v1", name), compile_conditions)
+    def hooks(self, name: str, step: str) -> Configurations:
+        return Configurations(self.lister, kind("admissionregistration.k8s.io/v1", name), step)
+
+    def validating(self) -> Plugin:
+        rows = (kind(_GROUP, "ValidatingAdmissionPolicy"), kind(_GROUP, "ValidatingAdmissionPolicyBinding"))
+        calls = self.calls()
+        definitions = Definitions(self.lister, *rows, validations.compile_policy)
+        return ValidatingAdmissionPolicy(definitions, self.matches(), calls.convert, calls.authorizer, calls.metrics, self.clock)
+
+    def mutating(self) -> Plugin:
+        rows = (kind(_GROUP, "MutatingAdmissionPolicy"), kind(_GROUP, "MutatingAdmissionPolicyBinding"))
+        calls = self.calls()
+        definitions = Definitions(self.lister, *rows, mutations.compile_policy)
+        return MutatingAdmissionPolicy(definitions, self.matches(), self.kinds, calls.convert, calls.authorizer, calls.metrics, self.clock)
+
+    def matches(self) -> Matches:
+        calls = self.calls()
+        return Matches(self.kinds, calls.namespaces, Params(self.lister, self.kinds, calls.convert))
 
     def calls(self) -> Caller:
         assert self.caller is not None
@@ -175,8 +198,12 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(PodTopologyLabels, lambda n: PodTopologyLabels(n.lister)),
     Registered(NodeDeclaredFeatureValidator, lambda n: NodeDeclaredFeatureValidator(n.lister)),
     Registered(PodResizeValidator, lambda n: PodResizeValidator(n.lister)),
-    Registered(MutatingAdmissionWebhook, lambda n: MutatingAdmissionWebhook(n.hooks("MutatingWebhookConfiguration"), n.calls())),
-    Registered(ValidatingAdmissionWebhook, lambda n: ValidatingAdmissionWebhook(n.hooks("ValidatingWebhookConfiguration"), n.calls())),
+    Registered(MutatingAdmissionPolicy, lambda n: n.mutating()),
+    Registered(MutatingAdmissionWebhook, lambda n: MutatingAdmissionWebhook(n.hooks("MutatingWebhookConfiguration", "admit"), n.calls())),
+    Registered(ValidatingAdmissionPolicy, lambda n: n.validating()),
+    Registered(
+        ValidatingAdmissionWebhook, lambda n: ValidatingAdmissionWebhook(n.hooks("ValidatingWebhookConfiguration", "validating"), n.calls())
+    ),
     Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now, _limited_resources(n.configuration))),
     Registered(AlwaysDeny, lambda n: AlwaysDeny(), by_default=False),
 )
@@ -219,8 +246,7 @@ def build_admission(
     """
     kinds, metrics = kinds or builtin(), metrics or AdmissionMetrics()
     client = webhooks or WebhookClient(service_resolver(lister, endpoints=False))
-    evaluation = Evaluation(authorization.authorizer, metrics, clock)
-    caller = Caller(client, kinds, Namespaces(lister, writer), convert, evaluation, metrics, new_uuid, clock)
+    caller = Caller(client, kinds, Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, clock)
     seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
     configuration = read_configuration(config.admission_control_config_file)
     needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)
