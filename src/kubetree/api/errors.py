@@ -24,7 +24,8 @@ class Cause:
 
 
 class ApiError(Exception):
-    """A failed API request. `code` is the HTTP status, `reason` a metav1.StatusReason; both come from the class unless given."""
+    """A failed API request. `code` is the HTTP status, `reason` a metav1.StatusReason; both come from the class unless given.
+    `empty_details`: upstream's router sends details with nothing in them."""
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = "InternalError"
@@ -41,6 +42,7 @@ class ApiError(Exception):
         retry_after: int = 0,
         status_code: int | None = None,
         status_reason: str | None = None,
+        empty_details: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -49,6 +51,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
         self.status_code = self.code if status_code is None else status_code
         self.status_reason = self.reason if status_reason is None else status_reason
+        self.empty_details = empty_details
 
     def to_status(self) -> dict[str, Any]:
         """The metav1.Status object that the API server answers with."""
@@ -61,7 +64,7 @@ class ApiError(Exception):
         status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message}
         if self.status_reason:
             status["reason"] = self.status_reason
-        if details:
+        if details or self.empty_details:
             status["details"] = details
         status["code"] = self.status_code
         return status

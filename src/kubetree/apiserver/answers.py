@@ -6,11 +6,12 @@ Stands in for aiohttp's Response on every path where the body is known; streams 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _AT_ONCE = 64 * 1024
@@ -18,11 +19,22 @@ _SLICE = 1024 * 1024
 
 
 class Answer(web.StreamResponse):
-    """`body` is sent as it is; Content-Length, Date and Connection are added."""
+    """`body` is sent as it is, and `tail` after it; Content-Length, Date and Connection are added. `headers` is taken over."""
 
-    def __init__(self, body: bytes, status: int, headers: LooseHeaders) -> None:
-        super().__init__(status=status, reason=_REASONS.get(status, ""), headers=headers)
-        self.body = body
+    def __init__(self, body: bytes, status: int, headers: Mapping[str, str], tail: bytes = b"") -> None:
+        self._status, self._reason = status, _REASONS.get(status, "")
+        self.body, self._tail = body, tail
+        self._given = headers
+        self._changed: CIMultiDict[str] | None = None
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """To be added to; few answers are."""
+        if self._changed is None:
+            self._changed = CIMultiDict(self._given)
+        return self._changed
+
+    _headers = headers
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Sends everything. Raises ConnectionResetError when the client has gone."""
@@ -34,30 +46,34 @@ class Answer(web.StreamResponse):
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has closed the connection")
-        body = self.body if request.method != "HEAD" else b""
-        head = self._head(request)
+        head, body = self._head(request), self.body
+        if request.method == "HEAD":
+            transport.write(head)
+            return
         if len(body) <= _AT_ONCE:
-            transport.write(head + body)
+            transport.write(head + body + self._tail)
             return
         transport.write(head)
         view = memoryview(body)
         for at in range(0, len(body), _SLICE):
             transport.write(view[at : at + _SLICE])
             await request.writer.drain()
+        if self._tail:
+            transport.write(self._tail)
 
     async def write_eof(self, data: bytes = b"") -> None:
         return None
 
     def _head(self, request: web.BaseRequest) -> bytes:
-        lines = [f"HTTP/1.1 {self.status} {self.reason}\r\n"]
-        lines += [f"{name}: {value}\r\n" for name, value in self._headers.items()]
-        lines.append(f"Content-Length: {len(self.body)}\r\nDate: {_date()}\r\n")
+        lines = [f"{name}: {value}\r\n" for name, value in (self._changed or self._given).items()]
+        connection = ""
         if request.version < (1, 1):
-            lines.append("Connection: keep-alive\r\n" if self._keep_alive else "")
+            connection = "Connection: keep-alive\r\n" if self._keep_alive else ""
         elif not self._keep_alive:
-            lines.append("Connection: close\r\n")
-        lines.append("\r\n")
-        return "".join(lines).encode("utf-8", "surrogateescape")
+            connection = "Connection: close\r\n"
+        length = len(self.body) + len(self._tail)
+        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{''.join(lines)}Content-Length: {length}\r\nDate: {_date()}\r\n{connection}\r\n"
+        return head.encode("utf-8", "surrogateescape")
 
 
 _now, _text = 0, ""

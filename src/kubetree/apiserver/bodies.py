@@ -7,8 +7,11 @@ from typing import Any
 import orjson
 
 from kubetree.api import errors, schema
+from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind
+from kubetree.api.objects import copy
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.http.request import OrdinaryRequest
 from kubetree.apiserver.negotiation import YAML, negotiate_input
 from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines
 
@@ -22,6 +25,8 @@ async def read_body(ctx: RequestContext, limit: int) -> bytes:
         raise too_large(limit)
     if ctx.headers.get("Expect", "").lower() == "100-continue" and ctx.http.transport is not None:
         ctx.http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if isinstance(ctx.http, OrdinaryRequest):
+        return ctx.http.received
     content = ctx.http.content
     first = await content.readany()
     if content.at_eof():
@@ -80,10 +85,20 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
         raise
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
-        check_type(obj, kind.api_version, kind.kind)
+        # what kind a custom resource says it is, is for its validation
+        check_type(obj, kind.api_version, kind.kind if kind.behaviour is None else obj.get("kind") or kind.kind)
     for warning in warnings:
         ctx.warnings.extend(warning_lines(warning))
+    if ctx.audit is not None:
+        ctx.audit.requested(_defaulted(kind, obj))
     return obj
+
+
+def _defaulted(kind: Kind, obj: Object) -> Object:
+    """What upstream records of a request: the object as it was decoded, which fills in defaults."""
+    complete: Object = copy(obj)
+    apply_defaults(kind, complete)
+    return complete
 
 
 def _yaml_faults(ctx: RequestContext, body: bytes) -> tuple[str, ...]:
@@ -100,7 +115,7 @@ def _check_kind(data: bytes, kind: Kind) -> None:
         obj = orjson.loads(data)
     except ValueError:
         return
-    if isinstance(obj, dict):
+    if isinstance(obj, dict) and kind.behaviour is None:
         check_type(obj, kind.api_version, kind.kind)
 
 
@@ -124,6 +139,8 @@ def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: st
     obj, warnings = schema.decode_as(definition, data, validation)
     check_type(obj, api_version, kind)
     ctx.warnings.extend(warnings)
+    if ctx.audit is not None:
+        ctx.audit.requested(obj)
     return obj
 
 
@@ -136,4 +153,6 @@ def delete_options_body(ctx: RequestContext, body: bytes) -> Object | None:
     given = obj.get("kind") or "DeleteOptions"
     if given != "DeleteOptions":
         raise errors.BadRequest("decoded object cannot be converted to DeleteOptions")
+    if ctx.audit is not None:
+        ctx.audit.requested({"kind": "DeleteOptions", **obj, "apiVersion": "meta.k8s.io/__internal"})
     return obj

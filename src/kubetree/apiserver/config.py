@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubetree.apiserver.audit.config import AuditConfig
+
 VERSION_MAJOR, VERSION_MINOR, GIT_VERSION = "1", "36", "v1.36.0+kubetree"
 
 
@@ -32,6 +34,13 @@ class Config:
     """None: plain HTTP, for tests only."""
     anonymous_auth: bool = True
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    authorization_config: Path | None = None
+    """An AuthorizationConfiguration, which takes the place of the modes."""
+    authorization_policy_file: Path | None = None
+    authorization_webhook_config_file: Path | None = None
+    authorization_webhook_version: str = "v1beta1"
+    authorization_webhook_cache_authorized_ttl: float = 300.0
+    authorization_webhook_cache_unauthorized_ttl: float = 30.0
     token_auth_file: Path | None = None
     enable_bootstrap_token_auth: bool = False
     service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
@@ -45,6 +54,9 @@ class Config:
     requestheader_uid_headers: tuple[str, ...] = ("X-Remote-Uid",)
     requestheader_group_headers: tuple[str, ...] = ("X-Remote-Group",)
     requestheader_extra_prefixes: tuple[str, ...] = ("X-Remote-Extra-",)
+    proxy_client_cert_file: Path | None = None
+    proxy_client_key_file: Path | None = None
+    """What this server shows to aggregated ones, which believe its word on who asks."""
     enable_aggregator_routing: bool = False
     """Services that are called out to (webhooks, aggregated APIs) are reached at their endpoints, not at their cluster IPs."""
     enable_admission_plugins: tuple[str, ...] = ()
@@ -70,7 +82,19 @@ class Config:
     max_request_body: int = 3 * 1024 * 1024
     watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0
+    """How likely a connection is closed after an answer, so that clients spread over servers; at most 0.02."""
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Regular expressions of the origins whose pages may read answers."""
+    strict_transport_security_directives: tuple[str, ...] = ()
+    profiling: bool = True
+    """Whether /debug is served."""
+    flags: tuple[tuple[str, str], ...] = ()
+    """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
+    encryption_provider_config: Path | None = None
+    encryption_provider_config_automatic_reload: bool = False
+    audit: AuditConfig | None = None
+    """None: nothing is recorded."""
     always_allow: bool = False
     """No authentication and no authorization at all: everyone is system:masters. Only for in-process tests."""

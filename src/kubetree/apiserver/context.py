@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.request_info import Query, RequestInfo
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from kubetree.apiserver.audit.record import AuditRecord
 
 NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
 
@@ -28,9 +30,15 @@ class RequestContext:
     audit_id: str
     user: User = NOBODY
     impersonated_by: User | None = None
+    impersonation_constraint: str = ""
+    """The narrow verb by which the impersonation was allowed."""
+    audit: AuditRecord | None = None
+    """None: nothing of this request is recorded."""
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Audit annotations."""
+    answer_headers: dict[str, str] | None = None
+    """What a stream's head must have besides its own headers; complete answers get it afterwards."""
     fresh: bool = True
     """No byte of the answer has been sent: an error can still be rendered as a Status."""
 
@@ -39,15 +47,27 @@ class RequestContext:
         return values[0] if values else default
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What follows from the headers alone may be kept here; requests with the same headers share it."""
+        try:
+            found: dict[str, Any] = self.http.facts  # type: ignore[attr-defined]
+        except AttributeError:
+            return {}
+        return found
+
+    @property
     def user_agent(self) -> str:
         return self.headers.get("User-Agent", "")
 
     @property
     def peer_certificate(self) -> bytes | None:
         """The client's certificate as DER, or None. It has been verified against the client CA by TLS when one is there."""
-        transport = self.http.transport
-        tls = transport.get_extra_info("ssl_object") if transport is not None else None
-        return tls.getpeercert(binary_form=True) if tls is not None else None
+        connection: Any = self.http.protocol
+        try:
+            certificate: bytes | None = connection.peer_certificate
+        except AttributeError:
+            return None
+        return certificate
 
     @property
     def connection(self) -> object:

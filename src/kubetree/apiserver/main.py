@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kubetree.api.times import parse_duration
+from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 
@@ -47,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client-ca-file", type=Path)
     parser.add_argument("--anonymous-auth", type=_bool, nargs="?", const=True, default=True)
     parser.add_argument("--authorization-mode", type=_list, default=d.authorization_mode, metavar="MODES")
+    parser.add_argument("--authorization-config", type=Path)
+    parser.add_argument("--authorization-policy-file", type=Path)
+    parser.add_argument("--authorization-webhook-config-file", type=Path)
+    parser.add_argument("--authorization-webhook-version", choices=("v1", "v1beta1"), default=d.authorization_webhook_version)
+    for what, ttl in (("authorized", 300.0), ("unauthorized", 30.0)):
+        parser.add_argument(f"--authorization-webhook-cache-{what}-ttl", type=parse_duration, default=ttl)
     parser.add_argument("--token-auth-file", type=Path)
     parser.add_argument("--enable-bootstrap-token-auth", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--service-account-issuer", action="append", default=[])
@@ -58,6 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requestheader-username-headers", type=_list, default=d.requestheader_username_headers)
     parser.add_argument("--requestheader-group-headers", type=_list, default=d.requestheader_group_headers)
     parser.add_argument("--requestheader-extra-headers-prefix", type=_list, default=d.requestheader_extra_prefixes)
+    parser.add_argument("--proxy-client-cert-file", type=Path)
+    parser.add_argument("--proxy-client-key-file", type=Path)
     parser.add_argument("--enable-aggregator-routing", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--enable-admission-plugins", type=_list, default=())
     parser.add_argument("--disable-admission-plugins", type=_list, default=())
@@ -76,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
     parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
     parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
+    parser.add_argument("--encryption-provider-config", type=Path)
+    parser.add_argument("--encryption-provider-config-automatic-reload", type=_bool, nargs="?", const=True, default=False)
+    add_audit_arguments(parser)
 
 
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -104,6 +116,7 @@ def config_of(options: argparse.Namespace) -> Config:
         raise ValueError("--tls-cert-file and --tls-private-key-file must be given together")
     if not options.tls_cert_file:
         raise ValueError("--tls-cert-file and --tls-private-key-file are required: this server speaks TLS only")
+    values["audit"] = audit_config(options)
     values["tls"] = TLSFiles(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
     return Config(**values)
 

@@ -5,9 +5,10 @@ Follows apiserver/pkg/endpoints/handlers/negotiation. A wire format is added by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -21,7 +22,8 @@ def _same(data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Serializer:
-    """A wire format by way of JSON: `to_json` reads a body, `from_json` writes an answer. `stream`: it can carry a watch."""
+    """A wire format by way of JSON: `to_json` reads a body, `from_json` writes an answer. `stream`: it can carry a watch; `pretty`: it has
+    an indented form."""
 
     media_type: str
     to_json: Callable[[bytes], bytes] = _same
@@ -37,12 +39,21 @@ def protobuf_to_json(data: bytes) -> bytes:
 
 
 def json_to_protobuf(data: bytes) -> bytes:
-    return protobuf.encode(orjson.loads(data))
+    """Raises NotAcceptable for what has no protobuf form."""
+    return object_to_protobuf(orjson.loads(data))
+
+
+def object_to_protobuf(obj: dict[str, Any]) -> bytes:
+    """The same for an object that is no bytes yet."""
+    try:
+        return protobuf.encode(obj)
+    except (protobuf.ProtobufError, KeyError) as error:
+        raise errors.NotAcceptable(str(error)) from None
 
 
 JSON = Serializer("application/json", stream=True, pretty=True)
 YAML = Serializer("application/yaml", to_json=yaml_to_json, from_json=json_to_yaml)
-PROTOBUF = Serializer(protobuf.CONTENT_TYPE, to_json=protobuf_to_json, from_json=json_to_protobuf)
+PROTOBUF = Serializer(protobuf.CONTENT_TYPE, to_json=protobuf_to_json, from_json=json_to_protobuf, stream=True)
 SERIALIZERS: tuple[Serializer, ...] = (JSON, YAML, PROTOBUF)
 _BY_TYPE = {s.media_type: s for s in SERIALIZERS}
 _SUPPORTED = ", ".join(s.media_type for s in SERIALIZERS)
@@ -62,7 +73,6 @@ class Output:
     as_version: str = ""
     as_group: str = ""
     pretty: bool = False
-    stream: bool = False
 
     @property
     def plain(self) -> bool:
@@ -75,82 +85,141 @@ PLAIN = Output()
 
 @dataclass(frozen=True, slots=True)
 class _Clause:
-    media_type: str
-    params: tuple[tuple[str, str], ...]
-    q: float
+    """A part of Accept: `main`/`sub` with parameters and a weight. A weight of zero excludes nothing, it only comes last."""
+
+    main: str
+    sub: str
+    params: tuple[tuple[str, str], ...] = ()
+    q: float = 1.0
+
+    def before(self, other: _Clause) -> bool:
+        return self.q > other.q or (self.main != "*" and other.main == "*") or (self.sub != "*" and other.sub == "*")
+
+    def covers(self, media_type: str) -> bool:
+        main, _, sub = media_type.partition("/")
+        return self.sub == "*" if self.main == "*" else self.main == main and self.sub in (sub, "*")
 
 
 def _clauses(header: str) -> list[_Clause]:
-    found = []
+    """In the order in which they are tried: what goautoneg makes of the header, its insertion sort over `before` included, which is no
+    ordering once weights and wildcards contradict each other."""
+    found: list[_Clause] = []
     for part in header.split(","):
-        pieces = [p.strip() for p in part.split(";")]
-        if not pieces[0]:
+        clause = _clause(part.strip(" "))
+        if clause is None:
             continue
-        params, q = [], 1.0
-        for piece in pieces[1:]:
-            key, _, value = piece.partition("=")
-            value = value.strip('"')
-            if key == "q":
-                try:
-                    q = float(value)
-                except ValueError:
-                    q = 1.0
-            else:
-                params.append((key, value))
-        found.append(_Clause(pieces[0].lower(), tuple(params), q))
-    return sorted(found, key=lambda c: -c.q)
+        at = len(found)
+        while at and clause.before(found[at - 1]):
+            at -= 1
+        found.insert(at, clause)
+    return found
 
 
-Accepts = Callable[[str, str, str], bool]
-"""Whether an endpoint can answer as (group, version, kind)."""
+def _clause(text: str) -> _Clause | None:
+    media_type, *rest = text.split(";")
+    main, _, sub = media_type.partition("/")
+    if not sub:
+        if main.strip(" ") != "*":
+            return None
+        sub = "*"
+    if "/" in sub:
+        return None
+    params, q = [], 1.0
+    for piece in rest:
+        key, _, value = piece.partition("=")
+        if not value or "=" in value:
+            continue
+        if key.strip(" ") == "q":
+            q = _weight(value)
+        else:
+            params.append((key.strip(" "), value.strip(" ")))
+    return _Clause(main.strip(" "), sub.strip(" "), tuple(params), q)
 
 
-def accepts_transforms(group: str, version: str, kind: str) -> bool:
-    """Resources: Tables and partial metadata."""
-    return group == _META[0] and version in _META[1] and kind in _TRANSFORMS
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
-def accepts_objects(group: str, version: str, kind: str) -> bool:
-    """Endpoints that answer only as they are."""
-    return False
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a path can answer with. `transforms`: whether it can answer in a format as (group, version, kind); `versioned`: it knows the
+    parameter `sv`; `routed`: upstream's router stands before it, which wants one of the formats by name or `*/*`."""
+
+    transforms: Callable[[Serializer, str, str, str], bool] = lambda *_: False
+    versioned: bool = False
+    routed: bool = True
 
 
-@lru_cache(maxsize=512)
-def negotiate(accept: str, accepts: Accepts = accepts_transforms) -> Output | None:
-    """The first clause of Accept that can be served, None when there is none.
+def _tables_and_metadata(serializer: Serializer, group: str, version: str, kind: str) -> bool:
+    """Tables have no protobuf form."""
+    known = group == _META[0] and version in _META[1] and kind in _TRANSFORMS
+    return known and (kind != "Table" or serializer is not PROTOBUF)
 
-    Who takes JSON as well as protobuf gets JSON, which is what objects are kept in: it costs nothing to make.
-    """
+
+RESOURCES = Endpoint(_tables_and_metadata, versioned=True)
+OBJECTS = Endpoint()
+"""Pages that answer only as they are."""
+ERRORS = Endpoint(routed=False)
+
+
+@lru_cache(maxsize=1024)
+def negotiate(accept: str, endpoint: Endpoint = RESOURCES) -> Output | None:
+    """The first clause of Accept that can be served, None when there is none."""
     if not accept:
         return PLAIN
-    clauses = _clauses(accept)
-    json_too = any(clause.media_type == JSON.media_type and clause.q > 0 and not clause.params for clause in clauses)
-    for clause in clauses:
-        if clause.q <= 0 or (json_too and clause.media_type == PROTOBUF.media_type):
-            continue
+    if endpoint.routed and not routed(accept):
+        return None
+    for clause in _clauses(accept):
         for serializer in SERIALIZERS:
-            if clause.media_type not in (serializer.media_type, "*/*", "application/*"):
-                continue
-            params = dict(clause.params)
-            group, version, kind = params.get("g", ""), params.get("v", ""), params.get("as", "")
-            if (group or version or kind) and not (serializer.pretty and accepts(group, version, kind)):
-                continue
-            stream = params.get("stream", "")
-            if stream and (stream != "watch" or not serializer.stream):
-                continue
-            return Output(serializer, kind, version, group, params.get("pretty") == "1" and serializer.pretty, bool(stream))
+            if clause.covers(serializer.media_type):
+                output = _output(serializer, dict(clause.params), endpoint)
+                if output is not None:
+                    return output
     return None
+
+
+def _output(serializer: Serializer, params: dict[str, str], endpoint: Endpoint) -> Output | None:
+    group, version, kind = params.get("g", ""), params.get("v", ""), params.get("as", "")
+    if any(key in params for key in ("g", "v", "as")) and not endpoint.transforms(serializer, group, version, kind):
+        return None
+    stream, server_version = params.get("stream", ""), params.get("sv", "")
+    if stream and (stream != "watch" or not serializer.stream):
+        return None
+    if server_version and not (endpoint.versioned and server_version == "v1"):
+        return None
+    return Output(serializer, kind, version, group, params.get("pretty") == "1" and serializer.pretty)
+
+
+def routed(accept: str, produced: Collection[str] = _BY_TYPE) -> bool:
+    """Whether upstream's router lets a request through to something that answers in `produced`."""
+    return not accept or any(part.partition(";")[0].strip(" ") in ("*/*", *produced) for part in accept.split(","))
 
 
 _HUMAN_AGENTS = ("curl", "Wget", "Mozilla/5.0")
 
 
-def negotiate_output(accept: str, pretty: str, user_agent: str, accepts: Accepts = accepts_transforms, *, watch: bool = False) -> Output:
-    """`pretty` is the query parameter. Raises NotAcceptable."""
-    output = negotiate(accept, accepts)
+def negotiate_output(
+    accept: str, pretty: str, user_agent: str, endpoint: Endpoint = RESOURCES, *, watch: bool = False, streams: bool = False
+) -> Output:
+    """`pretty` is the query parameter; `streams`: the path can be watched. Raises NotAcceptable."""
+    output = negotiate(accept, endpoint)
     if output is None or (watch and not output.serializer.stream):
-        raise errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
+        if endpoint.routed and not routed(accept):
+            raise not_routed(f"{_SUPPORTED}, {_STREAMS}" if watch or streams else _SUPPORTED)
+        raise not_acceptable(watch=watch)
     return prettier(output, pretty, user_agent)
+
+
+def not_acceptable(*, watch: bool = False) -> errors.NotAcceptable:
+    return errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
+
+
+def not_routed(available: str) -> errors.NotAcceptable:
+    """What upstream's router answers before it calls anyone."""
+    return errors.NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {available}", empty_details=True)
 
 
 def prettier(output: Output, pretty: str, user_agent: str) -> Output:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import parse_qs, unquote
 
 Query = Mapping[str, list[str]]
 
@@ -14,11 +16,17 @@ _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH
 _SPECIAL_VERBS = ("proxy", "watch")
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
 _SELECTED_VERBS = ("list", "watch", "deletecollection")
+_NO_QUERY: Query = {}
+_REMEMBERED = 512
+"""Bytes of a request target up to which its reading is remembered: clients ask the same few over and over."""
 
 
 @dataclass(slots=True)
 class RequestInfo:
-    """`verb` is the API verb for a resource request, else the lowered HTTP method. `rest` is the path below a proxy subresource."""
+    """`verb` is the API verb for a resource request, else the lowered HTTP method. `rest` is the path below a proxy subresource.
+
+    Shared by requests for the same target: not changed once it has been read.
+    """
 
     path: str
     verb: str
@@ -39,6 +47,35 @@ class RequestInfo:
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target that was read; shared by all requests for it. `refused`: why there is no telling what it asks for."""
+
+    path: str
+    query: Query
+    info: RequestInfo
+    refused: str = ""
+
+
+def read(method: str, raw: str) -> Target:
+    """`raw` is path and query as they were sent."""
+    return _remembered(method, raw) if len(raw) <= _REMEMBERED else _read(method, raw)
+
+
+def _read(method: str, raw: str) -> Target:
+    path, _, text = raw.partition("?")
+    if "%" in path:
+        path = unquote(path)
+    query = parse_qs(text, keep_blank_values=True) if text else _NO_QUERY
+    try:
+        return Target(path, query, parse(method, path, query))
+    except ValueError as error:
+        return Target(path, query, RequestInfo(path, method.lower()), str(error))
+
+
+_remembered = lru_cache(maxsize=2048)(_read)
 
 
 def truthy(values: list[str] | None) -> bool:

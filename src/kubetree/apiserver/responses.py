@@ -10,7 +10,17 @@ from isal import isal_zlib
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.negotiation import JSON, PLAIN, Output, negotiate, prettier
+from kubetree.apiserver.negotiation import (
+    ERRORS,
+    JSON,
+    PLAIN,
+    PROTOBUF,
+    Output,
+    Serializer,
+    negotiate,
+    object_to_protobuf,
+    prettier,
+)
 from kubetree.apiserver.warning_headers import warning_headers
 
 GZIP_THRESHOLD = 128 * 1024
@@ -19,7 +29,7 @@ _NO_CACHE = "no-cache, private"
 
 
 def pretty_json(data: bytes) -> bytes:
-    return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2)
 
 
 def gzip_fast(data: bytes) -> bytes:
@@ -34,31 +44,43 @@ def accepts_gzip(headers: Any) -> bool:
 
 
 def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int = 200) -> Answer:
-    """`data` is JSON. Large answers to GET are compressed where the client accepts it."""
+    """`data` is JSON."""
+    if ctx.audit is not None:
+        ctx.audit.responded(data)
     serializer = output.serializer
     if output.pretty:
         data = pretty_json(data)
     elif serializer is not JSON:
         data = serializer.from_json(data)
-    headers = {"Audit-Id": ctx.audit_id, "Cache-Control": _NO_CACHE, "Content-Type": serializer.content_type or serializer.media_type}
-    if ctx.warnings:
-        return _with_warnings(ctx, data, headers, status)
-    if len(data) > GZIP_THRESHOLD and ctx.info.verb in ("get", "list") and accepts_gzip(ctx.headers):
-        data = gzip_fast(data)
-        headers["Content-Encoding"] = "gzip"
-        headers["Vary"] = "Accept-Encoding"
-    return Answer(data, status, headers)
-
-
-def _with_warnings(ctx: RequestContext, data: bytes, headers: dict[str, str], status: int) -> Answer:
-    response = Answer(data, status, headers)
-    for header in warning_headers(ctx.warnings):
-        response.headers.add("Warning", header)
-    return response
+    else:
+        return _encoded(ctx, data, serializer, status, b"\n")
+    return _encoded(ctx, data, serializer, status)
 
 
 def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> Answer:
+    if output.serializer is PROTOBUF:
+        if ctx.audit is not None:
+            ctx.audit.responded(orjson.dumps(obj))
+        return answer_message(ctx, object_to_protobuf(obj), status)
     return answer(ctx, orjson.dumps(obj), output, status)
+
+
+def answer_message(ctx: RequestContext, data: bytes, status: int = 200) -> Answer:
+    """`data` is protobuf, envelope and all."""
+    return _encoded(ctx, data, PROTOBUF, status)
+
+
+def _encoded(ctx: RequestContext, data: bytes, serializer: Serializer, status: int, tail: bytes = b"") -> Answer:
+    """Large answers to GET are compressed where the client accepts it."""
+    headers = {"Audit-Id": ctx.audit_id, "Cache-Control": _NO_CACHE, "Content-Type": serializer.content_type or serializer.media_type}
+    if len(data) > GZIP_THRESHOLD and ctx.info.verb in ("get", "list") and accepts_gzip(ctx.headers):
+        data, tail = gzip_fast(data + tail), b""
+        headers["Content-Encoding"] = "gzip"
+        headers["Vary"] = "Accept-Encoding"
+    response = Answer(data, status, headers, tail)
+    for header in warning_headers(ctx.warnings) if ctx.warnings else ():
+        response.headers.add("Warning", header)
+    return response
 
 
 def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Answer:
@@ -67,10 +89,12 @@ def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type:
 
 
 def answer_error(ctx: RequestContext, error: ApiError) -> Answer:
-    accepted = negotiate(ctx.headers.get("Accept", ""))
-    output = Output(accepted.serializer, pretty=accepted.pretty) if accepted is not None else PLAIN
-    output = prettier(output, ctx.first("pretty"), ctx.user_agent)
-    response = answer_object(ctx, error.to_status(), output, error.status_code)
+    """A Status in the format that was asked for, in indented JSON where that cannot be had."""
+    accepted = negotiate(ctx.headers.get("Accept", ""), ERRORS)
+    if accepted is None:
+        response = _encoded(ctx, orjson.dumps(error.to_status(), option=orjson.OPT_INDENT_2), JSON, error.status_code)
+    else:
+        response = answer_object(ctx, error.to_status(), prettier(accepted, ctx.first("pretty"), ctx.user_agent), error.status_code)
     if error.retry_after:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
@@ -20,19 +19,18 @@ from kubetree.apiserver import request_info
 from kubetree.apiserver.any_client_certificate import accept_any_client_certificate
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.context import Handler, RequestContext
+from kubetree.apiserver.http.connection import HttpServer
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
-from kubetree.apiserver.streams import Finished, HttpServer
+from kubetree.apiserver.streams import Finished
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
-_MAX_LINE = 1024 * 1024
 _CLIENT_GONE = 499
-_NO_QUERY: dict[str, list[str]] = {}
 
 
 def utc_now() -> datetime:
@@ -88,8 +86,6 @@ class ApiServer:
         self._http = HttpServer(
             self._serve,
             access_log=None,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
             auto_decompress=True,
             keepalive_timeout=300,
         )
@@ -121,20 +117,11 @@ class ApiServer:
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         assert self._handler is not None
-        path, _, query = http.raw_path.partition("?")
-        if "%" in path:
-            path = unquote(path)
-        headers = http.headers
-        parameters = parse_qs(query, keep_blank_values=True) if query else _NO_QUERY
-        method = http.method
-        audit_id = headers.get("Audit-Id") or new_uuid()
-        try:
-            info = request_info.parse(method, path, parameters)
-        except ValueError as error:
-            info = request_info.RequestInfo(path, method.lower())
-            ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
-            return answer_error(ctx, errors.InternalError(str(error)))
-        ctx = RequestContext(info, method, path, parameters, headers, http, audit_id)
+        method, headers = http.method, http.headers
+        target = request_info.read(method, http.raw_path)
+        ctx = RequestContext(target.info, method, target.path, target.query, headers, http, headers.get("Audit-Id") or new_uuid())
+        if target.refused:
+            return answer_error(ctx, errors.InternalError(target.refused))
         try:
             return await self._handler(ctx)
         except ConnectionError:

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
+class WatchEnded(Exception):
+    """The cache is no more: a watch ends as if its time were up."""
+
+
 class Cached(Protocol):
     """An object as it stood at `revision`. Shared by every reader: never changed."""
 
@@ -33,6 +37,11 @@ class Cached(Protocol):
         """`data` decoded (once, kept)."""
         ...
 
+    @property
+    def message(self) -> bytes:
+        """The same as a protobuf message without an envelope (encoded once, kept a while)."""
+        ...
+
 
 class CacheEvent(Protocol):
     """A change. For DELETED `current` is the last state, its resourceVersion that of the delete. `previous` is None for ADDED."""
@@ -50,6 +59,24 @@ class CacheEvent(Protocol):
         """`{"type":"MODIFIED","object":{...}}\\n` as one HTTP chunk, encoded once for all watchers. `type` may differ from the
         event's own, since an object that enters or leaves a selector is ADDED or DELETED to that watcher (then the frame of
         DELETED has the object as it was before, with the event's resourceVersion)."""
+        ...
+
+    def frame_as(self, form: Form, type: str) -> bytes:
+        """The same in another form, encoded once for all watchers of that form."""
+        ...
+
+    def shown(self, type: str) -> Cached:
+        """The object that a watcher sees who is told of the event as `type`."""
+        ...
+
+
+class Form(Protocol):
+    """How events are written for watchers that want something else than whole objects in JSON. Equal forms write equal bytes."""
+
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+    def frame(self, type: str, entry: Cached) -> bytes:
+        """An event as one HTTP chunk."""
         ...
 
 

@@ -3,40 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
+from kubetree.apiserver.aggregation.aggregation import Aggregation
+from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.controller import DefinitionController
+from kubetree.apiserver.custom_resources.conversion import codec_of
+from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
-from kubetree.apiserver.health import Health
+from kubetree.apiserver.encryption.build import Encryption
+from kubetree.apiserver.encryption.store import EncryptedStore
+from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
-from kubetree.apiserver.pages import add_pages
-from kubetree.apiserver.post_start import compact_regularly, run_hooks
+from kubetree.apiserver.pages import add_pages, version_info
+from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
+from kubetree.apiserver.process_metrics import build_lines, process_lines
 from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.storage_metrics import storage_lines
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
+from kubetree.apiserver.zpages import ZPages
 from kubetree.store.protocol import Store
 
 
@@ -52,7 +69,9 @@ class Parts:
     health: Health
     handler: Handler
     allocators: Allocators
+    definitions: DefinitionController
     webhooks: WebhookClient
+    aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -60,16 +79,22 @@ class Parts:
 
     async def started(self) -> None:
         """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
-        await run_hooks(self.registry, self.writer)
+        await run_hooks(self.registry, self.writer, self.health.done)
+        await self.aggregation.registration.first()
+        self.health.all_done()
+        self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
         self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
         service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
         self._running.append(self.tasks.create_task(self.allocators.repair.run()))
+        self._running.append(self.tasks.create_task(self.definitions.run()))
+        self._running.append(self.tasks.create_task(self.aggregation.run()))
         self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
+        self.health.stopping()
         self.ready.clear()
         self.registry.streams.end()
         for task in self._running:
@@ -82,49 +107,90 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        encryption = await _encryption(config, kinds, tasks)
+        if encryption is not None:
+            store = EncryptedStore(store, encryption.transformer_of)
+        elif config.storage.startswith("etcd"):
+            store = EncryptedStore(store, lambda key: _IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
-        authorization = build_authorizer(config, lister)
+        authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2])
-        dispatcher = Dispatcher(registry, discovery)
-        health = Health()
+        registry.codec_of = codec_of
+        following = Following(registry, caches)
+        definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
+        aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
+        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
+        aggregation.on_change.append(discovery.changed)
+        dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
+        health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, kinds)
+        openapi = OpenAPI(kinds, aggregation, clock)
+        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        kinds.on_change(discovery.changed)
+        kinds.on_change(openapi.changed)
+        metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
         await caches.ready()
+        following.sync()
+        await caches.ready()
+        health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
+        auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth),
+            *([audit(auditing)] if auditing is not None else ()),
+            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, address, tasks)
+        for layer in answer_headers(config):
+            handler = layer(handler)
+        parts = Parts(
+            registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, webhooks, aggregation, address, tasks
+        )
 
-        async def ready() -> str:
-            return "" if parts.ready.is_set() else "not started yet"
-
-        health.add("poststarthook/bootstrap", ready, ("readyz",))
+        if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
+            health.add(Check("kms-providers", encryption.check))
+        reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
         finally:
+            if reloading is not None:
+                reloading.cancel()
             parts.stopping()
             filling.cancel()
+            if auditing is not None:
+                await auditing.sink.close()
+            if encryption is not None:
+                await encryption.close()
             await backends.close()
             await webhooks.close()
+
+
+async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:
+    if config.encryption_provider_config is None:
+        return None
+    encryption = Encryption(config.encryption_provider_config, kinds, time.time, new_uuid, tasks)
+    await encryption.start(reload=config.encryption_provider_config_automatic_reload)
+    return encryption
+
+
+_IDENTITY = Identity()
+"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""

@@ -37,8 +37,24 @@ def yaml_to_json(data: bytes) -> bytes:
         raise ValueError(str(error)) from error
 
 
+class _GoDumper(_Dumper):  # type: ignore[misc]
+    """Strings as Go's encoder writes them: several lines as a literal block, what would be read as something else in double quotes."""
+
+    def represent_text(self, value: str) -> Any:
+        style = "|" if "\n" in value else None
+        if style is None and (value in _BOOLEANS or _resolver.resolve(yaml.ScalarNode, value, (True, False)) != _TEXT):
+            style = '"'
+        return self.represent_scalar(_TEXT, value, style=style)
+
+
+_TEXT = "tag:yaml.org,2002:str"
+_BOOLEANS = frozenset({"y", "Y", "n", "N"})
+_resolver: Any = yaml.resolver.Resolver()
+_GoDumper.add_representer(str, _GoDumper.represent_text)
+
+
 def json_to_yaml(data: bytes) -> bytes:
-    return yaml.dump(orjson.loads(data), Dumper=_Dumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)
+    return yaml.dump(orjson.loads(data), Dumper=_GoDumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)
 
 
 def duplicate_keys(data: bytes) -> str:

@@ -41,6 +41,8 @@ def _apiserver(layout: Layout, settings: Settings) -> Sequence[str]:
         "--requestheader-username-headers=X-Remote-User",
         "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki / 'front-proxy-client.crt'}",
+        f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
         "--enable-bootstrap-token-auth",
         "--enable-admission-plugins=NodeRestriction",
     ]

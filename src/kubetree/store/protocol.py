@@ -13,12 +13,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A key as it stands at some revision. `revision` is the one that wrote this value, `created` the one that created the key."""
+    """A key as it stands at some revision. `revision` is the one that wrote this value, `created` the one that created the key.
+
+    `stale`: the value is good, but would be written differently now (with another encryption key); engines know nothing of it.
+    """
 
     key: str
     value: bytes
     revision: int
     created: int
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

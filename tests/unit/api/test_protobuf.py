@@ -3,9 +3,9 @@
 import pytest
 
 from kubetree.api.kind_table import ROWS
-from kubetree.api.protobuf import ProtobufError, decode, encode
+from kubetree.api.protobuf import ProtobufError, decode, encode, encode_event
 from kubetree.api.protobuf.envelope import message_name
-from kubetree.api.protobuf.messages import table
+from kubetree.api.protobuf.table import table
 
 # What kubectl 1.32 sends for `kubectl create configmap a --from-literal=a=b`.
 KUBECTL_CONFIGMAP = bytes.fromhex(
@@ -49,7 +49,13 @@ POD = {
     [
         POD,
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "AAEC/w=="}, "type": "Opaque"},
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}, "spec": {"replicas": 0, "template": {"metadata": {}, "spec": {}}}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {},
+            "spec": {"replicas": 0, "template": {"metadata": {}, "spec": {}}, "strategy": {}},
+            "status": {},
+        },
         {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {}, "spec": {"renewTime": "2026-01-02T03:04:05.000006Z"}},
         {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {}, "data": {"spec": {"x": [1, None]}}, "revision": 4},
         {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": {"uid": "u"}},
@@ -58,6 +64,7 @@ POD = {
             "kind": "SubjectAccessReview",
             "metadata": {},
             "spec": {"user": "u", "extra": {"k": ["a", "b"]}},
+            "status": {},
         },
         {
             "apiVersion": "apiextensions.k8s.io/v1",
@@ -65,6 +72,7 @@ POD = {
             "metadata": {},
             "spec": {
                 "group": "g",
+                "names": {},
                 "versions": [
                     {
                         "name": "v1",
@@ -82,6 +90,7 @@ POD = {
                     }
                 ],
             },
+            "status": {"acceptedNames": {}},
         },
     ],
     ids=lambda obj: obj["kind"],
@@ -104,6 +113,24 @@ def test_what_kubectl_sends_for_a_deployment() -> None:
     }
 
 
+def test_bytes_are_what_upstream_sends() -> None:
+    """Zero values of what Go holds by value, and the envelope, are sent as well: what kubectl sent is what we send."""
+    for sent in (KUBECTL_CONFIGMAP, KUBECTL_DEPLOYMENT):
+        assert encode(decode(sent)) == sent
+
+
+def test_an_event_of_a_watch_is_a_message_with_its_size() -> None:
+    obj = encode({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+    event = encode_event("ADDED", obj)
+    assert int.from_bytes(event[:4], "big") == len(event) - 4
+    assert event[4:].startswith(b"\x0a\x05ADDED\x12") and event.endswith(obj)
+
+
+def test_a_group_that_looks_like_a_built_in_one_has_no_messages() -> None:
+    with pytest.raises(ProtobufError):
+        encode({"apiVersion": "apps.example.com/v1", "kind": "Deployment", "metadata": {}})
+
+
 def test_every_kind_has_a_message_and_every_type_is_known() -> None:
     for row in ROWS:
         message_name(row.api_version, row.kind)
@@ -113,7 +140,7 @@ def test_every_kind_has_a_message_and_every_type_is_known() -> None:
     unions = {"schemaOrArray", "schemaOrBool", "schemaOrStrings"}
     for name, fields in table().items():
         for _, type_ in fields.values():
-            bare = type_.removeprefix("*").removeprefix("[]").removeprefix("{}").removeprefix("[]")
+            bare = type_.lstrip("*=").removeprefix("[]").removeprefix("{}")
             assert bare in scalars | unions or bare in table(), (name, type_)
 
 

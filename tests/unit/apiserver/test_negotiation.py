@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from kubetree.api import errors
-from kubetree.apiserver.negotiation import JSON, YAML, accepts_transforms, negotiate, negotiate_input, negotiate_output
+from kubetree.apiserver.negotiation import JSON, YAML, negotiate, negotiate_input, negotiate_output
 
 
 def test_the_first_clause_that_can_be_served_wins() -> None:
-    table = negotiate("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", accepts_transforms)
+    table = negotiate("application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
     assert table is not None and (table.as_kind, table.as_version) == ("Table", "v1")
-    unknown = negotiate("application/json;as=Chart;v=v1;g=meta.k8s.io,application/json", accepts_transforms)
+    unknown = negotiate("application/json;as=Chart;v=v1;g=meta.k8s.io,application/json")
     assert unknown is not None and unknown.as_kind == ""
-    weighted = negotiate("application/json;q=0.1,application/yaml", accepts_transforms)
+    weighted = negotiate("application/json;q=0.1,application/yaml")
     assert weighted is not None and weighted.serializer is YAML
-    assert negotiate("image/png", accepts_transforms) is None
-    assert negotiate("*/*", accepts_transforms) == negotiate("", accepts_transforms)
+    assert negotiate("image/png") is None
+    assert negotiate("*/*") == negotiate("")
 
 
 def test_people_get_indented_json() -> None:
@@ -29,6 +29,34 @@ def test_people_get_indented_json() -> None:
 def test_a_watch_needs_a_format_that_streams() -> None:
     with pytest.raises(errors.NotAcceptable):
         negotiate_output("application/yaml", "", "", watch=True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/vnd.kubernetes.protobuf,application/json", "application/vnd.kubernetes.protobuf"),
+        ("application/json,application/vnd.kubernetes.protobuf", "application/json"),
+        ("application/vnd.kubernetes.protobuf;q=0.5,*/*;q=0.8", "application/json"),
+        ("*/*;q=0.8,application/vnd.kubernetes.protobuf;q=0.5", "application/vnd.kubernetes.protobuf"),
+        ("application/json;q=0", "application/json"),
+        ("text/html,*/*;q=0.8", "application/json"),
+        ("application/json;stream=foo,application/yaml", "application/yaml"),
+        ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json", "application/json"),
+        ("application/json;sv=v2,application/yaml", "application/yaml"),
+    ],
+)
+def test_the_order_in_which_clauses_are_tried(accept: str, media_type: str) -> None:
+    output = negotiate(accept)
+    assert output is not None and output.serializer.media_type == media_type and not output.as_kind
+
+
+@pytest.mark.parametrize("accept", ["application/*", "*", "APPLICATION/JSON", "application/cbor"])
+def test_the_router_wants_a_format_by_name(accept: str) -> None:
+    assert negotiate(accept) is None
+    with pytest.raises(
+        errors.NotAcceptable, match="406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, "
+    ):
+        negotiate_output(accept, "", "")
 
 
 def test_bodies_must_be_in_a_known_format() -> None:

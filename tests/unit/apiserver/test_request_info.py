@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubetree.apiserver.request_info import RequestInfo, parse
+from kubetree.apiserver.request_info import RequestInfo, parse, read
 
 
 def asked(method: str, path: str, **query: str) -> RequestInfo:
@@ -49,3 +49,13 @@ def test_a_list_may_be_a_watch_and_may_name_its_object() -> None:
 def test_a_special_verb_needs_a_resource() -> None:
     with pytest.raises(ValueError):
         asked("GET", "/api/v1/watch")
+
+
+def test_targets_are_read_once_and_long_ones_are_not_kept() -> None:
+    assert read("GET", "/api/v1/pods?watch=1") is read("GET", "/api/v1/pods?watch=1")
+    assert read("GET", "/api/v1/pods?watch=1").info.verb == "watch"
+    assert read("DELETE", "/api/v1/pods?watch=1").info.verb == "deletecollection"
+    long = "/api/v1/pods?labelSelector=" + "x" * 1000
+    assert read("GET", long) is not read("GET", long)
+    assert read("GET", "/api/v1/namespaces/a%62c/pods?x=%20").path == "/api/v1/namespaces/abc/pods"
+    assert read("GET", "/api/v1/watch").refused

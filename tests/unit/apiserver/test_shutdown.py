@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from kubetree.apiserver.streams import HttpServer
+from kubetree.apiserver.http.connection import HttpServer
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

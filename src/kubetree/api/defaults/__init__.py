@@ -14,7 +14,10 @@ __all__ = ["apply_defaults"]
 
 
 def apply_defaults(kind: Kind, obj: dict[str, Any]) -> None:
-    """Defaults `obj`, which must have passed the schema check, in place. Kinds without defaults (custom resources too) stay as they are."""
+    """Defaults `obj`, which must have passed the schema check, in place. Kinds without defaults stay as they are."""
+    if kind.behaviour is not None:
+        kind.behaviour.default(obj)
+        return
     fill = DEFAULTS.get((kind.api_version, kind.kind))
     if fill is not None:
         fill(obj)

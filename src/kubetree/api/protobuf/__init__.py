@@ -4,6 +4,6 @@
 work on whole objects in upstream's envelope (`k8s\\0` and runtime.Unknown).
 """
 
-from kubetree.api.protobuf.envelope import CONTENT_TYPE, ProtobufError, decode, encode
+from kubetree.api.protobuf.envelope import CONTENT_TYPE, ProtobufError, decode, encode, encode_event, encode_list, message, wrap
 
-__all__ = ["CONTENT_TYPE", "ProtobufError", "decode", "encode"]
+__all__ = ["CONTENT_TYPE", "ProtobufError", "decode", "encode", "encode_event", "encode_list", "message", "wrap"]

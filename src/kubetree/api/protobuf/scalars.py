@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from kubetree.api.protobuf.wire import VARINT, WireError, fields, signed, tagged, varint
+from kubetree.api.protobuf.wire import WireError, fields, signed, tagged, varint
 from kubetree.api.times import format_duration, format_micro_time, format_time, parse_duration, parse_time
 
+_ZERO_TIME = "0001-01-01T00:00:00Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Decoder = Callable[[memoryview], Any]
+Decoder = Callable[[bytes], Any]
 Encoder = Callable[[Any], bytes]
 
-
-def _numbers(data: memoryview) -> dict[int, int]:
-    return {number: signed(value) for number, _, value in fields(data) if isinstance(value, int)}
-
-
-def _views(data: memoryview) -> dict[int, memoryview]:
-    return {number: value for number, _, value in fields(data) if isinstance(value, memoryview)}
+NUMBERS = frozenset({"int", "bool"})
+"""Types that travel as varints."""
 
 
-def text(data: memoryview) -> str:
-    """A string; invalid UTF-8 is an error, as in Go's decoder of Kubernetes."""
+def _numbers(data: bytes) -> dict[int, int]:
+    return {number: signed(value) for number, value in fields(data) if isinstance(value, int)}
+
+
+def _payloads(data: bytes) -> dict[int, bytes]:
+    return {number: value for number, value in fields(data) if isinstance(value, bytes)}
+
+
+def _text(data: bytes) -> str:
     try:
-        return str(data, "utf-8")
+        return data.decode()
     except UnicodeDecodeError as error:
         raise WireError(f"invalid UTF-8: {error.reason}") from None
 
 
-def _moment(data: memoryview) -> datetime | None:
-    if not len(data):
+def _moment(data: bytes) -> datetime | None:
+    if not data:
         return None
     numbers = _numbers(data)
     try:
@@ -44,25 +47,33 @@ def _moment(data: memoryview) -> datetime | None:
         raise WireError("time out of range") from None
 
 
-def _decode_time(data: memoryview) -> str | None:
+@lru_cache(maxsize=4096)
+def _decode_time(data: bytes) -> str | None:
     moment = _moment(data)
     return None if moment is None else format_time(moment)
 
 
-def _decode_micro_time(data: memoryview) -> str | None:
+def _decode_micro_time(data: bytes) -> str | None:
     moment = _moment(data)
     return None if moment is None else format_micro_time(moment)
 
 
+@lru_cache(maxsize=4096)
 def _encode_time(value: str) -> bytes:
-    since = parse_time(value) - _EPOCH
-    seconds = since // timedelta(seconds=1)
-    nanoseconds = (since - timedelta(seconds=seconds)) // timedelta(microseconds=1) * 1000
-    encoded = varint(1 << 3) + varint(seconds)
-    return encoded + varint(2 << 3) + varint(nanoseconds) if nanoseconds else encoded
+    return b"" if value == _ZERO_TIME else _timestamp(parse_time(value).replace(microsecond=0))
 
 
-def _decode_duration(data: memoryview) -> str:
+def _encode_micro_time(value: str) -> bytes:
+    return b"" if value.startswith(_ZERO_TIME[:-1]) else _timestamp(parse_time(value))
+
+
+def _timestamp(moment: datetime) -> bytes:
+    since = moment - _EPOCH
+    seconds = since.days * 86400 + since.seconds
+    return b"\x08" + varint(seconds) + b"\x10" + varint(since.microseconds * 1000)
+
+
+def _decode_duration(data: bytes) -> str:
     return format_duration(_numbers(data).get(1, 0) / 1e9)
 
 
@@ -70,24 +81,24 @@ def _encode_duration(value: str) -> bytes:
     return varint(1 << 3) + varint(round(parse_duration(value) * 1e9))
 
 
-def _decode_quantity(data: memoryview) -> str:
-    return text(_views(data).get(1, memoryview(b"0")))
+def _decode_quantity(data: bytes) -> str:
+    return _text(_payloads(data).get(1, b"0"))
 
 
-def _decode_int_or_string(data: memoryview) -> int | str:
+def _decode_int_or_string(data: bytes) -> int | str:
     numbers = _numbers(data)
-    return text(_views(data).get(3, memoryview(b""))) if numbers.get(1) else numbers.get(2, 0)
+    return _text(_payloads(data).get(3, b"")) if numbers.get(1) else numbers.get(2, 0)
 
 
 def _encode_int_or_string(value: int | str) -> bytes:
     if isinstance(value, str):
-        return varint(1 << 3) + varint(1) + tagged(3, value.encode())
-    return varint(1 << 3) + varint(0) + varint(2 << 3) + varint(value)
+        return b"\x08\x01\x10\x00" + tagged(3, value.encode())
+    return b"\x08\x00\x10" + varint(value) + b"\x1a\x00"
 
 
-def _decode_raw(data: memoryview) -> Any:
-    raw = _views(data).get(1)
-    if raw is None or not len(raw):
+def _decode_raw(data: bytes) -> Any:
+    raw = _payloads(data).get(1)
+    if not raw:
         return None
     try:
         return orjson.loads(raw)
@@ -95,12 +106,11 @@ def _decode_raw(data: memoryview) -> Any:
         raise WireError(f"embedded JSON: {error}") from None
 
 
-def _decode_extra(data: memoryview) -> list[str]:
-    return [text(value) for number, _, value in fields(data) if number == 1 and isinstance(value, memoryview)]
+def _decode_extra(data: bytes) -> list[str]:
+    return [_text(value) for number, value in fields(data) if number == 1 and isinstance(value, bytes)]
 
 
 DECODERS: dict[str, Decoder] = {
-    "string": text,
     "bytes": lambda data: base64.b64encode(data).decode(),
     "time": _decode_time,
     "micro": _decode_micro_time,
@@ -109,15 +119,13 @@ DECODERS: dict[str, Decoder] = {
     "intstr": _decode_int_or_string,
     "raw": _decode_raw,
     "extra": _decode_extra,
-    "double": lambda data: struct.unpack("<d", data)[0],
 }
-"""From the payload of a length-delimited field (a double: its eight bytes). None stands for an absent value."""
+"""From the payload of a length-delimited field. None stands for an absent value."""
 
 ENCODERS: dict[str, Encoder] = {
-    "string": lambda value: str(value).encode(),
-    "bytes": lambda value: base64.b64decode(value),
+    "bytes": base64.b64decode,
     "time": _encode_time,
-    "micro": _encode_time,
+    "micro": _encode_micro_time,
     "duration": _encode_duration,
     "quantity": lambda value: tagged(1, str(value).encode()),
     "intstr": _encode_int_or_string,
@@ -126,13 +134,17 @@ ENCODERS: dict[str, Encoder] = {
 }
 """To the payload of a length-delimited field."""
 
-NUMBERS = frozenset({"int", "bool"})
-"""Types that travel as varints."""
+ZEROS: dict[str, bytes] = {
+    "bytes": b"",
+    "extra": b"",
+    "time": b"",
+    "micro": b"",
+    "duration": b"\x08\x00",
+    "quantity": b"\x0a\x010",
+    "intstr": b"\x08\x00\x10\x00\x1a\x00",
+    "raw": b"",
+}
+"""The payload of the zero value, for those that Go may hold by value."""
 
-
-def from_varint(type_: str, value: int) -> int | bool:
-    return bool(value) if type_ == "bool" else signed(value)
-
-
-def number_field(number: int, value: int) -> bytes:
-    return varint(number << 3 | VARINT) + varint(int(value))
+EMPTY: dict[str, Any] = {"string": "", "bytes": "", "int": 0, "bool": False, "quantity": "0", "extra": [], "time": None, "micro": None}
+"""What a map's entry without a value stands for; of a message it is {}."""

@@ -11,45 +11,45 @@ class WireError(ValueError):
     """Bytes that are no protobuf message."""
 
 
-def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
-    """The unsigned number at `position`, and where it ends."""
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The unsigned number at `at`, and where it ends. Raises IndexError when the bytes end too soon."""
     result = shift = 0
     while True:
-        try:
-            byte = data[position]
-        except IndexError:
-            raise WireError("unexpected EOF") from None
-        position += 1
+        byte = data[at]
+        at += 1
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return result & 0xFFFFFFFFFFFFFFFF, position
+            return result & 0xFFFFFFFFFFFFFFFF, at
         shift += 7
         if shift > 63:
             raise WireError("integer overflow")
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """(field number, wire type, value) of each field in order; BYTES and fixed values are views of `data`."""
-    position, end = 0, len(data)
-    while position < end:
-        tag, position = read_varint(data, position)
+def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """(field number, value) of each field of a small message in order: the number of a varint, the payload of all others.
+
+    Raises WireError, and IndexError for bytes that end too soon.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        tag, at = read_varint(data, at)
         number, wire_type = tag >> 3, tag & 7
         if number == 0:
-            raise WireError("illegal tag 0")
+            raise WireError(f"illegal tag {number} (wire type {tag})")
         if wire_type == VARINT:
-            value, position = read_varint(data, position)
-            yield number, wire_type, value
+            value, at = read_varint(data, at)
+            yield number, value
             continue
         if wire_type == BYTES:
-            size, position = read_varint(data, position)
+            size, at = read_varint(data, at)
         elif wire_type in (FIXED64, FIXED32):
             size = 8 if wire_type == FIXED64 else 4
         else:
             raise WireError(f"illegal wireType {wire_type}")
-        if position + size > end:
+        if at + size > end:
             raise WireError("unexpected EOF")
-        yield number, wire_type, data[position : position + size]
-        position += size
+        yield number, data[at : at + size]
+        at += size
 
 
 def signed(value: int) -> int:

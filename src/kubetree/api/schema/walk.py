@@ -46,9 +46,14 @@ class Walk:
             out["metadata"] = self._named(d.OBJECT_META, metadata, "metadata", ("metadata",), "")
         return out
 
-    def free(self, value: Any) -> None:
-        """Looks for duplicates only."""
-        self._free(value, "")
+    def free(self, value: Any) -> Any:
+        """Any JSON as it is; looks for duplicates only."""
+        return self._free(value, "")
+
+    def metadata(self, value: Any, path: str) -> Any:
+        """An ObjectMeta on its own, as a custom resource's is decoded; None where it cannot be read at all."""
+        found = self._named(d.OBJECT_META, value, path, (), "")
+        return None if found is _ABSENT else found
 
     def operations(self, patch: list[Any]) -> None:
         """The operations of a JSON patch: unknown and duplicate members."""

@@ -61,7 +61,7 @@ ROWS: dict[tuple[str, str], Row] = {
     (_ADMISSION, "ValidatingAdmissionPolicyBinding"): Row(generation=_SPEC, unconditional_update=False),
     (_ADMISSION, "ValidatingWebhookConfiguration"): Row(generation=("webhooks",), unconditional_update=False),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Row(
-        {"conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []},
+        {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []},
         _SPEC,
         hooks.definition_create,
         hooks.definition_update,
@@ -122,7 +122,7 @@ _BUILTIN_GROUPS = frozenset(
 
 def is_custom(kind: Kind) -> bool:
     """A kind from a CustomResourceDefinition: no built-in row."""
-    return (kind.api_version, kind.kind) not in ROWS and kind.group not in _BUILTIN_GROUPS
+    return kind.behaviour is not None or ((kind.api_version, kind.kind) not in ROWS and kind.group not in _BUILTIN_GROUPS)
 
 
 def row(kind: Kind) -> Row:

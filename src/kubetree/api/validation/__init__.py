@@ -20,6 +20,8 @@ __all__ = ["FieldError", "validate_binding", "validate_create", "validate_scale"
 
 def validate_create(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
     """What is wrong with a new object; nothing when it may be stored."""
+    if kind.behaviour is not None:
+        return kind.behaviour.validate_create(obj)
     errs: Errors = []
     rules = TABLE.get((kind.api_version, kind.kind))
     if rules is None:
@@ -28,7 +30,7 @@ def validate_create(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
     if rules.metadata:
         metadata = obj["metadata"]
         object_meta(errs, metadata, kind.namespaced, rules.name)
-        if metadata.get("finalizers"):
+        if metadata.get("finalizers") and not rules.any_finalizer:
             builtin_finalizers(errs, metadata)
     if rules.create is not None:
         rules.create(errs, obj)
@@ -37,11 +39,13 @@ def validate_create(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
 
 def validate_update(kind: Kind, new: dict[str, Any], old: dict[str, Any], subresource: str = "") -> list[FieldError]:
     """What is wrong with replacing `old` by `new`. `subresource` is '', status, finalize, ephemeralcontainers, resize or approval."""
+    if kind.behaviour is not None:
+        return kind.behaviour.validate_update(new, old, subresource)
     errs: Errors = []
     rules = TABLE.get((kind.api_version, kind.kind), OTHER)
     if rules.metadata or kind.stored:
         object_meta_update(errs, new["metadata"], old["metadata"])
-        if rules is not OTHER and new["metadata"].get("finalizers"):
+        if rules is not OTHER and new["metadata"].get("finalizers") and not rules.any_finalizer:
             builtin_finalizers(errs, new["metadata"])
     if subresource:
         check = rules.subresources.get(subresource)

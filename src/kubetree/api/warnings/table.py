@@ -138,6 +138,8 @@ _DEPRECATED = {
 
 def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "") -> list[str]:
     """Texts for Warning headers about a write, `old` None on creation."""
+    if kind.behaviour is not None:
+        return kind.behaviour.warnings(obj, old, subresource)
     out: Texts = []
     if subresource:
         if subresource == "status":
@@ -151,4 +153,6 @@ def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "") -
 
 def deprecation(kind: Kind) -> str:
     """What every request for a deprecated kind is answered with besides; empty for the others."""
+    if kind.behaviour is not None:
+        return kind.behaviour.deprecation
     return _DEPRECATED.get((kind.api_version, kind.kind), "")

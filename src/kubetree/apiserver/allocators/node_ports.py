@@ -55,11 +55,9 @@ class PortSet:
                 yield from range(low, start)
 
     def encode(self) -> bytes:
-        bits = bytearray((self.high - self.low) // 8 + 1)
-        for port in self.used:
-            index = port - self.low
-            bits[index // 8] |= 1 << index % 8
-        data = base64.b64encode(bits).decode()
+        """Bits as upstream writes them: one large number, without leading zeros."""
+        bits = sum(1 << port - self.low for port in self.used)
+        data = base64.b64encode(bits.to_bytes((bits.bit_length() + 7) // 8, "big")).decode()
         allocation = {"kind": "RangeAllocation", "apiVersion": "v1", "metadata": {}, "range": f"{self.low}-{self.high}", "data": data}
         return orjson.dumps(allocation)
 
@@ -67,9 +65,9 @@ class PortSet:
     def decode(cls, value: bytes, low: int, high: int) -> PortSet:
         """The ports of a stored allocation that lie in `low` to `high`, which may have changed since."""
         allocation = orjson.loads(value)
-        start = int(allocation["range"].partition("-")[0])
-        bits = base64.b64decode(allocation["data"])
-        used = (start + at * 8 + bit for at, byte in enumerate(bits) for bit in range(8) if byte >> bit & 1)
+        start = int((allocation.get("range") or str(low)).partition("-")[0])
+        bits = base64.b64decode(allocation.get("data") or "")
+        used = (start + at * 8 + bit for at, byte in enumerate(reversed(bits)) for bit in range(8) if byte >> bit & 1)
         return cls(low, high, (port for port in used if low <= port <= high))
 
 

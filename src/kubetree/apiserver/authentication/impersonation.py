@@ -17,8 +17,8 @@ from kubetree.apiserver.authorization.attributes import Attributes, Authorizer
 USER, GROUP, UID, EXTRA = "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-"
 
 
-def impersonate(headers: Mapping[str, str], attributes: Attributes, authorizer: Authorizer) -> User | None:
-    """Whom the headers ask to be, once the sender of the request `attributes` was found to be allowed that. None: they ask nothing.
+def impersonate(headers: Mapping[str, str], attributes: Attributes, authorizer: Authorizer) -> tuple[User, str] | None:
+    """Whom the headers ask to be and the verb that allowed it ("" for the old `impersonate`), once the sender of the request `attributes` was found to be allowed that. None: they ask nothing.
 
     Raises BadRequest for groups, uid or extra without a user, Forbidden in upstream's wording.
     """

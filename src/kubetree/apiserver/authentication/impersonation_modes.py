@@ -37,13 +37,13 @@ _GROUP, _OWN_NODE = "authentication.k8s.io", "associated-node"
 ASSOCIATED_NODE_KEYS = "authentication.kubernetes.io/associated-node-keys"
 
 
-def impersonated(wanted: User, attributes: Attributes, authorizer: Authorizer) -> User:
-    """`wanted` with the groups that belong to it. Raises Forbidden."""
+def impersonated(wanted: User, attributes: Attributes, authorizer: Authorizer) -> tuple[User, str]:
+    """`wanted` with the groups that belong to it, and the narrow verb that allowed it, "" for the old one. Raises Forbidden."""
     first: Forbidden | None = None
     for mode, applies, act in _MODES:
         if applies(wanted, attributes.user):
             try:
-                return act(mode, wanted, attributes, authorizer)
+                return act(mode, wanted, attributes, authorizer), "" if act is _legacy else f"impersonate:{mode}"
             except Forbidden as refusal:
                 first = first or refusal
     raise first or Forbidden("all impersonation modes failed")

@@ -84,6 +84,8 @@ def bearer_token(headers: Mapping[str, str]) -> str:
     """The token of `Authorization: Bearer ...`, or of a WebSocket's subprotocol; empty when there is none."""
     authorization = headers.get("Authorization")
     if authorization is not None:
+        if authorization[:7] == "Bearer " and authorization.count(" ") == 1:
+            return authorization[7:]
         parts = authorization.strip().split(" ")
         return parts[1] if len(parts) > 1 and parts[0].lower() == "bearer" else ""
     protocols = headers.get("Sec-WebSocket-Protocol")

@@ -26,7 +26,8 @@ from kubetree.apiserver.cache.indexes import Indexes, Name
 from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
-from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED
+from kubetree.apiserver.encryption.transformers import UnreadableValue
+from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, WatchEnded
 from kubetree.store.protocol import Compacted, Entry, Page, Progress, Store, StoreEvent, StoreUnavailable, Watch
 
 log = logging.getLogger(__name__)
@@ -34,13 +35,16 @@ log = logging.getLogger(__name__)
 FRESH_TIMEOUT = 3.0
 _ASK_AGAIN = 0.1
 _PAGE = 10_000
-_RETRY = 0.25
+_RETRY, _RETRY_KEY = 0.25, 2.0
 HISTORY = 1000
 """Revisions of the past that a starting cache reads, to serve watches that were open on its predecessor."""
 
 
 class Cacher:
-    """See watch_cache.WatchCache. `run` keeps it up to date until it is cancelled; everything else is for the same event loop."""
+    """See watch_cache.WatchCache. `run` keeps it up to date until it is cancelled; everything else is for the same event loop.
+
+    `canonical` brings what is stored in the form in which it is kept here: custom resources follow their schema.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,13 @@ class Cacher:
         kind: Kind,
         *,
         fields_of: FieldsOf | None = None,
+        canonical: Callable[[bytes], bytes] | None = None,
         limits: WindowLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
         self._store, self._clock = store, clock
-        self._prefix = kind.prefix
+        self._prefix, self._canonical = kind.prefix, canonical
         outline = outline_of(kind) if fields_of is None else orjson.loads
         fields_of = fields_of or partial(selectable_fields, kind)
         self._decoded = DecodedObjects(outline, fields_of)
@@ -63,6 +68,8 @@ class Cacher:
         self._window = Window(limits or WindowLimits())
         self._watchers = Watchers(self._window, self._prefix, self._fields)
         self._filled = asyncio.Event()
+        self._unreadable: UnreadableValue | None = None
+        self._tried = asyncio.Event()
         self._moved: asyncio.Future[None] | None = None
         self._watch: Watch | None = None
         self.generation = 0
@@ -75,6 +82,20 @@ class Cacher:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def watcher_count(self) -> int:
+        return len(self._watchers)
+
+    @property
+    def size_estimate(self) -> int:
+        """Bytes of the JSON of all objects; goes through all of them."""
+        return sum(len(entry.data) for entry in self._entries.values())
+
+    @property
+    def window_capacity(self) -> int:
+        """Events that are kept at most."""
+        return self._window.limits.most
+
     async def run(self) -> None:
         """Fills the cache from the store and follows it, over lost connections and compactions."""
         while True:
@@ -85,16 +106,26 @@ class Cacher:
             except Compacted as error:
                 log.warning("the watch of %s starts anew: %s", self._prefix, error)
                 self._filled.clear()
+            except UnreadableValue as error:
+                self._filled.clear()
+                again, self._unreadable = self._unreadable is not None, error
+                if again:
+                    log.error("the watch of %s waits for a key: %s", self._prefix, error)
+                    self._tried.set()
+                    await asyncio.sleep(_RETRY_KEY)
             except StoreUnavailable as error:
                 log.warning("the watch of %s waits for the store: %s", self._prefix, error)
                 await asyncio.sleep(_RETRY)
 
     async def ready(self) -> None:
-        await self._filled.wait()
+        """Returns as well when the store has a value that cannot be decrypted: the other kinds must not wait for it."""
+        await self._tried.wait()
 
     async def fresh(self, revision: int = 0) -> int:
         """See watch_cache.WatchCache.fresh. Raises StoreUnavailable when the store cannot say how far it is."""
         if not self._filled.is_set():
+            if self._unreadable is not None:
+                raise self._unreadable
             await self._filled.wait()
         target = revision or await self._store.revision()
         if self.revision < target and self._watch is not None:
@@ -150,8 +181,8 @@ class Cacher:
             self._watchers.close(watch)
 
     def end_watches(self) -> None:
-        """Ends every watch with 410: the kind is no longer served."""
-        self._watchers.end_all(too_old(self.revision, self.revision))
+        """Ends every watch: the kind is no longer served, or no longer so. What was sent holds."""
+        self._watchers.end_all(WatchEnded())
 
     def _indexed(self, fields: Mapping[str, str], labels: Mapping[str, str]) -> dict[Name, str]:
         """The indexes that may be used, and the value to look up in each: of the kind's own fields and of labels."""
@@ -189,12 +220,13 @@ class Cacher:
         self._advance(page.revision)
 
     async def _first_page(self) -> Page:
-        """From a little in the past, so that watches from before a restart of this server go on; from now when that was compacted."""
-        now = await self._store.revision()
-        try:
-            return await self._store.range(self._prefix, limit=_PAGE, revision=max(now - HISTORY, self.revision, 1))
-        except Compacted:
-            return await self._store.range(self._prefix, limit=_PAGE)
+        """From a little in the past, so that watches from before a restart of this server go on; from now when that was compacted, or
+        when something of the past is encrypted with a key that has been thrown away since."""
+        if self._unreadable is None:
+            now = await self._store.revision()
+            with suppress(Compacted, UnreadableValue):
+                return await self._store.range(self._prefix, limit=_PAGE, revision=max(now - HISTORY, self.revision, 1))
+        return await self._store.range(self._prefix, limit=_PAGE)
 
     async def _follow(self) -> None:
         async with self._store.watch(self._prefix, self.revision) as watch:
@@ -214,7 +246,9 @@ class Cacher:
             watch.request_progress(now)
             await watch.wait()
             self._take(watch)
+        self._unreadable = None
         self._filled.set()
+        self._tried.set()
 
     def _take(self, watch: Watch) -> None:
         """Applies what has come. No await: readers see whole batches only."""
@@ -256,9 +290,10 @@ class Cacher:
     def _entry(self, stored: Entry) -> CacheEntry | None:
         """None, with a line in the log, when the value is not an object's JSON."""
         try:
-            labels, data = labels_of(stored.value), splice_revision(stored.value, stored.revision)
+            value = stored.value if self._canonical is None else self._canonical(stored.value)
+            labels, data = labels_of(value), splice_revision(value, stored.revision)
             return CacheEntry(stored.key, stored.revision, data, labels, self._decoded)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
             log.error("what the store has at %s is no object and is left out: %s", stored.key, error)
             return None
 

@@ -15,7 +15,7 @@ from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.nodes import insecure_tls, kubelet_tls
 from kubetree.apiserver.context import RequestContext
 
-_HOP = frozenset(
+HOP = frozenset(
     {
         "connection",
         "content-length",
@@ -29,6 +29,7 @@ _HOP = frozenset(
         "upgrade",
     }
 )
+"""Headers of a connection, not of what passes over it."""
 _CHUNK = 64 * 1024
 
 
@@ -57,7 +58,9 @@ class Backends:
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-            self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
     async def close(self) -> None:
@@ -86,7 +89,7 @@ def forwarded_headers(ctx: RequestContext) -> dict[str, str]:
     """The request's headers without those of the connection and without the client's credentials."""
     found: dict[str, str] = {}
     for name, value in ctx.headers.items():
-        if name.lower() not in _HOP and name.lower() != "authorization":
+        if name.lower() not in HOP and name.lower() != "authorization":
             found[name] = f"{found[name]}, {value}" if name in found else value
     found["X-Forwarded-For"] = ", ".join(filter(None, (ctx.headers.get("X-Forwarded-For", ""), ctx.remote)))
     return found
@@ -101,16 +104,19 @@ async def pass_on(ctx: RequestContext, response: aiohttp.ClientResponse, headers
     """Streams an answer to the client, chunk by chunk as it comes; a client that leaves ends the backend's request too."""
     answer = web.StreamResponse(status=response.status, reason=response.reason)
     for name, value in response.headers.items():
-        if name.lower() not in _HOP:
+        if name.lower() not in HOP:
             answer.headers.add(name, value)
     answer.headers["Audit-Id"] = ctx.audit_id
     answer.headers.update(headers or {})
+    answer.headers.update(ctx.answer_headers or {})
     try:
         length = response.content_length
         if length is not None and ctx.method != "HEAD":
             answer.content_length = length
         elif ctx.http.version >= (1, 1) and ctx.method != "HEAD" and response.status not in (204, 304):
             answer.enable_chunked_encoding()
+        if ctx.audit is not None:
+            await ctx.audit.started(response.status)
         await answer.prepare(ctx.http)
         ctx.fresh = False
         async for chunk in response.content.iter_chunked(_CHUNK) if length is not None else response.content.iter_any():

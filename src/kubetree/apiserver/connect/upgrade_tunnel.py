@@ -16,7 +16,8 @@ from aiohttp import web
 
 from kubetree.api.errors import ApiError, BadRequest, ServiceUnavailable
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.streams import Connection, Finished
+from kubetree.apiserver.http.connection import Connection
+from kubetree.apiserver.streams import Finished
 
 _HOP = frozenset({"host", "content-length", "transfer-encoding", "authorization", "te", "trailer", "proxy-authorization"})
 _MAX_HEAD = 64 * 1024
@@ -26,12 +27,15 @@ _MAX_REFUSAL = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to: `path` is encoded and has the query. `tls` None: plain."""
+    """Where to: `path` is encoded and has the query. `tls` None: plain. `server_name` is whose certificate is expected, where that
+    is not the host; `headers` are sent instead of the request's own."""
 
     host: str
     port: int
     path: str
     tls: ssl.SSLContext | None
+    server_name: str = ""
+    headers: tuple[tuple[str, str], ...] | None = None
 
     @property
     def authority(self) -> str:
@@ -160,7 +164,8 @@ async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT):
-            await loop.create_connection(lambda: backend, target.host, target.port, ssl=target.tls)
+            name = target.server_name or None if target.tls is not None else None
+            await loop.create_connection(lambda: backend, target.host, target.port, ssl=target.tls, server_hostname=name)
             backend.send(_head(ctx, target))
             status = await backend.answered
     except (OSError, TimeoutError) as error:
@@ -169,6 +174,8 @@ async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
         raise ServiceUnavailable(f"error dialing backend: dial tcp {target.authority}: {why}", status_code=500, status_reason="") from None
     if status != 101:
         return await _refused(ctx, backend, status)
+    if ctx.audit is not None:
+        await ctx.audit.started(status)
     connection.take_over(backend)
     backend.accept()
     ctx.fresh = False
@@ -182,7 +189,7 @@ async def tunnel(ctx: RequestContext, target: Target) -> web.StreamResponse:
 
 def _head(ctx: RequestContext, target: Target) -> bytes:
     lines = [f"{ctx.method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
-    lines += [f"{name}: {value}" for name, value in _forwarded(ctx)]
+    lines += [f"{name}: {value}" for name, value in (_forwarded(ctx) if target.headers is None else target.headers)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 

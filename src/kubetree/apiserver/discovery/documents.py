@@ -4,31 +4,48 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import cmp_to_key
+from typing import Any, NamedTuple
 
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.kinds import Kind, Kinds, Subresource
+from kubetree.api.version_order import version_order
+from kubetree.apiserver.aggregation.api_services import priority_of
 
 Object = dict[str, Any]
 
 
+class Served(NamedTuple):
+    """A group and version that discovery tells of; `document` is its APIVersionDiscovery."""
+
+    group: str
+    version: str
+    group_priority: int
+    version_priority: int
+    document: Object
+
+
 def groups(kinds: Kinds) -> dict[str, list[str]]:
-    """Named groups in order, each with its versions, the preferred one first."""
-    found: dict[str, list[str]] = {}
-    for kind in kinds:
-        if kind.group and kind.version not in found.setdefault(kind.group, []):
-            found[kind.group].append(kind.version)
-    return {group: sorted(versions, key=_priority, reverse=True) for group, versions in found.items()}
+    """Named groups of this server in discovery's order, each with its versions, the preferred one first."""
+    versions = dict.fromkeys((kind.group, kind.version) for kind in kinds if kind.group)
+    return {group: [s.version for s in rows] for group, rows in ordered(_bare(*found) for found in versions).items()}
 
 
-def _priority(version: str) -> tuple[int, int, int]:
-    """Kubernetes' version order: GA over beta over alpha, then by number."""
-    text = version.removeprefix("v")
-    for stage, word in ((1, "beta"), (0, "alpha")):
-        major, found, minor = text.partition(word)
-        if found:
-            return stage, int(major or 0), int(minor or 0)
-    return (2, int(text), 0) if text.isdigit() else (-1, 0, 0)
+def _bare(group: str, version: str) -> Served:
+    return Served(group, version, *priority_of(group, version), {})
+
+
+def ordered(served: Iterable[Served]) -> dict[str, list[Served]]:
+    """Groups by the highest priority that any of their versions asks for, then by name; versions by priority, then as versions go."""
+    found: dict[str, list[Served]] = {}
+    for row in served:
+        found.setdefault(row.group, []).append(row)
+    by_priority = sorted(found, key=lambda group: (-max(row.group_priority for row in found[group]), group))
+    return {group: sorted(found[group], key=cmp_to_key(_version_first)) for group in by_priority}
+
+
+def _version_first(a: Served, b: Served) -> int:
+    return b.version_priority - a.version_priority or version_order(a.version, b.version)
 
 
 def api_versions(server_address: str) -> Object:
@@ -44,8 +61,8 @@ def group_document(group: str, versions: list[str]) -> Object:
     return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
-def group_list(kinds: Kinds) -> Object:
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group_document(g, v) for g, v in groups(kinds).items()]}
+def group_list(found: Mapping[str, list[str]]) -> Object:
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group_document(g, v) for g, v in found.items()]}
 
 
 def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
@@ -56,7 +73,7 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
     resources: list[Object] = []
     for kind in sorted(rows, key=lambda k: k.plural):
         resources.append(_resource(kind))
-        for sub in sorted(kind.subresources, key=lambda s: s.name):
+        for sub in _subresources(kind):
             row: Object = {"name": f"{kind.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
             if sub.group and (sub.group, sub.version) != (kind.group, kind.version):
                 row["group"], row["version"] = sub.group, sub.version
@@ -66,6 +83,11 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
     if not group:
         return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}", "resources": resources}
+
+
+def _subresources(kind: Kind) -> Iterable[Subresource]:
+    """Custom resources list their status first."""
+    return sorted(kind.subresources, key=lambda s: s.name, reverse=kind.behaviour is not None)
 
 
 def _resource(kind: Kind) -> Object:
@@ -80,30 +102,44 @@ def _resource(kind: Kind) -> Object:
     return row
 
 
+_HASHED_AS = {
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): "v1beta1",
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): "v1beta1",
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): "v1beta1",
+}
+"""Kinds that upstream stores in an older version than ours: the hash is upstream's, for clients that see both."""
+
+
 def storage_hash(kind: Kind) -> str:
     """A short hash that changes when objects are stored in another version, as discovery carries it."""
     group, _, version = kind.stored_as.rpartition("/")
+    version = _HASHED_AS.get((kind.group, kind.kind), version)
     digest = hashlib.sha256(f"{group}/{version}/{kind.kind}".encode()).digest()
     return base64.b64encode(digest[:8]).decode()
 
 
-def aggregated(kinds: Kinds, *, legacy: bool, version: str) -> Object:
-    """apidiscovery.k8s.io APIGroupDiscoveryList: of /api when `legacy`, else of /apis."""
-    tree = {"": ["v1"]} if legacy else groups(kinds)
-    items = [_group_discovery(kinds, group, versions) for group, versions in tree.items()]
-    return {"kind": "APIGroupDiscoveryList", "apiVersion": f"apidiscovery.k8s.io/{version}", "metadata": {}, "items": items}
+def aggregated(kinds: Kinds, others: Iterable[Served] = (), *, legacy: bool) -> Object:
+    """apidiscovery.k8s.io APIGroupDiscoveryList, without kind and apiVersion: of /api when `legacy`, else of /apis.
+
+    `others` are groups and versions of other servers; they come before this server's own of the same name.
+    """
+    rows: dict[tuple[str, str], list[Kind]] = {}
+    for kind in kinds:
+        if (not kind.group) == legacy:
+            rows.setdefault((kind.group, kind.version), []).append(kind)
+    found = {key: Served(*key, *priority_of(*key), _version_discovery(key[1], listed)) for key, listed in rows.items()}
+    found |= {(row.group, row.version): row for row in others if (not row.group) == legacy}
+    items = [_group_discovery(group, versions) for group, versions in ordered(found.values()).items()]
+    return {"metadata": {}, "items": items}
 
 
-def _group_discovery(kinds: Kinds, group: str, versions: list[str]) -> Object:
-    metadata: Object = {"creationTimestamp": None}
-    if group:
-        metadata["name"] = group
-    return {"metadata": metadata, "versions": [_version_discovery(kinds, group, v) for v in versions]}
+def _group_discovery(group: str, versions: list[Served]) -> Object:
+    return {"metadata": {"name": group} if group else {}, "versions": [row.document for row in versions]}
 
 
-def _version_discovery(kinds: Kinds, group: str, version: str) -> Object:
-    rows: Iterable[Kind] = sorted((k for k in kinds if k.group == group and k.version == version), key=lambda k: k.plural)
-    return {"version": version, "resources": [_resource_discovery(kind) for kind in rows], "freshness": "Current"}
+def _version_discovery(version: str, rows: list[Kind]) -> Object:
+    listed = sorted(rows, key=lambda k: k.plural)
+    return {"version": version, "resources": [_resource_discovery(kind) for kind in listed], "freshness": "Current"}
 
 
 def _resource_discovery(kind: Kind) -> Object:
@@ -126,6 +162,6 @@ def _resource_discovery(kind: Kind) -> Object:
                 "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind or kind.kind},
                 "verbs": list(sub.verbs),
             }
-            for sub in sorted(kind.subresources, key=lambda s: s.name)
+            for sub in _subresources(kind)
         ]
     return row

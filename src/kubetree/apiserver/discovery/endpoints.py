@@ -3,64 +3,78 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import orjson
 from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kinds
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.discovery import documents
-from kubetree.apiserver.negotiation import Output, accepts_objects, negotiate_output
+from kubetree.apiserver.discovery.documents import Served
+from kubetree.apiserver.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
 from kubetree.apiserver.responses import answer, not_found_page
 
 Object = dict[str, Any]
 _GROUP = "apidiscovery.k8s.io"
-_PATHS = (
-    "/.well-known/openid-configuration",
-    "/api",
-    "/api/v1",
-    "/apis",
-    "/healthz",
-    "/livez",
-    "/metrics",
-    "/openapi/v2",
-    "/openapi/v3",
-    "/openapi/v3/",
-    "/openid/v1/jwks",
-    "/readyz",
-    "/version",
-)
+_AGGREGATED = b'{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2",'
+"""How the document begins; its ETag is of what follows, as upstream's."""
 
 
-def accepts_aggregated(group: str, version: str, kind: str) -> bool:
-    return group == _GROUP and version in ("v2", "v2beta1") and kind == "APIGroupDiscoveryList"
+def _aggregated(_: Serializer, group: str, version: str, kind: str) -> bool:
+    return group == _GROUP and version == "v2" and kind == "APIGroupDiscoveryList"
+
+
+class Aggregation(Protocol):
+    """What APIServices add to what the table of kinds says."""
+
+    def generation(self) -> int:
+        """Changes whenever an APIService does."""
+        ...
+
+    def groups(self) -> Mapping[str, list[str]]:
+        """Named groups in discovery's order with their versions, the preferred one first."""
+        ...
+
+    def others(self) -> Iterable[Served]:
+        """What other servers serve."""
+        ...
+
+
+_ROOTS = {"/api": Endpoint(_aggregated), "/apis": Endpoint(_aggregated, routed=False)}
+_GROUPS = Endpoint(routed=False)
 
 
 class Discovery:
-    """`changed` must be called when rows come or go."""
+    """`changed` must be called when rows come or go. `paths` gives the paths that are no groups, for the root page."""
 
-    def __init__(self, kinds: Kinds, address: Callable[[], str]) -> None:
-        self._kinds, self._address = kinds, address
+    def __init__(self, kinds: Kinds, address: Callable[[], str], aggregation: Aggregation, paths: Callable[[], Iterable[str]]) -> None:
+        self._kinds, self._address, self._aggregation, self._paths = kinds, address, aggregation, paths
         self._made: dict[str, tuple[bytes, str]] = {}
+        self._generation = -1
 
     def changed(self) -> None:
         self._made.clear()
 
     async def handle(self, ctx: RequestContext) -> web.StreamResponse:
+        generation = self._aggregation.generation()
+        if generation != self._generation:
+            self._made.clear()
+            self._generation = generation
         path = ctx.path.rstrip("/")
         if path in ("/api", "/apis"):
             return self._root(ctx, path)
         parts = path.strip("/").split("/")
         match parts:
             case [""]:
-                return self._answer(ctx, "/", lambda: {"paths": self._index()}, _output(ctx))
+                return self._index_page(ctx)
             case ["api", version]:
                 made = documents.resource_list(self._kinds, "", version)
             case ["apis", group]:
-                versions = documents.groups(self._kinds).get(group)
+                versions = self._aggregation.groups().get(group) or documents.groups(self._kinds).get(group)
                 made = {"kind": "APIGroup", "apiVersion": "v1", **documents.group_document(group, versions)} if versions else None
             case ["apis", group, version]:
                 made = documents.resource_list(self._kinds, group, version)
@@ -68,22 +82,22 @@ class Discovery:
                 made = None
         if made is None:
             return not_found_page(ctx)
-        return self._answer(ctx, path, lambda: made, _output(ctx))
+        return self._answer(ctx, path, lambda: made, _output(ctx, _GROUPS if len(parts) == 2 and parts[0] == "apis" else OBJECTS))
 
     def _root(self, ctx: RequestContext, path: str) -> web.StreamResponse:
-        output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, accepts_aggregated)
+        endpoint = OBJECTS if ctx.path.endswith("/") else _ROOTS[path]
+        output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
         if output.as_kind:
-            version = output.as_version
-            name = f"{path} as {version}"
-            response = self._answer(
-                ctx, name, lambda: documents.aggregated(self._kinds, legacy=path == "/api", version=version), output, etag=True
-            )
+            response = self._answer(ctx, f"{path} aggregated", lambda: self._aggregated(legacy=path == "/api"), output, etag=True)
             if response.status == 200:
-                response.headers["Content-Type"] = f"application/json;g={_GROUP};v={version};as=APIGroupDiscoveryList"
+                response.headers["Content-Type"] = f"{output.serializer.media_type};g={_GROUP};v=v2;as=APIGroupDiscoveryList"
             return response
         if path == "/api":
             return self._answer(ctx, path, lambda: documents.api_versions(self._address()), output)
-        return self._answer(ctx, path, lambda: documents.group_list(self._kinds), output)
+        return self._answer(ctx, path, lambda: documents.group_list(self._aggregation.groups()), output)
+
+    def _aggregated(self, *, legacy: bool) -> Object:
+        return documents.aggregated(self._kinds, self._aggregation.others(), legacy=legacy)
 
     def _answer(
         self, ctx: RequestContext, name: str, make: Callable[[], Object], output: Output, *, etag: bool = False
@@ -91,7 +105,10 @@ class Discovery:
         made = self._made.get(name)
         if made is None:
             data = orjson.dumps(make())
-            made = self._made[name] = (data, hashlib.sha512(data).hexdigest().upper())
+            tag = hashlib.sha512(data).hexdigest().upper()
+            if etag:
+                data = _AGGREGATED + data[1:]
+            made = self._made[name] = (data + b"\n", tag)
         data, tag = made
         if etag and ctx.headers.get("If-None-Match", "").strip('"') == tag:
             return web.Response(status=304, headers={"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Vary": "Accept"})
@@ -102,22 +119,23 @@ class Discovery:
             response.headers["Vary"] = "Accept"
         return response
 
+    def _index_page(self, ctx: RequestContext) -> web.StreamResponse:
+        """Always JSON and always indented."""
+        headers = {"Audit-Id": ctx.audit_id, "Cache-Control": "no-cache, private", "Content-Type": "application/json"}
+        return Answer(orjson.dumps({"paths": self._index()}, option=orjson.OPT_INDENT_2), 200, headers)
+
     def _index(self) -> list[str]:
-        found = set(_PATHS)
+        found = {"/api", "/api/v1", "/apis", "/apis/", *self._paths()}
         for group, versions in documents.groups(self._kinds).items():
             found.add(f"/apis/{group}")
             found.update(f"/apis/{group}/{version}" for version in versions)
-        for endpoint in ("healthz", "livez", "readyz"):
-            found.update(f"/{endpoint}/{check}" for check in ("etcd", "log", "ping"))
+        for row in self._aggregation.others():
+            found |= {f"/apis/{row.group}", f"/apis/{row.group}/{row.version}"}
         return sorted(found)
 
 
-def _output(ctx: RequestContext) -> Output:
-    return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, accepts_objects)
-
-
-def known_group_version(kinds: Kinds, group: str, version: str) -> bool:
-    return any(k.group == group and k.version == version for k in kinds)
+def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
+    return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
 
 
 def no_such_resource() -> errors.NotFound:

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from kubetree.api import errors
+from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.context import NOBODY, Authenticator, Handler, Middleware, RequestContext
 
 _ALWAYS_ANONYMOUS = frozenset({"/healthz", "/livez", "/readyz"})
 
 
-def authenticate(authenticator: Authenticator, *, anonymous: bool) -> Middleware:
+Refused = Callable[[RequestContext, errors.Unauthorized], Awaitable[None]]
+
+
+def authenticate(authenticator: Authenticator, *, anonymous: bool, refused: Refused | None = None) -> Middleware:
+    """`refused` is told of requests whose credentials are not accepted."""
+
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
+            try:
+                ctx.user = await identify(ctx)
+            except errors.Unauthorized as error:
+                if refused is not None:
+                    await refused(ctx, error)
+                raise
+            return await inner(ctx)
+
+        async def identify(ctx: RequestContext) -> User:
             user = await authenticator.authenticate(ctx)
             if user is None:
                 if not anonymous and ctx.path not in _ALWAYS_ANONYMOUS:
                     raise errors.Unauthorized()
                 user = NOBODY
-            ctx.user = user
-            return await inner(ctx)
+            return user
 
         return handle
 

@@ -8,7 +8,9 @@ import logging
 from aiohttp import web
 
 from kubetree.api import errors
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
+from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_error
 from kubetree.store.protocol import Compacted, StoreUnavailable
@@ -25,25 +27,39 @@ def render_errors(metrics: Metrics) -> Middleware:
                 response = await inner(ctx)
             except errors.ApiError as error:
                 response = answer_error(ctx, error)
-            except Compacted as gone:
-                response = answer_error(ctx, errors.Expired(f"too old resource version: {gone.revision} ({gone.oldest})"))
-            except StoreUnavailable as down:
-                response = answer_error(ctx, errors.ServiceUnavailable(f"the store is unavailable: {down}", retry_after=1))
             except ConnectionError:
                 raise
             except Exception as fault:
-                if not ctx.fresh:
-                    raise
-                log.exception("%s %s failed (audit-ID %s)", ctx.method, ctx.path, ctx.audit_id)
-                response = answer_error(ctx, _internal(ctx, fault))
+                known = as_api_error(fault)
+                if known is None:
+                    if not ctx.fresh:
+                        raise
+                    log.exception("%s %s failed (audit-ID %s)", ctx.method, ctx.path, ctx.audit_id)
+                response = answer_error(ctx, known or _internal(ctx, fault))
             finally:
                 metrics.end(counted)
-            metrics.observe(counted, response.status, clock() - started)
+            size = len(response.body) if isinstance(response, Answer) else -1
+            dry_run = "All" if ctx.query and "dryRun" in ctx.query else ""
+            metrics.observe(counted, response.status, clock() - started, size, dry_run)
             return response
 
         return handle
 
     return wrap
+
+
+def as_api_error(fault: Exception) -> errors.ApiError | None:
+    """What a failure is answered with; None for one that nobody foresaw."""
+    match fault:
+        case errors.ApiError():
+            return fault
+        case Compacted():
+            return errors.Expired(f"too old resource version: {fault.revision} ({fault.oldest})")
+        case UnreadableValue():
+            return errors.InternalError(f"Internal error occurred: {fault}", causes=[errors.Cause("", str(fault))])
+        case StoreUnavailable():
+            return errors.ServiceUnavailable(f"the store is unavailable: {fault}", retry_after=1)
+    return None
 
 
 def _internal(ctx: RequestContext, fault: Exception) -> errors.InternalError:

@@ -14,6 +14,7 @@ from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.identifiers import new_suffix
+from kubetree.apiserver.operations import managers
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
@@ -101,7 +102,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     prepare_for_create(storage, obj)
     found = validate_create(storage, obj)
     if found:
-        raise errors.invalid(kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+        raise errors.invalid(obj.get("kind") or kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
@@ -112,7 +113,8 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     if metadata.get("resourceVersion"):
         message = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(message, status_code=500, status_reason="")
-    key, value = resource.key(metadata.get("namespace", ""), metadata["name"]), encode(obj)
+    key = resource.key(metadata.get("namespace", ""), metadata["name"])
+    value = encode(obj) if resource.codec is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:

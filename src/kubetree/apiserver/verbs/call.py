@@ -12,7 +12,7 @@ from kubetree.api import errors
 from kubetree.apiserver.bodies import read_body
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.encoding import with_revision
-from kubetree.apiserver.negotiation import Output, accepts_transforms, negotiate_output
+from kubetree.apiserver.negotiation import PROTOBUF, RESOURCES, Output, negotiate_output, not_acceptable
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.options import WriteOptions
@@ -37,12 +37,14 @@ class Call:
     def name(self) -> str:
         return self.ctx.info.name
 
-    def output(self, *, watch: bool = False) -> Output:
+    def output(self, *, watch: bool = False, streams: bool = False) -> Output:
         """Raises NotAcceptable."""
         ctx = self.ctx
-        return negotiate_output(
-            ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.headers.get("User-Agent", ""), accepts_transforms, watch=watch
-        )
+        accept, agent = ctx.headers.get("Accept", ""), ctx.headers.get("User-Agent", "")
+        output = negotiate_output(accept, ctx.first("pretty"), agent, RESOURCES, watch=watch, streams=streams)
+        if output.serializer is PROTOBUF and not output.as_kind and self.resource.kind.behaviour is not None:
+            raise not_acceptable()
+        return output
 
     async def body(self) -> bytes:
         return await read_body(self.ctx, self.registry.config.max_request_body)
@@ -66,7 +68,7 @@ class Call:
 
     def stored(self, stored: Stored, output: Output, status: int = 200) -> web.StreamResponse:
         """Answers with an object that was just written: its stored bytes where they are what the client wants."""
-        if output.as_kind == "" and self.resource.same_version:
+        if output.as_kind == "" and self.resource.same_version and output.serializer is not PROTOBUF:
             data = with_revision(stored.value, stored.revision) if stored.revision else stored.value
             return answer(self.ctx, data, output, status)
         obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision or "")}}

@@ -11,11 +11,10 @@ from kubetree.api import errors
 from kubetree.apiserver.bodies import delete_options_body
 from kubetree.apiserver.operations import deletion
 from kubetree.apiserver.options import delete_options, list_options
-from kubetree.apiserver.responses import answer
 from kubetree.apiserver.selection import select
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.delete import delete_scope
-from kubetree.apiserver.verbs.list import read, splice
+from kubetree.apiserver.verbs.list import answer_list, read
 
 _PARALLEL = 64
 
@@ -46,7 +45,7 @@ async def delete_collection(call: Call) -> web.StreamResponse:
         if refused is not None:
             raise _leaf(refused) from None
         raise
-    return answer(call.ctx, splice(call.resource, listing), output)
+    return await answer_list(call, listing, output)
 
 
 def _leaf(group: BaseExceptionGroup[errors.ApiError]) -> BaseException:

@@ -77,6 +77,8 @@ async def read_patch(call: Call) -> PatchRequest:
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
     data = _parse(content_type, body)
+    if ctx.audit is not None:
+        ctx.audit.patched(data)
     faults = _faults(content_type, body) if options.validation != "Ignore" else []
     return PatchRequest(content_type, data, options, ctx.warnings, faults)
 
@@ -172,7 +174,7 @@ def _check(call: Call, request: PatchRequest, new: Object) -> None:
     try:
         request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
-        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new).decode()
+        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
         cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
         raise errors.invalid("", "", "", [cause]) from None
 

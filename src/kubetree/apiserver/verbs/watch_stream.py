@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
 from aiohttp import WSCloseCode, web
 
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.http.connection import Connection
 from kubetree.apiserver.negotiation import JSON, Output
-from kubetree.apiserver.operations.managers import requested_version
-from kubetree.apiserver.streams import Connection
+from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
-from kubetree.apiserver.watch_cache import ADDED, DELETED, Cached, CacheEvent
+from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
+from kubetree.apiserver.watch_cache import ADDED, Cached, CacheEvent
 
 Object = dict[str, Any]
 _HIGH_WATER = 4 * 1024 * 1024
@@ -29,19 +29,20 @@ def wants_websocket(ctx: RequestContext) -> bool:
 
 
 class WatchStream:
-    """Newline-separated events in a chunked answer."""
+    """Events in a chunked answer: lines of JSON, or messages with their sizes before them."""
 
     def __init__(self, call: Call, output: Output) -> None:
         self._call, self._output = call, output
-        same = call.resource.same_version and output.serializer is JSON and not output.as_kind
-        self._splice = same
+        self._splice = call.resource.same_version and output.serializer is JSON and not output.as_kind
         http = call.ctx.http
         self._chunked = http.version >= (1, 1)
-        self._shared = same and self._chunked
+        self._shared = self._splice and self._chunked
+        self._form = shared_form(call.resource, output)
         self._headers_due = True
         headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private"}
-        headers["Content-Type"] = "application/json;stream=watch" if output.stream else "application/json"
-        self._response = web.StreamResponse(headers=headers)
+        media_type = output.serializer.media_type
+        headers["Content-Type"] = media_type if output.serializer is JSON else f"{media_type};stream=watch"
+        self._response = web.StreamResponse(headers=headers | (call.ctx.answer_headers or {}))
         self._streams = call.registry.streams
         self._connection = http.protocol if isinstance(http.protocol, Connection) else None
         self._transport: asyncio.WriteTransport | None = None
@@ -55,6 +56,8 @@ class WatchStream:
         http = self._call.ctx.http
         if self._chunked:
             self._response.enable_chunked_encoding()
+        if self._call.ctx.audit is not None:
+            await self._call.ctx.audit.started(200)
         await self._response.prepare(http)
         self._call.ctx.fresh = False
         self._transport = http.transport
@@ -82,26 +85,42 @@ class WatchStream:
     def event(self, event: CacheEvent, kind: str) -> None:
         if self._shared:
             self._add(event.frame(kind))
-            return
-        shown = event.previous if kind == DELETED and event.type != DELETED and event.previous is not None else event.current
-        obj = shown.obj
-        if shown.revision != event.revision:
-            obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(event.revision)}}
-        self._object(kind, obj)
+        elif self._form is None:
+            self._table(kind, requested_version(self._call.resource, event.shown(kind).obj))
+        elif self._chunked:
+            self._add(event.frame_as(self._form, kind))
+        else:
+            self._line(self._form.line(kind, event.shown(kind)))
+
+    async def converted(self, events: Sequence[tuple[CacheEvent, str]]) -> None:
+        """Events of a resource with a codec, each with the type that it goes under."""
+        objs = await all_shown(self._call.resource, [event.shown(kind).obj for event, kind in events])
+        for (_, kind), obj in zip(events, objs, strict=True):
+            self.object(kind, obj)
 
     def initial(self, entry: Cached) -> None:
         if self._splice:
             self._line(b'{"type":"ADDED","object":%b}\n' % entry.data)
+        elif self._form is None:
+            self._table(ADDED, requested_version(self._call.resource, entry.obj))
         else:
-            self._object(ADDED, entry.obj)
+            self._line(self._form.line(ADDED, entry))
+
+    def object(self, kind: str, obj: Object) -> None:
+        """An event with an object in the version asked for."""
+        if self._output.as_kind:
+            self._table(kind, obj)
+        else:
+            self._object(kind, obj)
+
+    def _table(self, kind: str, obj: Object) -> None:
+        call = self._call
+        obj = transform_one(call.resource.kind, obj, self._output, call.ctx.query, call.registry.clock(), headers=self._headers_due)
+        self._headers_due = False
+        self._object(kind, obj)
 
     def _object(self, kind: str, obj: Object) -> None:
-        call, output = self._call, self._output
-        obj = requested_version(call.resource, obj)
-        if output.as_kind:
-            obj = transform_one(call.resource.kind, obj, output, call.ctx.query, call.registry.clock(), headers=self._headers_due)
-            self._headers_due = False
-        self._line(orjson.dumps({"type": kind, "object": obj}) + b"\n")
+        self._line(line(self._output.serializer, kind, obj))
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> None:
         kind, output = self._call.resource.kind, self._output
@@ -115,14 +134,14 @@ class WatchStream:
             row = {"cells": [], "object": obj}
             listed = {"resourceVersion": str(revision)}
             obj = {"kind": "Table", "apiVersion": obj["apiVersion"], "metadata": listed, "columnDefinitions": None, "rows": [row]}
-        self._line(orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n")
+        self._object("BOOKMARK", obj)
 
     def error(self, error: ApiError) -> None:
-        self._line(orjson.dumps({"type": "ERROR", "object": error.to_status()}) + b"\n")
+        self._object("ERROR", error.to_status())
         self.send()
 
     def _line(self, line: bytes) -> None:
-        self._add(b"%x\r\n%b\r\n" % (len(line), line) if self._chunked else line)
+        self._add(chunk(line) if self._chunked else line)
 
     def _add(self, frame: bytes) -> None:
         self._pending.append(frame)
@@ -150,7 +169,7 @@ class WatchStream:
 
 
 class WebSocketStream(WatchStream):
-    """One text message an event: how browsers watch. What the client sends is read, for pings and its goodbye, and ignored."""
+    """One message an event, of text for JSON: how browsers watch. What the client sends is read, for pings and its goodbye, and ignored."""
 
     def __init__(self, call: Call, output: Output) -> None:
         super().__init__(call, output)
@@ -163,6 +182,8 @@ class WebSocketStream(WatchStream):
         http = self._call.ctx.http
         offered = [p.strip() for p in self._call.ctx.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         self._socket = web.WebSocketResponse(protocols=[p for p in offered if p and not p.startswith(_BEARER)])
+        if self._call.ctx.audit is not None:
+            await self._call.ctx.audit.started(101)
         await self._socket.prepare(http)
         self._call.ctx.fresh = False
         self._transport = http.transport
@@ -175,7 +196,7 @@ class WebSocketStream(WatchStream):
             self._transport.close()
 
     def _line(self, line: bytes) -> None:
-        self._add(text_frame(line))
+        self._add(websocket_frame(line) if self._output.serializer is JSON else websocket_frame(line[4:], text=False))
 
     async def close(self) -> web.StreamResponse:
         if self._reading is not None:
@@ -185,11 +206,11 @@ class WebSocketStream(WatchStream):
         return self._socket
 
 
-def text_frame(payload: bytes) -> bytes:
-    """A final, unmasked text frame (RFC 6455)."""
-    size = len(payload)
+def websocket_frame(payload: bytes, *, text: bool = True) -> bytes:
+    """A final, unmasked frame (RFC 6455)."""
+    size, first = len(payload), b"\x81" if text else b"\x82"
     if size < 126:
-        return bytes((0x81, size)) + payload
+        return first + bytes((size,)) + payload
     if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+        return first + b"\x7e" + size.to_bytes(2, "big") + payload
+    return first + b"\x7f" + size.to_bytes(8, "big") + payload

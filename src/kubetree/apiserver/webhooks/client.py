@@ -41,12 +41,7 @@ class WebhookClient:
 
     async def post(self, destination: Destination, review: Object, *, timeout: float) -> Object:
         """The answer's JSON object. `timeout` is in seconds and told to the other side, in whole ones. Raises CallFailed."""
-        shown = told(destination.url, timeout)
-        try:
-            async with asyncio.timeout(timeout):
-                body = await self._exchange(destination, shown, orjson.dumps(review))
-        except TimeoutError:
-            raise failures.timed_out(shown) from None
+        body = await self.send(destination, review, timeout=timeout)
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -54,6 +49,15 @@ class WebhookClient:
         if not isinstance(answer, dict):
             raise CallFailed("json: cannot unmarshal the answer: it is no object")
         return answer
+
+    async def send(self, destination: Destination, body: Object, *, timeout: float) -> bytes:
+        """The same, with the answer as it came: of those who are only told something."""
+        shown = told(destination.url, timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._exchange(destination, shown, orjson.dumps(body))
+        except TimeoutError:
+            raise failures.timed_out(shown) from None
 
     async def _exchange(self, destination: Destination, shown: str, body: bytes) -> bytes:
         """A kept connection that the other side closed meanwhile is no failure: the next one is tried, as Go does."""

@@ -64,7 +64,7 @@ def timed_out(url: str) -> CallFailed:
 def not_reached(url: str, error: Exception) -> CallFailed:
     """Of what aiohttp, ssl or resolution raised."""
     reset = any(isinstance(e, ConnectionResetError) for e in _chain(error))
-    return CallFailed(f'Post "{url}": {_worded(error)}', reset=reset)
+    return CallFailed(f'Post "{url}": {worded(error)}', reset=reset)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -74,7 +74,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = inner if isinstance(inner, BaseException) and inner is not error else error.__cause__
 
 
-def _worded(error: Exception) -> str:
+def worded(error: Exception) -> str:
+    """What Go's net, tls and x509 packages would have said."""
     for e in _chain(error):
         if isinstance(e, ssl.SSLCertVerificationError) and not isinstance(e, aiohttp.ClientError):
             return f"tls: failed to verify certificate: {_VERIFY.get(e.verify_code) or _mismatch(e)}"

@@ -41,7 +41,8 @@ def rbac(*rules: dict[str, Any]) -> RBAC:
 def acting(authorizer: Any, name: str, *headers: tuple[str, str], requestor: User = BOSS) -> User | None:
     listing = Attributes(requestor, "list", "/api/v1/pods", version="v1", resource="pods")
     sent = [("Impersonate-User", name)] if name else []
-    return impersonate(CIMultiDict([*sent, *headers]), listing, authorizer)
+    found = impersonate(CIMultiDict([*sent, *headers]), listing, authorizer)
+    return found[0] if found is not None else None
 
 
 def test_the_old_verb_is_asked_for_each_part() -> None:

@@ -14,7 +14,7 @@ from kubetree.api.errors import Expired, Timeout
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.cache import Cacher, WindowLimits
 from kubetree.apiserver.cache import cacher as cacher_module
-from kubetree.apiserver.watch_cache import CacheEvent, CacheWatch
+from kubetree.apiserver.watch_cache import Cached, CacheEvent, CacheWatch
 from kubetree.store.memory import MemoryStore
 from kubetree.store.protocol import StoreUnavailable
 
@@ -433,11 +433,41 @@ async def test_decoded_dicts_are_kept_within_a_limit(rig: Rig) -> None:
     await rig.put("b")
     one, two = rig.cacher.get(key("a")), rig.cacher.get(key("b"))
     assert one is not None and two is not None
-    rig.cacher._decoded._limit = len(one.data)
+    rig.cacher._decoded.objects._limit = len(one.data)
     kept = one.obj
     assert one.obj is kept
     assert two.obj == orjson.loads(two.data)
     assert one.obj is not kept
+
+
+async def test_protobuf_is_encoded_once_and_kept_within_a_limit(rig: Rig) -> None:
+    await rig.put("a")
+    await rig.put("b")
+    one, two = rig.cacher.get(key("a")), rig.cacher.get(key("b"))
+    assert one is not None and two is not None
+    rig.cacher._decoded.messages._limit = len(one.message)
+    kept = one.message
+    assert one.message is kept
+    assert two.message != kept
+    assert one.message is not kept and one.message == kept
+
+
+async def test_a_frame_is_made_once_for_all_watchers_of_a_form(rig: Rig) -> None:
+    made = []
+
+    class Short:
+        def frame(self, type: str, entry: Cached) -> bytes:
+            made.append(type)
+            return f"{type} {entry.key}".encode()
+
+    with rig.cacher.watch(rig.cacher.revision) as watch:
+        await rig.put("a")
+        await watch.wait(1)
+        (event,) = watch.take()
+    form = Short()
+    assert event.frame_as(form, "ADDED") == f"ADDED {key('a')}".encode()
+    assert event.frame_as(form, "ADDED") is event.frame_as(form, "ADDED")
+    assert made == ["ADDED"]
 
 
 async def test_a_read_of_a_closed_store_says_so(rig: Rig) -> None:

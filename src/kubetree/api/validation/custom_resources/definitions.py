@@ -324,15 +324,21 @@ def _stored(errs: Errors, obj: Thing) -> None:
             errs.append(invalid(f"status.storedVersions[{i}]", name, detail))
 
 
-def _approval_state(obj: Thing) -> tuple[str, str]:
+def is_protected(group: str) -> bool:
+    """Whether a group belongs to the Kubernetes project."""
+    return group in ("k8s.io", "kubernetes.io") or group.endswith((".k8s.io", ".kubernetes.io"))
+
+
+def approval_state(obj: Thing) -> tuple[str, str]:
+    """("missing", "bypassed", "approved" or "invalid", why) by the annotation that protected groups must have."""
     text = (obj["metadata"].get("annotations") or {}).get(_APPROVED) or ""
     if not text:
         return "missing", f"protected groups must have approval annotation {quote(_APPROVED)}, {_APPROVAL}"
     if text.startswith("unapproved"):
-        return "bypassed", ""
+        return "bypassed", f"not approved: {quote(text)}"
     url = urlsplit(text)
     if url.scheme and url.netloc:
-        return "approved", ""
+        return "approved", f"approved in {text}"
     wanted = 'with either a URL or a reason starting with "unapproved"'
     return "invalid", f"protected groups must have approval annotation {quote(_APPROVED)} {wanted}, {_APPROVAL}"
 
@@ -340,10 +346,10 @@ def _approval_state(obj: Thing) -> tuple[str, str]:
 def _approval(errs: Errors, new: Thing, old: Thing | None) -> None:
     """Groups of the project itself are not for everyone."""
     group = (new.get("spec") or {}).get("group") or ""
-    if group not in ("k8s.io", "kubernetes.io") and not group.endswith((".k8s.io", ".kubernetes.io")):
+    if not is_protected(group):
         return
-    state, reason = _approval_state(new)
-    if old is not None and _approval_state(old)[0] == state:
+    state, reason = approval_state(new)
+    if old is not None and approval_state(old)[0] == state:
         return
     path = f"metadata.annotations[{_APPROVED}]"
     if state == "missing":

@@ -1,0 +1,217 @@
+"""A client's connection. Ordinary requests go a short way, without a parser and without a task of their own; the first request that is
+not ordinary (an upgrade, a chunked body, HTTP/1.0, a body too large to wait for) gives the connection to aiohttp for good.
+
+The short way takes a third of the time of aiohttp's, measured in docs/performance.md. It relies on `RequestHandler` for timers, shutdown and
+flow control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from kubetree.apiserver.answers import Answer
+from kubetree.apiserver.http.heads import Heads
+from kubetree.apiserver.http.request import OrdinaryRequest
+
+log = logging.getLogger(__name__)
+Wake = Callable[[], None]
+MAX_LINE = 1024 * 1024
+"""The longest request line or header line."""
+_WHOLE = 256 * 1024
+"""Requests up to this size are waited for; larger ones are read as their handler asks for them."""
+
+
+class Taker(Protocol):
+    """Who gets the bytes of a connection that was taken over."""
+
+    def client_data(self, data: bytes) -> None: ...
+
+    def client_eof(self) -> bool: ...
+
+    def client_lost(self) -> None: ...
+
+    def client_paused(self, paused: bool) -> None: ...
+
+
+class HttpServer(web.Server):
+    """Makes connections. Settings are those of aiohttp's RequestHandler."""
+
+    def __init__(self, handler: web.RequestHandler | Callable[..., object], **settings: object) -> None:
+        super().__init__(handler, max_line_size=MAX_LINE, max_field_size=MAX_LINE, **settings)  # type: ignore[arg-type]
+        self.heads = Heads(MAX_LINE)
+
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Connection(RequestHandler):
+    """Says when it is lost, and can be taken over for another protocol."""
+
+    __slots__ = ("_at", "_early", "_heads", "_held", "_ordinary", "_taker", "ended", "full", "on_lost", "on_writable", "peer_certificate")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(self._manager, HttpServer)
+        self.on_lost: Wake | None = None
+        self.on_writable: Wake | None = None
+        self.full = self._held = False
+        self._taker: Taker | None = None
+        self._early, self._at, self._ordinary, self._heads = b"", 0, True, self._manager.heads
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        tls = transport.get_extra_info("ssl_object")
+        self.peer_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
+        """The client's, as DER."""
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._ordinary:
+            if self._force_close or self._close:
+                return
+            self._early = self._early[self._at :] + data if self._early else data
+            self._at = 0
+            waiter = self._waiter
+            if waiter is None:
+                if len(self._early) > _WHOLE:
+                    self._held = True
+                    self.hold_reading(True)
+            elif not waiter.done():
+                waiter.set_result(None)
+        elif self._taker is not None:
+            self._taker.client_data(data)
+        else:
+            super().data_received(data)
+
+    async def start(self) -> None:
+        """One request after the other, in the connection's own task."""
+        loop = self._loop
+        while not self._force_close:
+            request = self._next()
+            if request is None:
+                if not self._ordinary:
+                    early, self._early = self._early[self._at :], b""
+                    super().data_received(early)
+                    return await super().start()
+                waiter = self._waiter = loop.create_future()
+                try:
+                    await waiter
+                finally:
+                    self._waiter = None
+                continue
+            if not await self._answer(request) or self._close:
+                break
+            self._next_keepalive_close_time = loop.time() + self._keepalive_timeout
+            if self._keepalive_handle is None:
+                self._keepalive_handle = loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+        if not self._force_close:
+            self._task_handler = None
+            if self.transport is not None:
+                self.transport.close()
+        return None
+
+    def _next(self) -> OrdinaryRequest | None:
+        """The next request once all of it is there. Turns to aiohttp when what is there is not ordinary."""
+        if self._held:
+            self._held = False
+            self.hold_reading(False)
+        data, at = self._early, self._at
+        if not data:
+            return None
+        if data.find(b"\r\n\r\n", at) < 0:
+            self._ordinary = len(data) - at <= _WHOLE
+            return None
+        start = self._heads.read(data, at, self._loop)
+        if start is None or start.head.length > _WHOLE:
+            self._ordinary = False
+            return None
+        end = start.end + start.head.length
+        if len(data) < end:
+            return None
+        if len(data) == end:
+            self._early, self._at = b"", 0
+        else:
+            self._at = end
+        return OrdinaryRequest(start, data[start.end : end], self)
+
+    async def _answer(self, request: OrdinaryRequest) -> bool:
+        """Whether there may be another request."""
+        self._request_in_progress, self._current_request = True, request
+        try:
+            response: web.StreamResponse = await self._request_handler(request)  # type: ignore[misc]
+            await response.prepare(request)
+            if type(response) is not Answer:
+                await response.write_eof()
+        except ConnectionError:
+            return False
+        except asyncio.CancelledError:
+            self.force_close()
+            raise
+        except Exception:
+            log.exception("%s %s: the answer was broken off", request.method, request.raw_path)
+            self.force_close()
+            return False
+        finally:
+            self._current_request = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None and not self._handler_waiter.done():
+                self._handler_waiter.set_result(None)
+        self._keepalive = bool(response.keep_alive)
+        return self._keepalive
+
+    def take_over(self, taker: Taker) -> None:
+        """From now on `taker` gets what the client sends, first what was read ahead. Only upgraded connections can be taken over."""
+        self._taker = taker
+        early, self._message_tail = self._message_tail, b""
+        if early:
+            taker.client_data(early)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        return self._taker.client_eof() if self._taker is not None else None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if not self.ended.done():
+            self.ended.set_result(None)
+        if self._taker is not None:
+            self._taker.client_lost()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.full = True
+        if self._taker is not None:
+            self._taker.client_paused(True)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.full = False
+        if self._taker is not None:
+            self._taker.client_paused(False)
+        if self.on_writable is not None:
+            callback, self.on_writable = self.on_writable, None
+            callback()
+
+    def hold_reading(self, hold: bool) -> None:
+        """Stops or resumes reading from the client, as the other side can take more or not."""
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            if hold:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:
+        """aiohttp gives a connection that waits for its next request as much time as one that answers; here it ends at once."""
+        self.close()
+        await super().shutdown(timeout)
+
+    def close_gently(self) -> None:
+        """Closes after everything written has been sent."""
+        self.close()
+        if self.transport is not None:
+            self.transport.close()

@@ -1,0 +1,64 @@
+"""How long requests may take: one that takes too long gets 504, whoever else is under way; one that is cancelled otherwise does not."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kubetree.api.errors import Timeout
+from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.request_info import read
+
+
+def context(target: str) -> RequestContext:
+    found = read("GET", target)
+    return RequestContext(found.info, "GET", found.path, found.query, {}, cast(Any, None), "")
+
+
+async def slow(ctx: RequestContext) -> Any:
+    await asyncio.sleep(float(ctx.first("takes", "0")))
+    return SimpleNamespace(status=200)
+
+
+async def test_what_takes_too_long_is_ended_and_others_go_on() -> None:
+    handle = limit_time(0.1)(slow)
+
+    async def ask(seconds: float) -> str:
+        try:
+            await handle(context(f"/api/v1/pods?takes={seconds}"))
+        except Timeout:
+            return "timeout"
+        return "answered"
+
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(ask(60), ask(0), ask(0.01), ask(60), ask(0.02)) == [
+            "timeout",
+            "answered",
+            "answered",
+            "timeout",
+            "answered",
+        ]
+        assert await ask(0) == "answered"
+
+
+async def test_a_shorter_time_may_be_asked_for() -> None:
+    with pytest.raises(Timeout):
+        async with asyncio.timeout(5):
+            await limit_time(60)(slow)(context("/api/v1/pods?takes=60&timeout=20ms"))
+
+
+async def test_watches_have_their_own_time() -> None:
+    async with asyncio.timeout(5):
+        assert (await limit_time(0.02)(slow)(context("/api/v1/pods?takes=0.2&watch=1"))).status == 200
+
+
+async def test_a_request_cancelled_otherwise_stays_cancelled() -> None:
+    running = asyncio.ensure_future(limit_time(60)(slow)(context("/api/v1/pods?takes=60")))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
