@@ -8,11 +8,11 @@ from typing import Any
 
 from kubetree.api.cel import DYN, STRING, Environment, Type
 from kubetree.api.cel.declarations import function, overload, table
-from kubetree.api.cel.types import opaque, struct
+from kubetree.api.cel.functions.authorization import AUTHORIZER, RESOURCE_CHECK
+from kubetree.api.cel.types import struct
 from kubetree.api.policy_expressions.objects import make, struct_type
 from kubetree.api.policy_expressions.types import NAMESPACE, REQUEST
 
-AUTHORIZER, RESOURCE_CHECK = opaque("kubernetes.authorization.Authorizer"), opaque("kubernetes.authorization.ResourceCheck")
 BUDGET, CONDITIONS_BUDGET = 10_000_000, 2_500_000
 """What all expressions of a policy's binding, and all match conditions, may cost together."""
 

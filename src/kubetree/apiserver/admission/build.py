@@ -32,6 +32,7 @@ from kubetree.apiserver.admission.image_policy import ImagePolicyWebhook
 from kubetree.apiserver.admission.image_policy import settings as image_policy_settings
 from kubetree.apiserver.admission.limit_ranger import LimitRanger
 from kubetree.apiserver.admission.matching.selectors import Namespaces
+from kubetree.apiserver.admission.matching.targets import Equivalents
 from kubetree.apiserver.admission.matching.versions import Convert
 from kubetree.apiserver.admission.matching.versions import convert as convert_builtin
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
@@ -114,7 +115,7 @@ class Needs:
 
     def matches(self) -> Matches:
         calls = self.calls()
-        return Matches(self.kinds, calls.namespaces, Params(self.lister, self.kinds, calls.convert))
+        return Matches(calls.equivalents, calls.namespaces, Params(self.lister, self.kinds, calls.convert))
 
     def calls(self) -> Caller:
         assert self.caller is not None
@@ -246,7 +247,7 @@ def build_admission(
     """
     kinds, metrics = kinds or builtin(), metrics or AdmissionMetrics()
     client = webhooks or WebhookClient(service_resolver(lister, endpoints=False))
-    caller = Caller(client, kinds, Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, clock)
+    caller = Caller(client, Equivalents(kinds), Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, clock)
     seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
     configuration = read_configuration(config.admission_control_config_file)
     needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)

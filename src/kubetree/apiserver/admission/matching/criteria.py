@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api.errors import ApiError
-from kubetree.api.kinds import Kinds
 from kubetree.api.selectors import Selector
 from kubetree.apiserver.admission.matching.rules import Rule, rules
 from kubetree.apiserver.admission.matching.selectors import Namespaces, selector, selects_object
-from kubetree.apiserver.admission.matching.targets import Target, asked_of, chosen, target
+from kubetree.apiserver.admission.matching.targets import Equivalents, Target, asked_of, chosen, target
 from kubetree.apiserver.admission.request import AdmissionRequest
 
 Object = dict[str, Any]
@@ -24,17 +23,17 @@ class Criteria:
     namespaces: Selector | None
     objects: Selector | None
 
-    async def target(self, request: AdmissionRequest, kinds: Kinds, namespaces: Namespaces) -> Target | None:
+    async def target(self, request: AdmissionRequest, equivalents: Equivalents, namespaces: Namespaces) -> Target | None:
         """The version at which the request is wanted, None where it is not; without rules every request is. Raises NotFound for a
         namespace that is needed and is not there."""
         in_namespace = await namespaces.selects_or_error(self.namespaces, request)
         if in_namespace is False or not selects_object(self.objects, request):
             return None
         asked = asked_of(request)
-        if self.excluded and chosen(self.excluded, request, asked, kinds, equivalent=self.equivalent) is not None:
+        if self.excluded and chosen(self.excluded, request, asked, equivalents, equivalent=self.equivalent) is not None:
             return None
         if self.rules:
-            found = chosen(self.rules, request, asked, kinds, equivalent=self.equivalent)
+            found = chosen(self.rules, request, asked, equivalents, equivalent=self.equivalent)
         else:
             found = target(request.kind, request.subresource)
         if found is not None and isinstance(in_namespace, ApiError):

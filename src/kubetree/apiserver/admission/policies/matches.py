@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kubetree.api.errors import ApiError, NotFound
-from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.selectors import Namespaces
-from kubetree.apiserver.admission.matching.targets import Target
+from kubetree.apiserver.admission.matching.targets import Equivalents, Target
 from kubetree.apiserver.admission.policies.definitions import Binding, Policy
 from kubetree.apiserver.admission.policies.params import BadConfiguration, Params
 from kubetree.apiserver.admission.request import AdmissionRequest
@@ -57,7 +56,7 @@ def excluded(request: AdmissionRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    kinds: Kinds
+    equivalents: Equivalents
     namespaces: Namespaces
     params: Params
 
@@ -66,7 +65,7 @@ class Matches:
         if policy.criteria is None:
             return [Misconfigured(policy, None, "policy contained no match constraints, a required field")]
         try:
-            target = await policy.criteria.target(request, self.kinds, self.namespaces)
+            target = await policy.criteria.target(request, self.equivalents, self.namespaces)
             if target is None:
                 return []
             row = self.params.row(policy.param_kind)
@@ -77,7 +76,7 @@ class Matches:
         found: list[Invocation[E] | Misconfigured[E]] = []
         for binding in policy.bindings:
             try:
-                if binding.criteria is not None and await binding.criteria.target(request, self.kinds, self.namespaces) is None:
+                if binding.criteria is not None and await binding.criteria.target(request, self.equivalents, self.namespaces) is None:
                     continue
                 params = await self.params.of(row, binding.param_ref, request.namespace)
             except ApiError as error:

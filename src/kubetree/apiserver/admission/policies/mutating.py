@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kubetree.api.errors import ApiError, BadRequest, Cause
@@ -24,7 +25,7 @@ from kubetree.apiserver.admission.policies.matches import Invocation, Matches, M
 from kubetree.apiserver.admission.policies.mutations import MutationFailed, Mutator
 from kubetree.apiserver.admission.reinvoked import Remembered, remembered
 from kubetree.apiserver.admission.request import CONNECT, CREATE, UPDATE, AdmissionRequest
-from kubetree.apiserver.authorization.attributes import Authorizer
+from kubetree.apiserver.authorization.attributes import Authorizer, settled
 
 Object = dict[str, Any]
 
@@ -106,7 +107,8 @@ class MutatingAdmissionPolicy(Plugin):
         policy, binding, kind = invocation.policy, invocation.binding, invocation.target.kind
         mutator, activation = policy.evaluator, await activations.at(invocation.target, invocation.param, namespace)
         if mutator.conditions is not None:
-            matched = mutator.conditions.matched(activation, request.operation, self._metrics, self._clock)
+            conditions = mutator.conditions
+            matched = await settled(partial(conditions.matched, activation, request.operation, self._metrics, self._clock))
             if matched.error:
                 failures.append(_Failure(policy, binding, matched.error, "Invalid"))
             if not matched.matches:
@@ -121,9 +123,8 @@ class MutatingAdmissionPolicy(Plugin):
             started = self._clock()
             try:
                 activation = await activations.at(invocation.target, invocation.param, namespace)
-                standing = self._settled(
-                    mutation.patched(activation.with_variables(mutator.variables), standing, self._row(invocation)), invocation
-                )
+                composed, obj, row = activation.with_variables(mutator.variables), standing, self._row(invocation)
+                standing = self._settled(await settled(partial(mutation.patched, composed, obj, row)), invocation)
                 await activations.versions.replace(standing)
             except MutationFailed as error:
                 failures.append(_Failure(policy, binding, str(error), "Invalid"))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kubetree.api.apply import type_of_kind
 from kubetree.api.apply.atomics import merged
+from kubetree.api.apply.versions import Versions
 from kubetree.api.cel import EvaluationError, list_of
 from kubetree.api.errors import Invalid
 from kubetree.api.kinds import Kind
@@ -60,7 +60,7 @@ def _configured(value: Any, obj: Object, row: Kind) -> Object:
         raise MutationFailed("type mismatch: " + "\n".join(wrong))
     patch: Object = {**to_json(value), "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
     try:
-        return merged(type_of_kind(row), obj, patch)
+        return merged(Versions(row).type, obj, patch)
     except ValueError as error:
         raise MutationFailed(f"error applying patch: {error}") from None
 

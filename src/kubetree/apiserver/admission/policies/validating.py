@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,7 +23,7 @@ from kubetree.apiserver.admission.policies.definitions import Binding, Definitio
 from kubetree.apiserver.admission.policies.matches import Invocation, Matches, Misconfigured, excluded
 from kubetree.apiserver.admission.policies.validations import DENY, Decision, Validator
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
-from kubetree.apiserver.authorization.attributes import Authorizer
+from kubetree.apiserver.authorization.attributes import Authorizer, settled
 
 Object = dict[str, Any]
 _FAILURE = "validation.policy.admission.k8s.io/validation_failure"
@@ -79,7 +80,7 @@ class ValidatingAdmissionPolicy(Plugin):
         policy, binding = invocation.policy, invocation.binding
         namespace = await self._matches.namespace(request)
         activation = await activations.at(invocation.target, invocation.param, namespace)
-        verdict = policy.evaluator.verdict(activation, request.operation, self._metrics, self._clock)
+        verdict = await settled(partial(policy.evaluator.verdict, activation, request.operation, self._metrics, self._clock))
         denials = []
         for decision in verdict.decisions:
             if decision.action == DENY:

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api.errors import ApiError, BadRequest, forbidden, from_status
-from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.matching.activations import Activations
 from kubetree.apiserver.admission.matching.authorizers import RequestAuthorizer
 from kubetree.apiserver.admission.matching.selectors import Namespaces, selects_object
-from kubetree.apiserver.admission.matching.targets import Target, asked_of, chosen
+from kubetree.apiserver.admission.matching.targets import Equivalents, Target, asked_of, chosen
 from kubetree.apiserver.admission.matching.versions import Convert, Versions
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.admission.reviews import InvalidResponse, Response, response, review
 from kubetree.apiserver.admission.webhooks.configurations import Hook
-from kubetree.apiserver.authorization.attributes import Authorizer
+from kubetree.apiserver.authorization.attributes import Authorizer, settled
 from kubetree.apiserver.webhooks import CallFailed, WebhookClient
 
 Object = dict[str, Any]
@@ -52,7 +51,7 @@ class Caller:
     """What both plugins are made of. `step` is what metrics call the plugin's phase."""
 
     client: WebhookClient
-    kinds: Kinds
+    equivalents: Equivalents
     namespaces: Namespaces
     convert: Convert
     authorizer: Authorizer
@@ -65,7 +64,7 @@ class Caller:
         in_namespace = await self.namespaces.selects_or_error(hook.namespaces, request)
         if in_namespace is False or not selects_object(hook.objects, request):
             return None
-        found = chosen(hook.rules, request, asked_of(request), self.kinds, equivalent=hook.equivalent)
+        found = chosen(hook.rules, request, asked_of(request), self.equivalents, equivalent=hook.equivalent)
         if found is None:
             return None
         if isinstance(in_namespace, ApiError):
@@ -73,7 +72,8 @@ class Caller:
         if hook.conditions is not None:
             activations = Activations(request, versions, RequestAuthorizer(self.authorizer, request))
             activation = await activations.at(found)
-            matched = hook.conditions.matched(activation, request.operation, self.metrics, self.monotonic)
+            conditions = hook.conditions
+            matched = await settled(lambda: conditions.matched(activation, request.operation, self.metrics, self.monotonic))
             if matched.error:
                 raise forbidden(request.kind.plural, request.kind.group, request.name, matched.error)
             if not matched.matches:

@@ -21,6 +21,7 @@ from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE
 from kubetree.apiserver.admission.reviews import JSON_PATCH, Response
 from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation
 from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook
+from kubetree.apiserver.audit.policy import PATCH_ANNOTATION
 
 Object = dict[str, Any]
 _STEP = "admit"
@@ -53,7 +54,7 @@ class MutatingAdmissionWebhook(Plugin):
         started = self._caller.monotonic()
         place = f"round_{int(memory.reinvocation.running)}_index_{index}"
         try:
-            changed = await self._call(invocation, request, versions)
+            changed = await self._call(invocation, request, versions, place)
         except (CallingFailed, Denied, ApiError) as raised:
             error = raised
         told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
@@ -65,7 +66,7 @@ class MutatingAdmissionWebhook(Plugin):
         if error is not None:
             request.annotate(f"failed-open.{_MUTATION}{place}", hook.name)
 
-    async def _call(self, invocation: Invocation, request: AdmissionRequest, versions: Versions) -> bool:
+    async def _call(self, invocation: Invocation, request: AdmissionRequest, versions: Versions, place: str) -> bool:
         """Whether the webhook has changed the object."""
         kind = invocation.target.kind
         obj = await versions.obj(kind)
@@ -78,12 +79,18 @@ class MutatingAdmissionWebhook(Plugin):
             raise internal_error(why)
         new = _patched(obj, operations)
         try:
-            settle(self._caller.kinds, kind, new)
+            settle(self._caller.equivalents.kinds, kind, new)
         except BadRequest as error:
             raise internal_error(error.message) from None
         changed = not semantic_equal(obj, new)
+        request.annotate(f"{PATCH_ANNOTATION}{place}", _patch_annotation(invocation.hook, operations))
         await versions.replace(new)
         return changed
+
+
+def _patch_annotation(hook: Hook, operations: list[Object]) -> str:
+    told = {"configuration": hook.configuration, "webhook": hook.name, "patch": operations, "patchType": JSON_PATCH}
+    return orjson.dumps(told).decode()
 
 
 def _operations(hook: Hook, answer: Response) -> list[Object]:
