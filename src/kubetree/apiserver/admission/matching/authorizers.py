@@ -9,7 +9,7 @@ from typing import Any
 
 from kubetree.api.cel.functions.authorization import Check, ServiceAccount, Verdict, authorizer_value, resource_check
 from kubetree.apiserver.admission.request import AdmissionRequest
-from kubetree.apiserver.authentication.user import User, authenticated, service_account_groups, service_account_name
+from kubetree.apiserver.authentication.user import User, service_account_groups, service_account_name
 from kubetree.apiserver.authorization.attributes import Attributes, Authorizer, Decision
 
 
@@ -66,4 +66,4 @@ class RequestAuthorizer:
 
 def _service_account(account: ServiceAccount) -> User:
     name = service_account_name(account.namespace, account.name)
-    return authenticated(User(name, groups=service_account_groups(account.namespace)))
+    return User(name, groups=service_account_groups(account.namespace))
