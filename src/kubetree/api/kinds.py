@@ -65,6 +65,10 @@ class Behaviour(Protocol):
 
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]: ...
 
+    def ratcheted(self) -> list[str]:
+        """What the last `validate_update` found wrong and let through since it stood there before; told once."""
+        ...
+
     def warnings(self, obj: Object, old: Object | None, subresource: str) -> list[str]: ...
 
     def columns(self) -> list[Object]: ...
@@ -203,3 +207,10 @@ class Kinds:
     def preferred(self, group: str, plural: str) -> Kind | None:
         """The first-listed version of a resource, which is the preferred one."""
         return next((k for k in self if k.group == group and k.plural == plural), None)
+
+
+def go_type(group: str, kind: str) -> str:
+    """The name of a kind's internal type in upstream's messages: `core.Pod`, `apps.Deployment`."""
+    if "." in group and not group.endswith(".k8s.io"):
+        return "unstructured.Unstructured"
+    return f"{'core' if not group or kind == 'Event' else group.partition('.')[0]}.{kind}"

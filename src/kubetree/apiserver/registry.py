@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.known_specs import KnownSpecs
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
@@ -151,6 +152,7 @@ class Registry:
     admission: Admission = field(default_factory=AdmitAll)
     hooks: dict[str, WriteHook] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    known_specs: KnownSpecs = field(default_factory=KnownSpecs)
     codec_of: CodecOf = no_codec
     compacted: int = 0
     """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""

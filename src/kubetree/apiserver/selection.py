@@ -43,7 +43,7 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
     kind = resource.kind
     labels = _labels(options.label_selector)
     fields = _fields(resource, options.field_selector)
-    exact = {r.key: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
+    exact = {r.key: r.value for r in reversed(fields.requirements) if r.operator in ("=", "==")} if fields is not None else {}
     if name:
         if exact.get("metadata.name", name) != name or (fields is not None and "metadata.name" not in exact):
             raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")

@@ -24,7 +24,7 @@ from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
-from kubetree.apiserver.custom_resources.conversion import codec_of
+from kubetree.apiserver.custom_resources.conversion import Codecs
 from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
@@ -127,7 +127,7 @@ async def build(
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
-        registry.codec_of = codec_of
+        registry.codec_of = Codecs(webhooks, new_uuid)
         following = Following(registry, caches)
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)

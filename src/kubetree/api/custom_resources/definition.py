@@ -16,6 +16,7 @@ from kubetree.api.custom_resources.embedded import coerce_embedded, validate_emb
 from kubetree.api.custom_resources.json_path import compile_path
 from kubetree.api.custom_resources.lists import validate_lists
 from kubetree.api.custom_resources.pruning import prune, prune_nulls
+from kubetree.api.custom_resources.rules import RuleTree, rule_tree
 from kubetree.api.custom_resources.scale import ScalePaths
 from kubetree.api.custom_resources.structure import Node
 from kubetree.api.custom_resources.values import Values
@@ -145,6 +146,7 @@ class Version:
         self.list_kind: str = definition.names.get("listKind") or self.kind + "List"
         self.namespaced = definition.spec.get("scope") == "Namespaced"
         self.deprecation = deprecation_warning(definition.spec, version) if version.get("deprecated") else ""
+        self._ratcheted: list[str] = []
         scale = self.subresources.get("scale")
         self.scale = ScalePaths(scale) if scale is not None else None
         self.selectable = {
@@ -273,8 +275,26 @@ class Version:
             if obj.get(name) != wanted:
                 errs.append(invalid(name, obj.get(name) or "", f"must be {wanted}"))
 
+    @cached_property
+    def _rule_tree(self) -> RuleTree | None:
+        return rule_tree(self.schema) if self.schema is not None else None
+
     def _rules(self, errs: Errors, obj: Object, old: Object | None, correlated: Correlated | None = None) -> None:
         """`x-kubernetes-validations`."""
+        tree = self._rule_tree
+        if tree is None:
+            return
+        blocking = _blocked(errs)
+        if blocking is not None:
+            errs.append(blocking)
+            return
+        verdict = tree.judge(obj, old, "", correlated)
+        errs += verdict.errors
+        self._ratcheted = verdict.warnings
+
+    def ratcheted(self) -> list[str]:
+        found, self._ratcheted = self._ratcheted, []
+        return found
 
     def warnings(self, obj: Object, old: Object | None, subresource: str) -> list[str]:
         finalizers = obj["metadata"].get("finalizers")
@@ -325,7 +345,7 @@ def _finalizer_warnings(name: str) -> list[str]:
     return out
 
 
-def blocked(errs: Errors) -> FieldError | None:
+def _blocked(errs: Errors) -> FieldError | None:
     """Why rules are not tried; None when they may be."""
     if any(e.type in _BLOCKING for e in errs):
         detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"

@@ -9,6 +9,8 @@ from typing import Any
 
 from kubetree.api.defaults.table import DEFAULTS
 from kubetree.api.kinds import Kind
+from kubetree.api.schema import name_of
+from kubetree.api.schema.go_values import fill_always
 
 __all__ = ["apply_defaults"]
 
@@ -21,3 +23,6 @@ def apply_defaults(kind: Kind, obj: dict[str, Any]) -> None:
     fill = DEFAULTS.get((kind.api_version, kind.kind))
     if fill is not None:
         fill(obj)
+    name = name_of(kind)
+    if name is not None:
+        fill_always(name, obj)

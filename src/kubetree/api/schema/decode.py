@@ -18,10 +18,12 @@ from kubetree.api.kinds import Kind
 from kubetree.api.schema import definitions as d
 from kubetree.api.schema import types
 from kubetree.api.schema.go_json import Members, parse
+from kubetree.api.schema.go_values import drop_zeros
 from kubetree.api.schema.walk import Fault, Walk
 
 _NULL = re.compile(rb'[^\\]"[ \t\r\n]*:[ \t\r\n]*null|[\[,][ \t\r\n]*null')
 _SHOWN = 30
+_encode = msgspec.json.Encoder().encode
 
 
 def decode(kind: Kind, data: bytes, validation: str = "Strict", faults: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
@@ -51,12 +53,14 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict", fau
     name = kind if isinstance(kind, str) else d.name_of(kind)
     if name is not None and not faults:
         try:
-            msgspec.convert(obj, types.object_type(name))
+            checked = msgspec.convert(obj, types.object_type(name))
         except msgspec.ValidationError:
             pass
         else:
             data = orjson.dumps(obj)
             if b"null" not in data or _NULL.search(data) is None:
+                if _encode(checked).count(b":") != data.count(b":"):
+                    drop_zeros(name, obj)
                 return []
     walk = Walk(faults)
     try:
@@ -64,6 +68,8 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict", fau
         _raise_first(walk, validation)
     except Fault as fault:
         raise errors.BadRequest(str(fault)) from None
+    if name is not None:
+        drop_zeros(name, found)
     obj.clear()
     obj.update(found)
     return walk.strict_errors if validation == "Warn" else []
@@ -227,15 +233,19 @@ def _decode(
 ) -> tuple[dict[str, Any], list[str]]:
     if name is not None and not faults:
         try:
-            types.decoder(name).decode(data)
+            checked = types.decoder(name).decode(data)
             obj = orjson.loads(data)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return _slowly(name, data, validation, kind, version, faults)
-        # Duplicate members are the one thing that neither parser sees; writing what was read shows that some are gone.
-        if data.count(b":") == orjson.dumps(obj).count(b":"):
-            if b"null" not in data or _NULL.search(data) is None:
-                return obj, []
-            return Walk().run(name, obj), []
+        # Duplicate members, which neither parser sees, and zero values that Go drops: writing what was read shows that some are gone.
+        members = data.count(b":")
+        if members == _encode(checked).count(b":") and (b"null" not in data or _NULL.search(data) is None):
+            return obj, []
+        if members == orjson.dumps(obj).count(b":"):
+            if b"null" in data and _NULL.search(data) is not None:
+                obj = Walk().run(name, obj)
+            drop_zeros(name, obj)
+            return obj, []
     return _slowly(name, data, validation, kind, version, faults)
 
 
@@ -256,6 +266,8 @@ def _slowly(
         raise errors.BadRequest(f'{shown[0]} in version "{shown[1]}" cannot be handled as a {kind}: {fault}') from None
     except RecursionError:
         raise _unrecognized(kind, "exceeded max depth", data) from None
+    if name is not None:
+        drop_zeros(name, obj)
     return obj, walk.strict_errors if validation == "Warn" else []
 
 

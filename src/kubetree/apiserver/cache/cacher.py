@@ -140,7 +140,7 @@ class Cacher:
         return entry
 
     def items(
-        self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None
+        self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None, after: str = ""
     ) -> Iterable[CacheEntry]:
         """See watch_cache.WatchCache.items. The answer must be read before the next await."""
         names = self._indexed(index or {}, labels or {})
@@ -148,11 +148,19 @@ class Cacher:
             found = min((self._indexes.find(name, value, self._entries.values()) for name, value in names.items()), key=len)
             if prefix and prefix != self._prefix:
                 found = [entry for entry in found if entry.key.startswith(prefix)]
-            return sorted(found, key=_key)
+            return sorted((entry for entry in found if entry.key > after) if after else found, key=_key)
+        if after:
+            keys = self._entries.irange(max(after, prefix), _behind(prefix or self._prefix), (False, False))
+            return map(self._entries.__getitem__, keys)
         if not prefix or prefix == self._prefix:
             everything: Iterable[CacheEntry] = self._entries.values()
             return everything
-        return map(self._entries.__getitem__, self._entries.irange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1), (True, False)))
+        return map(self._entries.__getitem__, self._entries.irange(prefix, _behind(prefix), (True, False)))
+
+    def following(self, prefix: str, after: str) -> int:
+        """See watch_cache.WatchCache.following."""
+        count: int = self._entries.bisect_left(_behind(prefix)) - self._entries.bisect_right(after)
+        return count
 
     def items_at(self, revision: int, prefix: str = "") -> list[CacheEntry] | None:
         """The items as they stood at a revision of the recent past; None when that is too long ago, compacted, or still to come."""
@@ -302,6 +310,11 @@ class Cacher:
         if self._moved is not None:
             self._moved.set_result(None)
             self._moved = None
+
+
+def _behind(prefix: str) -> str:
+    """The first key after all that start with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def _key(entry: CacheEntry) -> str:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api import errors
-from kubetree.api.custom_resources import Definition
-from kubetree.api.custom_resources.definition import is_true
+from kubetree.api.custom_resources.definition import Definition, is_true
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.cache.caches import Caches
 from kubetree.apiserver.registry import Finish, Registry

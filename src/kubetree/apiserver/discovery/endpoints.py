@@ -81,6 +81,8 @@ class Discovery:
             case _:
                 made = None
         if made is None:
+            if parts[0] == "api":
+                raise no_such_resource()
             return not_found_page(ctx)
         return self._answer(ctx, path, lambda: made, _output(ctx, _GROUPS if len(parts) == 2 and parts[0] == "apis" else OBJECTS))
 
@@ -140,8 +142,8 @@ def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
 
 def no_such_resource() -> errors.NotFound:
     """An unknown resource of a known group and version."""
-    return errors.NotFound("the server could not find the requested resource")
+    return errors.NotFound("the server could not find the requested resource", empty_details=True)
 
 
 def no_such_method() -> errors.MethodNotSupported:
-    return errors.MethodNotSupported("the server does not allow this method on the requested resource")
+    return errors.MethodNotSupported("the server does not allow this method on the requested resource", empty_details=True)

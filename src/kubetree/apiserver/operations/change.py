@@ -188,6 +188,8 @@ class _Attempt:
         dated = format_time(self.registry.clock()) if scope.subresource else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated)
         found = validate_update(storage, new, old, scope.subresource)
+        if storage.behaviour is not None:
+            scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
             raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))

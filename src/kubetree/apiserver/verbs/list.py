@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -113,14 +114,24 @@ async def read(registry: Registry, resource: Resource, selection: Selection, opt
     """What a list answers. Raises Expired, Timeout for a revision that has not come, and BadRequest for a bad token."""
     if options.continue_:
         return await _continued(registry, resource, selection, options)
-    revision, cache = revision_of(options.resource_version), resource.cache
+    revision, cache = _revision(options.resource_version), resource.cache
     if options.match == EXACT or (revision and options.limit and not options.match):
         return await _at_revision(registry, resource, selection, options, revision)
     if options.resource_version != "0":
         await cache.fresh(revision)
     else:
         await cache.ready()
+        if resource.kind.kind != "Event":
+            options = replace(options, limit=0)  # upstream's watch cache, which events have none of, gives all that it has
     return _from_cache(resource, selection, options)
+
+
+def _revision(text: str) -> int:
+    """Raises BadRequest."""
+    try:
+        return revision_of(text)
+    except errors.BadRequest as error:
+        raise errors.BadRequest(f"invalid resource version: {error.message}") from None
 
 
 def _from_cache(resource: Resource, selection: Selection, options: ListOptions, after: str = "") -> Listing:
@@ -128,26 +139,40 @@ def _from_cache(resource: Resource, selection: Selection, options: ListOptions, 
     if selection.key:
         entry = cache.get(selection.key)
         return Listing([entry] if entry is not None and selection.matches(entry) else [], revision)
-    return _part_of(cache.items(selection.prefix, selection.index, selection.exact_labels), selection, options.limit, revision, after)
+    entries = cache.items(selection.prefix, selection.index, selection.exact_labels, after)
+    if options.limit and selection.everything:
+        found: list[Cached] = list(islice(entries, options.limit))
+        rest = cache.following(selection.prefix, found[-1].key) if len(found) == options.limit else 0
+        return _page(found, selection, revision, rest)
+    return _part_of(entries, selection, options.limit, revision)
 
 
-def _part_of(entries: Iterable[Cached], selection: Selection, limit: int, revision: int, after: str) -> Listing:
-    """What is selected of entries in key order: those after the key `after`, at most `limit`."""
-    if after:
-        entries = [e for e in entries if e.key > after]
-    found = list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
-    if not limit or len(found) <= limit:
+def _part_of(entries: Iterable[Cached], selection: Selection, limit: int, revision: int) -> Listing:
+    """What is selected of entries in key order, at most `limit`. There is a next page when entries are left, selected or not."""
+    if not limit:
+        return Listing(list(entries) if selection.everything else [e for e in entries if selection.matches(e)], revision)
+    found, following = [], iter(entries)
+    for entry in following:
+        if selection.matches(entry):
+            found.append(entry)
+            if len(found) == limit:
+                break
+    return _page(found, selection, revision, sum(1 for _ in following))
+
+
+def _page(found: list[Cached], selection: Selection, revision: int, rest: int) -> Listing:
+    """A page with `rest` entries after it."""
+    if not rest:
         return Listing(found, revision)
-    rest = len(found) - limit
-    del found[limit:]
-    token = encode_continue(found[-1].key, selection.prefix, revision)
-    return Listing(found, revision, token, rest if selection.everything else None)
+    return Listing(found, revision, encode_continue(found[-1].key, selection.prefix, revision), rest if selection.everything else None)
 
 
 async def _continued(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
     if options.resource_version not in ("", "0"):
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
     after, revision = decode_continue(options.continue_, selection.prefix)
+    if revision > resource.cache.revision:
+        await _come(resource, revision)
     if revision == INCONSISTENT:
         await resource.cache.fresh()
     if revision == INCONSISTENT or revision == resource.cache.revision >= registry.compacted:
@@ -160,13 +185,22 @@ async def _continued(registry: Registry, resource: Resource, selection: Selectio
 
 async def _at_revision(registry: Registry, resource: Resource, selection: Selection, options: ListOptions, revision: int) -> Listing:
     if revision > resource.cache.revision:
-        await resource.cache.fresh(revision)
-    if revision == resource.cache.revision:
+        await _come(resource, revision)
+    if revision in (0, resource.cache.revision):
         return _from_cache(resource, selection, options)
     try:
         return await _from_the_past(registry, resource, selection, options, revision, "")
-    except Compacted as error:
-        raise errors.Expired(f"The resourceVersion for the provided list is too old. ({error.revision} < {error.oldest})") from None
+    except Compacted:
+        raise errors.Expired("The resourceVersion for the provided list is too old.") from None
+
+
+async def _come(resource: Resource, revision: int) -> None:
+    """Waits for a certain revision. Raises Timeout, which says nothing of trying again: it is upstream's store that says so."""
+    try:
+        await resource.cache.fresh(revision)
+    except errors.Timeout as error:
+        error.retry_after = 0
+        raise
 
 
 async def _from_the_past(
@@ -180,7 +214,7 @@ async def _from_the_past(
     if recent is not None:
         if selection.key:
             recent = [e for e in recent if e.key == selection.key]
-        return _part_of(recent, selection, limit, revision, after)
+        return _part_of([e for e in recent if e.key > after] if after else recent, selection, limit, revision)
     found: list[Cached] = []
     size = limit if limit and selection.everything else (_PAGE if limit else 0)
     while True:
