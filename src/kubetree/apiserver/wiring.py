@@ -119,7 +119,7 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
-        convert = converter(kinds, codec_of)
+        convert = converter(kinds, lambda row: registry.resource(row).codec)
         chain = registry.admission = build_admission(
             config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
         )

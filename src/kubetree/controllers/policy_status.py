@@ -72,7 +72,7 @@ def _type(snapshot: Snapshot, named: Named) -> Type | None:
         return kind_type(row)
     for definition, served in _served(snapshot):
         spec = definition["spec"]
-        if (spec["group"], served["name"], spec["names"]["kind"]) == named:
+        if Named(spec["group"], served["name"], spec["names"]["kind"]) == named:
             schema = (served.get("schema") or {}).get("openAPIV3Schema")
             return schema_type(schema, resource_root=True, name=named.kind) if schema else None
     return None

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
-from kubetree.api.cel import DYN, STRING, Environment, Type
-from kubetree.api.cel.declarations import function, overload, table
+from kubetree.api.cel import DYN, Environment, Type
 from kubetree.api.cel.functions.authorization import AUTHORIZER, RESOURCE_CHECK
+from kubetree.api.cel.functions.json_patches import JSON_PATCHES
 from kubetree.api.cel.types import struct
 from kubetree.api.policy_expressions.objects import make, struct_type
 from kubetree.api.policy_expressions.types import NAMESPACE, REQUEST
 
 BUDGET, CONDITIONS_BUDGET = 10_000_000, 2_500_000
 """What all expressions of a policy's binding, and all match conditions, may cost together."""
-
-
-def _escaped(key: Any) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")
-
-
-_PATCHES = table(function("jsonpatch.escapeKey", overload("string_jsonpatch_escapeKey_string", (STRING,), STRING, _escaped)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,7 @@ def _base(scope: Scope) -> Environment:
         variables["authorizer.requestResource"] = RESOURCE_CHECK
     if not scope.patches:
         return Environment(variables)
-    return Environment(variables, functions=_PATCHES, struct_type=struct_type, make_struct=make)
+    return Environment(variables, functions=JSON_PATCHES, struct_type=struct_type, make_struct=make)
 
 
 def environment(scope: Scope, variables: Variables | None = None) -> Environment:

@@ -82,12 +82,10 @@ def _matched(spec: Object, kinds_for: KindsFor) -> list[Named]:
         resources = sorted(r for r in rule.get("resources") or () if "*" not in r and "/" not in r)
         if any("*" in text for text in (*groups, *versions)):
             continue
-        count = 0
-        for named in (n for g in groups for v in versions for r in resources for n in kinds_for(g, v, r)):
-            found.add(named)
-            count += 1
-            if count == _MOST_TYPES:
-                return sorted(found)
+        named = [n for g in groups for v in versions for r in resources for n in kinds_for(g, v, r)]
+        found.update(named[:_MOST_TYPES])
+        if len(named) >= _MOST_TYPES:
+            break
     return sorted(found)
 
 
