@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubetree.api.kinds import Kinds
+from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.openapi import (
     PROTO_V2_MEDIA_TYPES,
     document_hash,
@@ -35,6 +35,11 @@ from kubetree.apiserver.responses import GZIP_THRESHOLD, accepts_gzip, gzip_fast
 Object = dict[str, Any]
 _JSON = "application/json"
 _YEAR = timedelta(days=365)
+
+
+def schema_of(kind: Kind) -> Object | None:
+    """The schema of a custom resource."""
+    return kind.behaviour.schema if kind.behaviour is not None else None
 
 
 class OpenAPI:
@@ -77,7 +82,7 @@ class OpenAPI:
         return self._answer(ctx, data, tag, media_type=_JSON if media_type == _JSON else PROTO_V2_MEDIA_TYPES[0])
 
     def _v2(self, others: Sequence[Object]) -> Object:
-        document = openapi_v2(self._kinds)
+        document = openapi_v2(self._kinds, schema_of)
         for other in others:
             document = merged(document, other)
         return document
@@ -99,8 +104,8 @@ class OpenAPI:
             return self._of_hash(ctx, name, orjson.dumps(document), tag.strip('"'))
         if name not in self._made and name not in document_names(self._kinds):
             return Answer(b"", 404, {"Audit-Id": ctx.audit_id, "Cache-Control": "no-cache, private"})
-        data, _ = self._document(name, lambda: openapi_v3_document(self._kinds, name) or {})
-        return self._of_hash(ctx, name, data, document_hash(self._kinds, name))
+        data, _ = self._document(name, lambda: openapi_v3_document(self._kinds, name, schema_of) or {})
+        return self._of_hash(ctx, name, data, document_hash(self._kinds, name, schema_of))
 
     def _of_hash(self, ctx: RequestContext, name: str, data: bytes, tag: str) -> web.StreamResponse:
         asked = ctx.first("hash")
@@ -110,7 +115,7 @@ class OpenAPI:
         return self._answer(ctx, data, tag, immutable=bool(asked))
 
     async def _index(self, ctx: RequestContext) -> web.StreamResponse:
-        data, tag = self._document("v3", lambda: openapi_v3_index(self._kinds))
+        data, tag = self._document("v3", lambda: openapi_v3_index(self._kinds, schema_of))
         if self._aggregation.remotes:
             index = orjson.loads(data)
             index["paths"] |= {name: {"serverRelativeURL": url} for name, url in (await self._aggregation.documents.index()).items()}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.apply.value_structs import is_value_struct
 from kubetree.api.openapi.defaults import default_of
 from kubetree.api.openapi.enums import enums_of
 from kubetree.api.schema import definitions as d
+from kubetree.api.schema.value_structs import is_value_struct
 
 Schema = dict[str, Any]
 
