@@ -104,9 +104,9 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     metadata = obj["metadata"]
     prepare_for_create(storage, obj)
     template = template_of(storage, obj)
-    found = validate_create(storage, obj, template)
+    found = validate_create(storage, obj, template, kind)
     if found:
-        raise errors.invalid(obj.get("kind") or kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+        raise errors.invalid(obj.get("kind") or kind.kind, storage.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None, template=template))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
