@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -42,9 +42,17 @@ class Kind:
     storage_version: str = ""
     """`group/version` (or `v1`) that objects are stored in; this row's own unless given."""
 
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+    api_version: str = field(init=False, repr=False, compare=False)
+    """`group/version`, or `v1`."""
+    group_resource: str = field(init=False, repr=False, compare=False)
+    """`deployments.apps`, or `pods`."""
+    prefix: str = field(init=False, repr=False, compare=False)
+    """The key prefix of every object of the kind, ending in a slash: /registry/pods/."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_version", f"{self.group}/{self.version}" if self.group else self.version)
+        object.__setattr__(self, "group_resource", f"{self.plural}.{self.group}" if self.group else self.plural)
+        object.__setattr__(self, "prefix", f"/registry/{self.registry or self.plural}/")
 
     @property
     def stored_as(self) -> str:
@@ -53,15 +61,6 @@ class Kind:
     @property
     def singular_name(self) -> str:
         return self.singular or self.kind.lower()
-
-    @property
-    def group_resource(self) -> str:
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def prefix(self) -> str:
-        """The key prefix of every object of the kind, ending in a slash: /registry/pods/."""
-        return f"/registry/{self.registry or self.plural}/"
 
     def key(self, namespace: str, name: str) -> str:
         return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"

@@ -79,6 +79,14 @@ class Config:
     max_request_body: int = 3 * 1024 * 1024
     watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0
+    """How likely a connection is closed after an answer, so that clients spread over servers; at most 0.02."""
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Regular expressions of the origins whose pages may read answers."""
+    strict_transport_security_directives: tuple[str, ...] = ()
+    profiling: bool = True
+    """Whether /debug is served."""
+    flags: tuple[tuple[str, str], ...] = ()
+    """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
     encryption_provider_config: Path | None = None

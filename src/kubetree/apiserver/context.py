@@ -37,6 +37,8 @@ class RequestContext:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Audit annotations."""
+    answer_headers: dict[str, str] | None = None
+    """What a stream's head must have besides its own headers; complete answers get it afterwards."""
     fresh: bool = True
     """No byte of the answer has been sent: an error can still be rendered as a Status."""
 

@@ -9,6 +9,7 @@ from kubetree.api.warnings import deprecation
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
+from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.responses import not_found_page
 from kubetree.apiserver.verbs.call import Call, Verb
@@ -35,6 +36,9 @@ VERBS: dict[str, Verb] = {
 SAME_OBJECT: dict[str, Verb] = {"get": get, "patch": patch, "update": update}
 """Subresources that are a view of the object itself: status, finalize, approval, resize, ephemeralcontainers."""
 
+_ANY_METHOD = ("/healthz", "/livez", "/readyz", "/metrics", "/debug/")
+"""Pages that upstream serves whatever the method."""
+
 _ON_NAME = ("get", "update", "patch", "delete")
 
 Action = tuple[str, str, str]
@@ -45,8 +49,8 @@ class Dispatcher:
     """`pages` maps exact paths and, with a trailing slash, prefixes to handlers. `actions` are verbs of particular resources:
     reviews, bindings, tokens, connections."""
 
-    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation) -> None:
-        self._registry, self._discovery = registry, discovery
+    def __init__(self, registry: Registry, discovery: Discovery, aggregation: Aggregation, metrics: Metrics) -> None:
+        self._registry, self._discovery, self._metrics = registry, discovery, metrics
         self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
@@ -70,6 +74,7 @@ class Dispatcher:
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
+            self._metrics.deprecated(info, "")
             ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
@@ -93,7 +98,8 @@ class Dispatcher:
 
     def paths(self) -> list[str]:
         """Every page, as the root page lists them."""
-        return list(self.pages)
+        hidden = ("/debug/", "/healthz/", "/livez/", "/readyz/")
+        return [path for path in self.pages if not path.startswith(hidden)]
 
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path
@@ -102,7 +108,7 @@ class Dispatcher:
             if path != "/" and not path.startswith(("/api/", "/apis/")) and path not in ("/api", "/apis"):
                 return not_found_page(ctx)
             page = self._discovery.handle
-        if ctx.method not in ("GET", "HEAD"):
+        if ctx.method not in ("GET", "HEAD") and not ctx.path.startswith(_ANY_METHOD):
             raise no_such_method()
         return await page(ctx)
 

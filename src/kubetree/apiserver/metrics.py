@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import bisect
-import resource as process
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.exposition import Histogram, Sample, family, labelled
 from kubetree.apiserver.request_info import RequestInfo
 
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
-_SHORT = _BUCKETS[0]
+_SIZES = (1000.0, 10000.0, 100000.0, 1000000.0, 10000000.0, 100000000.0, 1000000000.0)
+_TEXTS = {
+    "requests": "[STABLE] Requests answered, by what they asked for and how they ended.",
+    "durations": "[STABLE] How long requests took, in seconds.",
+    "sli": "[BETA] How long requests took, in seconds, without what others are to blame for.",
+    "sizes": "[STABLE] How large answers were, in bytes.",
+    "longrunning": "[STABLE] Watches, connections and proxied requests that are open.",
+    "inflight": "[STABLE] Requests that are being worked on, by kind.",
+    "deprecated": "[STABLE] Deprecated versions that were asked for, and the release that is without them.",
+    "authentication": "[ALPHA] Requests whose sender was made out, or was not.",
+}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
 _CONNECTIONS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
 _LONG = frozenset({"WATCH", "CONNECT"})
 Labels = tuple[str, ...]
-
-
-class _Histogram:
-    __slots__ = ("buckets", "count", "sum")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(_BUCKETS) + 1)
-        self.count, self.sum = 0, 0.0
-
-    def add(self, value: float) -> None:
-        self.buckets[0 if value <= _SHORT else bisect.bisect_left(_BUCKETS, value)] += 1
-        self.count += 1
-        self.sum += value
 
 
 class Metrics:
@@ -41,10 +37,12 @@ class Metrics:
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
         self._requests: dict[Labels, int] = {}
-        self._durations: dict[Labels, _Histogram] = {}
+        self._durations: dict[Labels, Histogram] = {}
         self._longrunning: dict[Labels, int] = {}
         self.inflight = {"mutating": 0, "readOnly": 0}
-        self.gauges: dict[str, tuple[str, Callable[[], Iterable[tuple[str, float]]]]] = {}
+        self._sizes: dict[Labels, Histogram] = {}
+        self._deprecated: set[Labels] = set()
+        self.gauges: dict[str, tuple[str, Callable[[], Iterable[Sample]]]] = {}
         self.sections: list[Callable[[], Iterable[str]]] = []
 
     def begin(self, ctx: RequestContext) -> Labels:
@@ -59,17 +57,25 @@ class Metrics:
         if key[4] in _LONG:
             self._longrunning[key] -= 1
 
-    def observe(self, key: Labels, status: int, seconds: float) -> None:
-        """A request was answered. How long watches and connections last says nothing of latency, and is not counted as such."""
+    def observe(self, key: Labels, status: int, seconds: float, size: int = -1, dry_run: str = "") -> None:
+        """A request was answered with a body of `size` bytes (-1: not known). How long watches and connections last says nothing of
+        latency, and is not counted as such."""
         group, resource, scope, subresource, verb, version = key
-        labels = (str(status), "", group, resource, scope, subresource, verb, version)
+        labels = (str(status), dry_run, group, resource, scope, subresource, verb, version)
         self._requests[labels] = self._requests.get(labels, 0) + 1
         if verb in _LONG:
             return
         histogram = self._durations.get(key)
         if histogram is None:
-            histogram = self._durations[key] = _Histogram()
+            histogram = self._durations[key] = Histogram(_BUCKETS)
+            self._sizes[key] = Histogram(_SIZES)
         histogram.add(seconds)
+        if size >= 0:
+            self._sizes[key].add(size)
+
+    def deprecated(self, info: RequestInfo, removed_release: str) -> None:
+        """Somebody uses a version that will go."""
+        self._deprecated.add((info.group, removed_release, info.resource, info.subresource, info.version))
 
     def _labels(self, ctx: RequestContext) -> Labels:
         info = ctx.info
@@ -83,64 +89,53 @@ class Metrics:
         row = self._kinds.by_resource(info.group, info.version, info.resource)
         return row is not None and (not info.subresource or row.subresource(info.subresource) is not None)
 
+    def reset(self) -> None:
+        """Counts from nothing again, as DELETE /metrics asks; what is open stays counted."""
+        for counted in (self._requests, self._durations, self._sizes):
+            counted.clear()
+        self._deprecated.clear()
+
     def render(self) -> str:
         """The Prometheus text format."""
-        lines = [
-            "# HELP apiserver_request_total [STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code.",
-            "# TYPE apiserver_request_total counter",
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        names = ("code", "component", "dry_run", "group", "resource", "scope", "subresource", "verb", "version")
+        requests = [
+            (labelled(names, (code, "apiserver", dry, group, resource, scope, sub, verb, version)), n)
+            for (code, dry, group, resource, scope, sub, verb, version), n in sorted(self._requests.items())
         ]
-        for (code, dry, group, resource, scope, sub, verb, version), n in sorted(self._requests.items()):
-            lines.append(
-                f'apiserver_request_total{{code="{code}",component="apiserver",dry_run="{dry}",group="{group}",resource="{resource}",'
-                f'scope="{scope}",subresource="{sub}",verb="{verb}",version="{version}"}} {n}'
-            )
-        lines += self._render_durations()
-        lines += [
-            "# HELP apiserver_longrunning_requests [STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component. Not all requests are tracked this way.",
-            "# TYPE apiserver_longrunning_requests gauge",
+        yield from family("apiserver_request_total", "counter", _TEXTS["requests"], requests)
+        yield from self._histograms("apiserver_request_duration_seconds", "durations", self._durations, dry_run='dry_run="",')
+        yield from self._histograms("apiserver_request_sli_duration_seconds", "sli", self._durations)
+        yield from self._histograms("apiserver_response_sizes", "sizes", self._sizes)
+        open_names = ("component", "group", "resource", "scope", "subresource", "verb", "version")
+        long = [
+            (labelled(open_names, ("apiserver", group, resource, scope, sub, verb, version)), n)
+            for (group, resource, scope, sub, verb, version), n in sorted(self._longrunning.items())
         ]
-        for (group, resource, scope, sub, verb, version), n in sorted(self._longrunning.items()):
-            lines.append(
-                f'apiserver_longrunning_requests{{component="apiserver",group="{group}",resource="{resource}",scope="{scope}",'
-                f'subresource="{sub}",verb="{verb}",version="{version}"}} {n}'
-            )
-        name = "apiserver_current_inflight_requests"
-        lines += [f"# HELP {name} [STABLE] Requests being worked on, by kind of request.", f"# TYPE {name} gauge"]
-        lines += [f'{name}{{request_kind="{kind}"}} {n}' for kind, n in self.inflight.items()]
+        yield from family("apiserver_longrunning_requests", "gauge", _TEXTS["longrunning"], long)
+        inflight = [(labelled(("request_kind",), (kind,)), n) for kind, n in self.inflight.items()]
+        yield from family("apiserver_current_inflight_requests", "gauge", _TEXTS["inflight"], inflight)
+        yield from family("apiserver_requested_deprecated_apis", "gauge", _TEXTS["deprecated"], self._deprecations())
+        failed = sum(n for labels, n in self._requests.items() if labels[0] == "401")
+        attempts = [('{result="failure"}', failed), ('{result="success"}', sum(self._requests.values()) - failed)]
+        yield from family("authentication_attempts", "counter", _TEXTS["authentication"], attempts)
         for name, (text, samples) in self.gauges.items():
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *(f"{name}{labels} {value:g}" for labels, value in samples())]
+            yield from family(name, "gauge", text, samples())
         for section in self.sections:
-            lines += section()
-        used = process.getrusage(process.RUSAGE_SELF)
-        lines += [
-            "# TYPE process_cpu_seconds_total counter",
-            f"process_cpu_seconds_total {used.ru_utime + used.ru_stime:.2f}",
-            "# TYPE process_resident_memory_bytes gauge",
-            f"process_resident_memory_bytes {resident_bytes()}",
-        ]
-        return "\n".join(lines) + "\n"
+            yield from section()
 
-    def _render_durations(self) -> Iterable[str]:
-        name = "apiserver_request_duration_seconds"
-        yield f"# HELP {name} [STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component."
-        yield f"# TYPE {name} histogram"
-        for (group, resource, scope, sub, verb, version), histogram in sorted(self._durations.items()):
-            labels = (
-                f'component="apiserver",dry_run="",group="{group}",resource="{resource}",scope="{scope}",subresource="{sub}",'
-                f'verb="{verb}",version="{version}"'
-            )
-            total = 0
-            for edge, n in zip((*_BUCKETS, float("inf")), histogram.buckets, strict=True):
-                total += n
-                yield f'{name}_bucket{{{labels},le="{"+Inf" if edge == float("inf") else format(edge, "g")}"}} {total}'
-            yield f"{name}_sum{{{labels}}} {histogram.sum:.6f}"
-            yield f"{name}_count{{{labels}}} {histogram.count}"
+    def _histograms(self, name: str, text: str, found: Mapping[Labels, Histogram], dry_run: str = "") -> Iterator[str]:
+        if found:
+            yield from (f"# HELP {name} {_TEXTS[text]}", f"# TYPE {name} histogram")
+        for (group, resource, scope, sub, verb, version), histogram in sorted(found.items()):
+            labels = f'component="apiserver",{dry_run}group="{group}",resource="{resource}",scope="{scope}",subresource="{sub}",'
+            yield from histogram.lines(name, f'{labels}verb="{verb}",version="{version}"')
 
-
-def resident_bytes() -> int:
-    """This process's resident memory now."""
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * process.getpagesize()
+    def _deprecations(self) -> Iterator[Sample]:
+        names = ("group", "removed_release", "resource", "subresource", "version")
+        return ((labelled(names, found), 1) for found in sorted(self._deprecated))
 
 
 _VERBS = {

@@ -20,6 +20,7 @@ from kubetree.api.openapi import (
     openapi_v3_document,
     openapi_v3_index,
 )
+from kubetree.apiserver import debug_pages
 from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.config import GIT_VERSION, VERSION_MAJOR, VERSION_MINOR
 from kubetree.apiserver.context import RequestContext
@@ -28,6 +29,7 @@ from kubetree.apiserver.health import Health
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.negotiation import JSON, Output, not_routed, routed
 from kubetree.apiserver.responses import GZIP_THRESHOLD, accepts_gzip, answer_object, answer_text, gzip_fast, not_found_page
+from kubetree.apiserver.zpages import ZPages
 
 Object = dict[str, Any]
 
@@ -117,14 +119,26 @@ class OpenAPI:
         return Answer(data, 200, headers)
 
 
-def add_pages(dispatcher: Dispatcher, health: Health, metrics: Metrics, kinds: Kinds) -> OpenAPI:
+_METRICS = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+
+
+def add_pages(dispatcher: Dispatcher, health: Health, metrics: Metrics, kinds: Kinds, zpages: ZPages, *, profiling: bool) -> OpenAPI:
     openapi = OpenAPI(kinds)
 
     async def scrape(ctx: RequestContext) -> web.StreamResponse:
-        return answer_text(ctx, metrics.render(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        if ctx.method == "DELETE" and profiling:
+            metrics.reset()
+            return answer_text(ctx, "metrics reset\n")
+        return answer_text(ctx, metrics.render(), content_type=_METRICS)
 
-    dispatcher.pages |= {"/version": version, "/metrics": scrape, "/openapi/v2": openapi.v2, "/openapi/v3": openapi.v3}
-    dispatcher.pages["/openapi/v3/"] = openapi.v3
+    async def indicators(ctx: RequestContext) -> web.StreamResponse:
+        return answer_text(ctx, health.render(), content_type=_METRICS)
+
+    dispatcher.pages |= {"/version": version, "/metrics": scrape, "/metrics/slis": indicators}
+    dispatcher.pages |= {"/statusz": zpages.statusz, "/flagz": zpages.flagz}
+    dispatcher.pages |= {"/openapi/v2": openapi.v2, "/openapi/v3": openapi.v3, "/openapi/v3/": openapi.v3}
     for endpoint in ("/healthz", "/livez", "/readyz"):
         dispatcher.pages[endpoint] = dispatcher.pages[f"{endpoint}/"] = health.handle
+    if profiling:
+        dispatcher.pages |= debug_pages.PAGES
     return openapi

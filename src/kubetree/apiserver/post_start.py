@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
@@ -12,21 +13,41 @@ from kubetree.apiserver.allocators.service_cidrs import ensure_default_service_c
 from kubetree.apiserver.authentication.published import publish_authentication
 from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
 from kubetree.apiserver.registry import Registry, Writer
-from kubetree.store.protocol import StoreUnavailable
+from kubetree.store.protocol import Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _NAMESPACE = kind("v1", "Namespace")
 
 
-async def run_hooks(registry: Registry, writer: Writer) -> None:
-    """Returns once everything is there that clients rely on."""
+async def run_hooks(registry: Registry, writer: Writer, done: Callable[[str], None]) -> None:
+    """Returns once everything is there that clients rely on. `done` is told the name of each step as /readyz has it."""
     await ensure_namespaces(writer)
+    done("start-system-namespaces-controller")
     await ensure_system_priority_classes(writer)
+    done("scheduling/bootstrap-system-priority-classes")
     await ensure_default_service_cidr(writer, registry.config.service_cluster_ip_range, registry.clock)
+    done("start-kubernetes-service-cidr-controller")
     await publish_authentication(writer, registry.config)
+    done("start-cluster-authentication-info-controller")
     if "RBAC" in registry.config.authorization_mode:
         await reconcile_bootstrap_policy(writer)
+    done("rbac/bootstrap-roles")
+
+
+STORE_TIMEOUT = 2.0
+
+
+async def store_health(store: Store) -> str:
+    """'' when the store answers in time, else what is wrong with it."""
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT):
+            await store.revision()
+    except TimeoutError:
+        return f"the store did not answer in {STORE_TIMEOUT:g} s"
+    except StoreUnavailable as error:
+        return str(error) or "the store is unavailable"
+    return ""
 
 
 async def ensure_namespaces(writer: Writer) -> None:

@@ -27,7 +27,7 @@ from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
 from kubetree.apiserver.encryption.store import EncryptedStore
 from kubetree.apiserver.encryption.transformers import Identity
-from kubetree.apiserver.health import Health
+from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.metrics import Metrics
@@ -37,15 +37,19 @@ from kubetree.apiserver.middleware.authorization import DenyEverything, authoriz
 from kubetree.apiserver.middleware.errors import render_errors
 from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openid import add_openid_pages
-from kubetree.apiserver.pages import add_pages
-from kubetree.apiserver.post_start import compact_regularly, run_hooks
+from kubetree.apiserver.pages import add_pages, version_info
+from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
+from kubetree.apiserver.process_metrics import build_lines, process_lines
 from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.storage_metrics import storage_lines
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
+from kubetree.apiserver.zpages import ZPages
 from kubetree.store.protocol import Store
 
 
@@ -70,8 +74,9 @@ class Parts:
 
     async def started(self) -> None:
         """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
-        await run_hooks(self.registry, self.writer)
+        await run_hooks(self.registry, self.writer, self.health.done)
         await self.aggregation.registration.first()
+        self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
         self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
@@ -83,6 +88,7 @@ class Parts:
         self._running.append(self.tasks.create_task(service.run()))
 
     def stopping(self) -> None:
+        self.health.stopping()
         self.ready.clear()
         self.registry.streams.end()
         for task in self._running:
@@ -113,18 +119,20 @@ async def build(
         registry.add_hook(allocators.hook)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: dispatcher.paths())
+        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
-        dispatcher = Dispatcher(registry, discovery, aggregation)
-        health = Health()
+        dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
+        health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, kinds)
+        add_pages(dispatcher, health, metrics, kinds, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
         await caches.ready()
+        health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
@@ -138,14 +146,12 @@ async def build(
             render_errors(metrics),
         ):
             handler = layer(handler)
+        for layer in answer_headers(config):
+            handler = layer(handler)
         parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, aggregation, address, tasks)
 
-        async def ready() -> str:
-            return "" if parts.ready.is_set() else "not started yet"
-
-        health.add("poststarthook/bootstrap", ready, ("readyz",))
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
-            health.add("kms-providers", encryption.check)
+            health.add(Check("kms-providers", encryption.check))
         following = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts

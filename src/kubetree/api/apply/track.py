@@ -5,7 +5,6 @@ This runs on every write. A create walks the object once and makes one entry; an
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,6 +15,7 @@ from kubetree.api.apply.reset_fields import without_reset_fields
 from kubetree.api.apply.types import Pair, Type
 from kubetree.api.apply.versions import Versions
 from kubetree.api.kinds import Kind
+from kubetree.api.schema.definitions import name_of
 
 Object = dict[str, Any]
 
@@ -52,6 +52,12 @@ def track_update(
     """
     metadata = new["metadata"]
     given = metadata.pop("managedFields", None)
+    if live is None and not given and type is None:
+        mine = FIRST.fields(kind, subresource, new)
+        if mine:
+            key = manager_key(manager, operation, kind.api_version, subresource)
+            metadata["managedFields"] = encode({key: Entry(mine, kind.api_version, now)})
+        return
     versions = Versions(kind, type)
     try:
         if live is None:
@@ -62,7 +68,7 @@ def track_update(
             if not managed:
                 return
             live = without_managed_fields(live)
-        changed, removed = versions.type.compare(live, new) if live else (_created(versions.type, new), None)
+        changed, removed = versions.type.compare(live, new)
         if changed:
             changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
         if managed:
@@ -79,19 +85,69 @@ def track_update(
         metadata["managedFields"] = entries
 
 
-def _created(of_type: Type, new: Object) -> Node | None:
-    """What a create sets: `compare` of nothing with `new`. Objects made from one template share the work of their spec."""
-    spec = new.get("spec")
-    if not isinstance(spec, dict) or not spec:
-        return of_type.compare({}, new)[0]
-    changed = of_type.compare({}, {name: value for name, value in new.items() if name != "spec"})[0]
-    return {**(changed or {}), **_spec_fields(of_type, orjson.dumps(spec))}
+def _first_fields(kind: Kind, subresource: str, new: Object) -> Node | None:
+    """What whoever creates `new` comes to own. Raises ValueError as `compare`."""
+    versions = Versions(kind)
+    changed = versions.type.compare({}, new)[0]
+    if changed:
+        changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
+    return difference(changed, STRIPPED) if changed else None
 
 
-@lru_cache(maxsize=256)
-def _spec_fields(of_type: Type, spec: bytes) -> Node:
-    """The fields below `f:spec` of a new object; shared, never to be changed."""
-    return of_type.compare({}, {"spec": orjson.loads(spec)})[0] or {}
+class FirstFields:
+    """What the creators of objects own, remembered by what decides it: the whole spec, and of metadata only which keys there are. Objects
+    made from one template share the work. What is given is shared, never to be changed.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._known: dict[tuple[object, ...], Node | None] = {}
+
+    def fields(self, kind: Kind, subresource: str, new: Object) -> Node | None:
+        key = _outline(new) if name_of(kind) is not None else None  # a custom resource's type may change
+        if key is None:
+            return self._computed(kind, subresource, new)
+        key = (kind.api_version, kind.kind, subresource, *key)
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._computed(kind, subresource, new)
+            if len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[key] = found
+            return found
+
+    def _computed(self, kind: Kind, subresource: str, new: Object) -> Node | None:
+        try:
+            return _first_fields(kind, subresource, new)
+        except ValueError:
+            return None
+
+
+FIRST = FirstFields()
+_MOST_SPEC = 64 * 1024
+_SIMPLE = frozenset(
+    {"name", "namespace", "generateName", "uid", "creationTimestamp", "labels", "annotations", "ownerReferences", "finalizers"}
+)
+
+
+def _outline(new: Object) -> tuple[object, ...] | None:
+    """All of a new object that decides which fields are set; None for objects that have more than metadata and spec."""
+    spec, metadata = new.get("spec"), new["metadata"]
+    if not isinstance(spec, dict) or len(new) != 4 or not _SIMPLE.issuperset(metadata):
+        return None
+    data = orjson.dumps(spec)
+    if len(data) > _MOST_SPEC:
+        return None
+    labels, notes, owners, finalizers = [metadata.get(k) for k in ("labels", "annotations", "ownerReferences", "finalizers")]
+    return (
+        data,
+        tuple(metadata),
+        None if labels is None else tuple(labels),
+        None if notes is None else tuple(notes),
+        orjson.dumps((owners, finalizers)) if owners or finalizers else (owners == [], finalizers == []),
+        metadata.get("generateName") == "",
+    )
 
 
 def _given(given: Any) -> Managed:

@@ -79,7 +79,7 @@ def field_manager(errs: Errors, name: str, path: str) -> None:
     """The name of who applies: also for the query parameter fieldManager."""
     if len(name) > 128:
         errs.append(too_long(path, 128))
-    for position, char in enumerate(name):
+    for position, char in enumerate("" if name.isprintable() else name):
         if not char.isprintable():
             errs.append(invalid(path, name, f"invalid character U+{ord(char):04X} (at position {position})"))
 

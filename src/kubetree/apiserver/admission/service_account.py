@@ -106,15 +106,22 @@ class ServiceAccount(Plugin):
 def mount_token(spec: Object, new_suffix: Callable[[], str]) -> None:
     """Adds the projected volume and mounts it in every container that has nothing at its path."""
     volumes = spec.get("volumes") or []
-    existing = next((v["name"] for v in volumes if v["name"].startswith(VOLUME_PREFIX)), "")
-    name = existing or f"{VOLUME_PREFIX}{new_suffix()}"
+    existing = ""
+    for volume in volumes:
+        if volume["name"].startswith(VOLUME_PREFIX):
+            existing = volume["name"]
+            break
+    name = existing or VOLUME_PREFIX + new_suffix()
     needed = False
-    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-        mounts = container.get("volumeMounts") or []
-        if any(mount.get("mountPath") == MOUNT_PATH for mount in mounts):
-            continue
-        container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
-        needed = True
+    for group in (spec.get("initContainers"), spec.get("containers")):
+        for container in group or ():
+            mounts = container.get("volumeMounts") or []
+            for mount in mounts:
+                if mount.get("mountPath") == MOUNT_PATH:
+                    break
+            else:
+                container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": MOUNT_PATH}]
+                needed = True
     if needed and not existing:
         spec["volumes"] = [*volumes, {"name": name, "projected": token_volume_source()}]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from kubetree.apiserver.aggregation.api_services import API_SERVICE, OWN_GROUP, by_group
+from kubetree.apiserver.aggregation.api_services import API_SERVICE, OWN_GROUP, by_group, is_available
 from kubetree.apiserver.aggregation.key_pair import KeyPairFiles
 from kubetree.apiserver.aggregation.proxy import Proxy
 from kubetree.apiserver.aggregation.registration import Registration
@@ -14,6 +14,7 @@ from kubetree.apiserver.aggregation.remote import Transport
 from kubetree.apiserver.aggregation.remotes import Remotes
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.discovery.documents import Served, groups
+from kubetree.apiserver.exposition import family, labelled
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.apiserver.webhooks import ServiceResolver
@@ -51,6 +52,13 @@ class Aggregation:
     def _changed(self) -> None:
         for callback in self.on_change:
             callback()
+
+    def metrics(self) -> Iterator[str]:
+        down = [(labelled(("name",), (obj["metadata"]["name"],)), float(not is_available(obj))) for obj in self._lister.list(API_SERVICE)]
+        yield from family("aggregator_unavailable_apiservice", "gauge", "[ALPHA] Whether an APIService cannot be used now.", down)
+        outages = [(labelled(("name", "reason"), key), n) for key, n in sorted(self.remotes.outages.items())]
+        text = "[ALPHA] How often an APIService became unavailable, and why."
+        yield from family("aggregator_unavailable_apiservice_total", "counter", text, outages)
 
     # What discovery asks: see discovery.endpoints.Aggregation.
 

@@ -25,7 +25,7 @@ async def refresh(remote: Remote, transport: Transport) -> bool:
     try:
         remote.discovery = await _fetch(remote, transport)
         remote.stale = False
-    except (Unreachable, ValueError):
+    except (Unreachable, ValueError, LookupError, TypeError, AttributeError):  # what others send may have any shape
         remote.stale = True
     return (remote.discovery, remote.stale) != before
 

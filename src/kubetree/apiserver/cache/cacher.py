@@ -78,6 +78,20 @@ class Cacher:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def watcher_count(self) -> int:
+        return len(self._watchers)
+
+    @property
+    def size_estimate(self) -> int:
+        """Bytes of the JSON of all objects; goes through all of them."""
+        return sum(len(entry.data) for entry in self._entries.values())
+
+    @property
+    def window_capacity(self) -> int:
+        """Events that are kept at most."""
+        return self._window.limits.most
+
     async def run(self) -> None:
         """Fills the cache from the store and follows it, over lost connections and compactions."""
         while True:

@@ -28,7 +28,7 @@ class Window:
     """A list with a moving start. A position counts all events ever added, so that readers can hold one while the start moves."""
 
     def __init__(self, limits: WindowLimits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._events: list[Event] = []
         self._start, self._size = 0, 0
         self.oldest = 0
@@ -53,13 +53,13 @@ class Window:
     def add(self, event: Event) -> None:
         self._events.append(event)
         self._size += len(event.current.data)
-        old = len(self._events) - self._limits.framed
+        old = len(self._events) - self.limits.framed
         if old > 0:
             self._events[old - 1].forget_frames()
 
     def trim(self, now: float) -> None:
         """Drops what the limits no longer allow."""
-        limits, events, count = self._limits, self._events, 0
+        limits, events, count = self.limits, self._events, 0
         while len(events) - count > limits.least:
             first = events[count]
             if len(events) - count <= limits.most and self._size <= limits.size and now - first.at <= limits.seconds:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kinds
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.discovery import documents
 from kubetree.apiserver.discovery.documents import Served
@@ -69,7 +70,7 @@ class Discovery:
         parts = path.strip("/").split("/")
         match parts:
             case [""]:
-                return self._answer(ctx, "/", lambda: {"paths": self._index()}, _output(ctx))
+                return self._index_page(ctx)
             case ["api", version]:
                 made = documents.resource_list(self._kinds, "", version)
             case ["apis", group]:
@@ -117,6 +118,11 @@ class Discovery:
             response.headers["Cache-Control"] = "public"
             response.headers["Vary"] = "Accept"
         return response
+
+    def _index_page(self, ctx: RequestContext) -> web.StreamResponse:
+        """Always JSON and always indented."""
+        headers = {"Audit-Id": ctx.audit_id, "Cache-Control": "no-cache, private", "Content-Type": "application/json"}
+        return Answer(orjson.dumps({"paths": self._index()}, option=orjson.OPT_INDENT_2), 200, headers)
 
     def _index(self) -> list[str]:
         found = {"/api", "/api/v1", "/apis", "/apis/", *self._paths()}

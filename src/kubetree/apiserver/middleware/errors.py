@@ -8,6 +8,7 @@ import logging
 from aiohttp import web
 
 from kubetree.api import errors
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.metrics import Metrics
@@ -37,7 +38,9 @@ def render_errors(metrics: Metrics) -> Middleware:
                 response = answer_error(ctx, known or _internal(ctx, fault))
             finally:
                 metrics.end(counted)
-            metrics.observe(counted, response.status, clock() - started)
+            size = len(response.body) if isinstance(response, Answer) else -1
+            dry_run = "All" if ctx.query and "dryRun" in ctx.query else ""
+            metrics.observe(counted, response.status, clock() - started, size, dry_run)
             return response
 
         return handle

@@ -1,0 +1,36 @@
+"""What /metrics says of stored objects, watch caches and watches: read from the caches when scraped, so that writes pay nothing for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubetree.apiserver.cache.caches import Caches
+from kubetree.apiserver.exposition import Sample, family, labelled
+
+
+def storage_lines(caches: Caches) -> Iterator[str]:
+    old: list[Sample] = []
+    objects: list[Sample] = []
+    sizes: list[Sample] = []
+    watchers: list[Sample] = []
+    revisions: list[Sample] = []
+    capacities: list[Sample] = []
+    for cache in sorted(caches, key=lambda c: (c.kind.group, c.kind.plural)):
+        kind = cache.kind
+        labels = labelled(("group", "resource"), (kind.group, kind.plural))
+        old.append((labelled(("resource",), (kind.group_resource,)), len(cache)))
+        objects.append((labels, len(cache)))
+        sizes.append((labels, cache.size_estimate))
+        revisions.append((labels, cache.revision))
+        capacities.append((labels, cache.window_capacity))
+        if cache.watcher_count:
+            named = labelled(("group", "version", "resource"), (kind.group, kind.version, kind.plural))
+            watchers.append((named, cache.watcher_count))
+    yield from family("apiserver_storage_objects", "gauge", "[STABLE] Stored objects of a kind.", old)
+    yield from family("apiserver_resource_objects", "gauge", "[BETA] Stored objects of a kind.", objects)
+    yield from family(
+        "apiserver_resource_size_estimate_bytes", "gauge", "[ALPHA] About how large the objects of a kind are, all together.", sizes
+    )
+    yield from family("apiserver_registered_watchers", "gauge", "[ALPHA] Open watches of a kind.", watchers)
+    yield from family("apiserver_watch_cache_resource_version", "gauge", "[ALPHA] The revision that a watch cache reflects.", revisions)
+    yield from family("watch_cache_capacity", "gauge", "[ALPHA] Events that a watch cache keeps at most.", capacities)
