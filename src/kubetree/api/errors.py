@@ -156,23 +156,40 @@ def qualified(plural: str, group: str) -> str:
     return f"{plural}.{group}" if group else plural
 
 
+def quoted(text: str) -> str:
+    """As Go's %q has it."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _escaped(c)) for c in text) + '"'
+
+
+_ESCAPES = {'"': r"\"", "\\": r"\\", "\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
+
+
+def _escaped(c: str) -> str:
+    code = ord(c)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def not_found(plural: str, group: str, name: str) -> NotFound:
-    return NotFound(f'{qualified(plural, group)} "{name}" not found', name=name, group=group, kind=plural)
+    return NotFound(f"{qualified(plural, group)} {quoted(name)} not found", name=name, group=group, kind=plural)
 
 
 def already_exists(plural: str, group: str, name: str) -> AlreadyExists:
-    return AlreadyExists(f'{qualified(plural, group)} "{name}" already exists', name=name, group=group, kind=plural)
+    return AlreadyExists(f"{qualified(plural, group)} {quoted(name)} already exists", name=name, group=group, kind=plural)
 
 
 def conflict(plural: str, group: str, name: str, why: str) -> Conflict:
-    return Conflict(f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}', name=name, group=group, kind=plural)
+    return Conflict(
+        f"Operation cannot be fulfilled on {qualified(plural, group)} {quoted(name)}: {why}", name=name, group=group, kind=plural
+    )
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
 def forbidden(plural: str, group: str, name: str, why: str) -> Forbidden:
-    subject = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+    subject = f"{qualified(plural, group)} {quoted(name)}" if name else qualified(plural, group)
     return Forbidden(f"{subject} is forbidden: {why}", name=name, group=group, kind=plural)
 
 
@@ -180,7 +197,7 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Invali
     """Upstream's NewInvalid: `Pod "x" is invalid: spec.a: Required value`, several errors in brackets."""
     lines = list(dict.fromkeys(f"{c.field}: {c.message}" if c.field else c.message for c in causes))
     text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
-    return Invalid(f'{qualified(kind, group)} "{name}" is invalid: {text}', name=name, group=group, kind=kind, causes=causes)
+    return Invalid(f"{qualified(kind, group)} {quoted(name)} is invalid: {text}", name=name, group=group, kind=kind, causes=causes)
 
 
 _BY_REASON: dict[str, type[ApiError]] = {

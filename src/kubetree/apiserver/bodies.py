@@ -8,11 +8,12 @@ import orjson
 
 from kubetree.api import errors, schema
 from kubetree.api.defaults import apply_defaults
-from kubetree.api.kinds import Kind
+from kubetree.api.kinds import Kind, go_type
+from kubetree.api.known_specs import KINDS, KnownSpecs
 from kubetree.api.objects import copy
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.request import OrdinaryRequest
-from kubetree.apiserver.negotiation import YAML, negotiate_input
+from kubetree.apiserver.negotiation import JSON, YAML, negotiate_input
 from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines
 
 Object = dict[str, Any]
@@ -85,12 +86,31 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
         raise
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
-        check_type(obj, kind.api_version, kind.kind)
+        # what kind a custom resource says it is, is for its validation
+        check_type(obj, kind.api_version, kind.kind if kind.behaviour is None else obj.get("kind") or kind.kind)
     for warning in warnings:
         ctx.warnings.extend(warning_lines(warning))
     if ctx.audit is not None:
         ctx.audit.requested(_defaulted(kind, obj))
     return obj
+
+
+def decode_new(ctx: RequestContext, body: bytes, kind: Kind, validation: str, specs: KnownSpecs) -> tuple[Object, bool]:
+    """`decode_object` of an object to be created, and whether it has been defaulted: what came before with the same spec is not looked at
+    again."""
+    if (kind.api_version, kind.kind) not in KINDS or negotiate_input(ctx.headers.get("Content-Type", "")) is not JSON:
+        return decode_object(ctx, body, kind, validation), False
+    obj = specs.read(kind, body)
+    if obj is not None:
+        if ctx.audit is not None:
+            ctx.audit.requested(copy(obj))
+        return obj, True
+    warned = len(ctx.warnings)
+    obj = decode_object(ctx, body, kind, validation)
+    apply_defaults(kind, obj)
+    if len(ctx.warnings) == warned:
+        specs.learn(kind, body, obj)
+    return obj, True
 
 
 def _defaulted(kind: Kind, obj: Object) -> Object:
@@ -114,20 +134,25 @@ def _check_kind(data: bytes, kind: Kind) -> None:
         obj = orjson.loads(data)
     except ValueError:
         return
-    if isinstance(obj, dict):
+    named = isinstance(obj, dict) and all(isinstance(obj.get(field, ""), str) for field in ("apiVersion", "kind"))
+    if named and kind.behaviour is None and obj.get("apiVersion", "").count("/") < 2:
         check_type(obj, kind.api_version, kind.kind)
 
 
 def check_type(obj: Object, api_version: str, kind: str) -> None:
     """Fills in a missing kind or apiVersion; raises BadRequest for another one."""
     given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
-    if given_version != api_version:
-        raise errors.BadRequest(f"the API version in the data ({given_version}) does not match the expected API version ({api_version})")
-    if given_kind != kind:
-        version = api_version.rpartition("/")[2]
-        why = f"converting ({version}.{given_kind}) to ({kind}): unknown conversion"
-        if schema.definition_name(api_version.rpartition("/")[0], version, given_kind) is None:
-            why = f'no kind "{given_kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+    if (given_version, given_kind) != (api_version, kind):
+        group, _, version = given_version.rpartition("/")
+        if schema.definition_name(group, version, given_kind) is None:
+            scheme = "pkg/api/legacyscheme/scheme.go:30"
+            why = f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "{scheme}"'
+        elif given_kind != kind:
+            why = f"converting ({version}.{given_kind}) to ({go_type(api_version.rpartition('/')[0], kind)}): unknown conversion"
+        else:
+            raise errors.BadRequest(
+                f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+            )
         raise errors.BadRequest(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
     obj["apiVersion"], obj["kind"] = api_version, kind
 

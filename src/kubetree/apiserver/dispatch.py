@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
-from kubetree.api.kinds import Kind
+from kubetree.api import errors
+from kubetree.api.kinds import ALL_VERBS, Kind
 from kubetree.api.warnings import deprecation
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
-from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
+from kubetree.apiserver.discovery.endpoints import Discovery, no_such_method, no_such_resource
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.responses import not_found_page
+from kubetree.apiserver.subresources.scale import get_scale, patch_scale, update_scale
 from kubetree.apiserver.verbs.call import Call, Verb
 from kubetree.apiserver.verbs.create import create
 from kubetree.apiserver.verbs.delete import delete
@@ -38,6 +42,7 @@ SAME_OBJECT: dict[str, Verb] = {"get": get, "patch": patch, "update": update}
 
 _ANY_METHOD = ("/healthz", "/livez", "/readyz", "/metrics", "/debug/")
 """Pages that upstream serves whatever the method."""
+CUSTOM_SCALE: dict[str, Verb] = {"get": get_scale, "patch": patch_scale, "update": update_scale}
 
 _ON_NAME = ("get", "update", "patch", "delete")
 
@@ -54,6 +59,8 @@ class Dispatcher:
         self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
+        self.catch_up: Callable[[], Awaitable[None]] | None = None
+        """Makes sure that the table of kinds is as fresh as every acknowledged write."""
 
     def add_action(self, group_resource: str, subresource: str, verbs: tuple[str, ...], action: Verb) -> None:
         for verb in verbs:
@@ -63,14 +70,18 @@ class Dispatcher:
         info = ctx.info
         if self._remotes and (remote := self._remotes.serving(ctx.path)) is not None:
             return await self._proxy.forward(ctx, remote)
-        if not info.is_resource:
+        if not info.is_resource or ctx.path.startswith("//"):
             return await self._page(ctx)
-        kind = self._registry.kinds.by_resource(info.group, info.version, info.resource)
+        kind = self._registry.kinds.by_resource(info.group, info.version, info.resource) or await self._lately(ctx)
         if kind is None:
-            if not known_group_version(self._registry.kinds, info.group, info.version):
+            if info.prefix == "apis" and not self._built_in(info.group, info.version):
                 return not_found_page(ctx)
             raise no_such_resource()
+        if kind.behaviour is not None and not _in_scope(ctx, kind):
+            return not_found_page(ctx)
         verb = self._verb(ctx, kind)
+        if "%" in info.name or info.name in _NO_NAMES:
+            raise _bad_name(info.name)
         told = deprecation(kind)
         if told:
             ctx.warnings.append(told)
@@ -78,21 +89,40 @@ class Dispatcher:
             ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
 
+    def _built_in(self, group: str, version: str) -> bool:
+        """Whether the group and version have a handler of their own upstream, which answers with a Status for resources that are not."""
+        return any(k.group == group and k.version == version and k.behaviour is None for k in self._registry.kinds)
+
+    async def _lately(self, ctx: RequestContext) -> Kind | None:
+        """The row of a custom resource that another API server has established since this one last looked."""
+        info = ctx.info
+        if self.catch_up is None or "." not in info.group:
+            return None
+        await self.catch_up()
+        return self._registry.kinds.by_resource(info.group, info.version, info.resource)
+
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:
         info = ctx.info
         if not _in_scope(ctx, kind):
             raise no_such_resource()
+        if ctx.method == "HEAD" and info.subresource != "proxy":
+            raise no_such_method()
         found = self.actions.get((kind.group_resource, info.subresource, info.verb))
         if found is not None:
             return found
         if info.subresource:
             sub = kind.subresource(info.subresource)
+            if (sub is None or info.rest) and kind.behaviour is not None:
+                raise errors.not_found(kind.plural, kind.group, info.name)
             if sub is None or info.rest:
                 raise no_such_resource()
             if info.verb not in sub.verbs or info.verb not in SAME_OBJECT:
                 raise no_such_method()
+            if kind.behaviour is not None and sub.name == "scale":
+                return CUSTOM_SCALE[info.verb]
             return SAME_OBJECT[info.verb]
-        if info.verb not in kind.verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
+        verbs = kind.verbs if kind.behaviour is None else ALL_VERBS  # a definition that ends shows fewer, and refuses creates
+        if info.verb not in verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
             raise no_such_method()
         return VERBS[info.verb]
 
@@ -103,22 +133,46 @@ class Dispatcher:
 
     async def _page(self, ctx: RequestContext) -> web.StreamResponse:
         path = ctx.path
+        if path.startswith("//"):
+            return not_found_page(ctx)
         page = self.pages.get(path) or self.pages.get(path.rstrip("/")) or self._below(path)
         if page is None:
             if path != "/" and not path.startswith(("/api/", "/apis/")) and path not in ("/api", "/apis"):
                 return not_found_page(ctx)
             page = self._discovery.handle
-        if ctx.method not in ("GET", "HEAD") and not ctx.path.startswith(_ANY_METHOD):
+        response = await page(ctx)
+        if ctx.method != "GET" and _routed(path) and response.status != 404:
             raise no_such_method()
-        return await page(ctx)
+        return response
 
     def _below(self, path: str) -> Handler | None:
         return next((page for prefix, page in self.pages.items() if prefix.endswith("/") and path.startswith(prefix)), None)
 
 
+_NO_NAMES = (".", "..")
+
+
+def _bad_name(name: str) -> errors.BadRequest:
+    """A name that cannot be part of a key in the store."""
+    why = f"may not be '{name}'" if name in _NO_NAMES else "may not contain '%'"
+    return errors.BadRequest(f'Name parameter invalid: "{name}": {why}')
+
+
+def _routed(path: str) -> bool:
+    """Whether upstream's router stands before a page and lets only GET through: the version and all of discovery but the group documents."""
+    parts = path.strip("/").split("/")
+    return parts[0] in ("version", "api") or (parts[0] == "apis" and len(parts) > 2)
+
+
 def _in_scope(ctx: RequestContext, kind: Kind) -> bool:
     """Whether the URL's form fits the kind: a namespaced object has a namespace in its path, a cluster-scoped one has none."""
     info = ctx.info
+    if kind.namespaced and not info.namespace:
+        if info.verb == "list" or info.verb == "watch":
+            return True
+        if not info.name and info.verb in ("create", "deletecollection"):
+            raise no_such_method()
+        return False
     if kind.namespaced:
-        return bool(info.namespace) or not info.name or info.verb in ("list", "watch")
+        return True
     return not info.namespace or (kind.plural == "namespaces" and not kind.group)

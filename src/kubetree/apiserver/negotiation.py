@@ -5,6 +5,7 @@ Follows apiserver/pkg/endpoints/handlers/negotiation. A wire format is added by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -209,8 +210,12 @@ def negotiate_output(
     if output is None or (watch and not output.serializer.stream):
         if endpoint.routed and not routed(accept):
             raise not_routed(f"{_SUPPORTED}, {_STREAMS}" if watch or streams else _SUPPORTED)
-        raise errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
+        raise not_acceptable(watch=watch)
     return prettier(output, pretty, user_agent)
+
+
+def not_acceptable(*, watch: bool = False) -> errors.NotAcceptable:
+    return errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
 
 
 def not_routed(available: str) -> errors.NotAcceptable:
@@ -232,10 +237,19 @@ def negotiate_input(content_type: str) -> Serializer:
     """Raises UnsupportedMediaType. No Content-Type means JSON."""
     if not content_type:
         return JSON
-    serializer = _BY_TYPE.get(content_type) or _BY_TYPE.get(content_type.partition(";")[0].strip().lower())
+    serializer = _BY_TYPE.get(content_type) or _BY_TYPE.get(_media_type(content_type))
     if serializer is None:
         raise unsupported(_SUPPORTED)
     return serializer
+
+
+_PARAMETERS = re.compile(r"""(\s*;\s*[^\s;="]+\s*=\s*([^\s;="]+|"(?:[^"\\]|\\.)*"))*\s*;?\s*""")
+
+
+def _media_type(header: str) -> str:
+    """The type without its parameters, '' where those cannot be read."""
+    media_type, semicolon, parameters = header.partition(";")
+    return media_type.strip().lower() if _PARAMETERS.fullmatch(semicolon + parameters) else ""
 
 
 def unsupported(accepted: str) -> errors.UnsupportedMediaType:

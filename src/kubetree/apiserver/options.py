@@ -5,6 +5,7 @@ Follows metav1's *Options, their conversion from url.Values and apimachinery's v
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,9 @@ _MAX_MANAGER = 128
 _POLICIES = ("Foreground", "Background", "Orphan")
 
 
+_INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
+
+
 def first(query: Query, key: str) -> str:
     values = query.get(key)
     return values[0] if values else ""
@@ -27,10 +31,11 @@ def _integer(query: Query, key: str) -> int:
     text = first(query, key)
     if not text:
         return 0
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not _INTEGER.fullmatch(text):
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if not -(1 << 63) <= int(text) < 1 << 63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return int(text)
 
 
 def _invalid(kind: str, causes: list[Cause]) -> Invalid:

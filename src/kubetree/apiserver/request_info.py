@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
+from kubetree.api.selectors import parse_field_selector
+
 Query = Mapping[str, list[str]]
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -131,10 +133,13 @@ def _collection_verb(info: RequestInfo, query: Query) -> None:
 
 def _named_by(field_selector: str) -> str:
     """The one name that a selector such as metadata.name=x asks for, so that RBAC's resourceNames can allow it."""
-    for term in field_selector.split(",") if field_selector else ():
-        key, eq, value = term.partition("=")
-        if eq and key == "metadata.name":
-            name = value.removeprefix("=")
+    try:
+        requirements = parse_field_selector(field_selector).requirements if field_selector else ()
+    except ValueError:
+        return ""
+    for requirement in requirements:
+        if requirement.key == "metadata.name" and requirement.operator in ("=", "=="):
+            name = requirement.value
             return name if "/" not in name and "%" not in name and name not in (".", "..") else ""
     return ""
 

@@ -43,7 +43,7 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
     kind = resource.kind
     labels = _labels(options.label_selector)
     fields = _fields(resource, options.field_selector)
-    exact = {r.key: r.value for r in fields.requirements if r.operator in ("=", "==")} if fields is not None else {}
+    exact = {r.key: r.value for r in reversed(fields.requirements) if r.operator in ("=", "==")} if fields is not None else {}
     if name:
         if exact.get("metadata.name", name) != name or (fields is not None and "metadata.name" not in exact):
             raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
@@ -87,7 +87,7 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
     kind = resource.kind
     for requirement in selector.requirements:
         if not field_label_supported(kind, requirement.key):
-            if kind.kind in _TERSE:
+            if kind.kind in _TERSE or kind.behaviour is not None:
                 raise errors.BadRequest(f"field label not supported: {requirement.key}")
             raise errors.BadRequest(f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     return FieldSelector(tuple(replace(r, key=stored_field_label(kind, r.key)) for r in selector.requirements))

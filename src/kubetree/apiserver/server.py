@@ -12,7 +12,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from kubetree.api import errors
 from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
@@ -22,7 +21,7 @@ from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.http.connection import HttpServer
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
-from kubetree.apiserver.responses import answer_error
+from kubetree.apiserver.responses import answer_text
 from kubetree.apiserver.streams import Finished
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
@@ -121,7 +120,7 @@ class ApiServer:
         target = request_info.read(method, http.raw_path)
         ctx = RequestContext(target.info, method, target.path, target.query, headers, http, headers.get("Audit-Id") or new_uuid())
         if target.refused:
-            return answer_error(ctx, errors.InternalError(target.refused))
+            return answer_text(ctx, f'Internal Server Error: "{target.path}": failed to create RequestInfo: {target.refused}\n', 500)
         try:
             return await self._handler(ctx)
         except ConnectionError:

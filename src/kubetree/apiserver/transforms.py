@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kubetree.api import errors
-from kubetree.api.kinds import Kind
+from kubetree.api.kinds import Kind, go_type
 from kubetree.api.printers import cells, columns
 from kubetree.apiserver.negotiation import Output
 from kubetree.apiserver.options import first
@@ -58,7 +58,7 @@ def transform_one(kind: Kind, obj: Object, output: Output, query: Query, now: da
         return table(kind, [obj], metadata, output.as_version, include_object(query), now, headers=headers)
     if output.as_kind == "PartialObjectMetadata":
         return partial(obj, output.as_version)
-    raise _not_acceptable(output, f"not a list (*{go_type(kind)})")
+    raise _not_acceptable(output, f"not a list (*{go_type(kind.group, kind.kind)})")
 
 
 def transform_list(kind: Kind, objs: Sequence[Object], metadata: Object, output: Output, query: Query, now: datetime) -> Object:
@@ -68,16 +68,8 @@ def transform_list(kind: Kind, objs: Sequence[Object], metadata: Object, output:
         api_version = f"meta.k8s.io/{output.as_version}"
         items = [partial(obj, output.as_version) for obj in objs]
         return {"kind": "PartialObjectMetadataList", "apiVersion": api_version, "metadata": metadata, "items": items}
-    raise _not_acceptable(output, f"a list (*{go_type(kind)}List)")
+    raise _not_acceptable(output, f"a list (*{go_type(kind.group, kind.kind)}List)")
 
 
 def _not_acceptable(output: Output, what: str) -> errors.NotAcceptable:
     return errors.NotAcceptable(f"you requested {output.as_kind}, but the requested object is {what}")
-
-
-def go_type(kind: Kind) -> str:
-    """The name of a kind's internal type in upstream's messages: `core.Pod`, `apps.Deployment`."""
-    if "." in kind.group and not kind.group.endswith(".k8s.io"):
-        return "unstructured.Unstructured"
-    group = "" if kind.kind == "Event" else kind.group.partition(".")[0]
-    return f"{group or 'core'}.{kind.kind}"

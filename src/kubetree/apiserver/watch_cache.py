@@ -9,6 +9,10 @@ from typing import Any, Protocol
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
+class WatchEnded(Exception):
+    """The cache is no more: a watch ends as if its time were up."""
+
+
 class Cached(Protocol):
     """An object as it stood at `revision`. Shared by every reader: never changed."""
 
@@ -120,9 +124,15 @@ class WatchCache(Protocol):
 
     def get(self, key: str) -> Cached | None: ...
 
-    def items(self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None) -> Iterable[Cached]:
-        """In key order, keys that start with `prefix`; to be read before the next await. `index` are fields and `labels` labels that
+    def items(
+        self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None, after: str = ""
+    ) -> Iterable[Cached]:
+        """In key order, keys that start with `prefix` and come after the key `after`; to be read before the next await. `index` are fields and `labels` labels that
         must have just this value: the cache narrows by the one that fewest objects have, the caller still checks every object."""
+        ...
+
+    def following(self, prefix: str, after: str) -> int:
+        """How many keys that start with `prefix` come after the key `after`, which does."""
         ...
 
     def items_at(self, revision: int, prefix: str = "") -> Sequence[Cached] | None:

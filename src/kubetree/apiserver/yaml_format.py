@@ -23,7 +23,7 @@ _JsonLoader.yaml_implicit_resolvers = {
 
 
 def yaml_to_json(data: bytes) -> bytes:
-    """Members in alphabetical order, as upstream has them. Raises ValueError with the parser's words. What is JSON already stays as it is."""
+    """The first document, members in alphabetical order, as upstream has them. Raises ValueError with the parser's words. What is JSON already stays as it is."""
     if data[:1] == b"{":
         try:
             orjson.loads(data)
@@ -32,9 +32,23 @@ def yaml_to_json(data: bytes) -> bytes:
         else:
             return data
     try:
-        return orjson.dumps(yaml.load(data, Loader=_JsonLoader), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
+        loader = _JsonLoader(data)
+        document = loader.get_data() if loader.check_data() else None
+        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
+    except yaml.MarkedYAMLError as error:
+        raise ValueError(_go_error(error)) from error
     except (yaml.YAMLError, orjson.JSONEncodeError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(f"yaml: {error}") from error
+
+
+def _go_error(error: yaml.MarkedYAMLError) -> str:
+    """As Go's parser, which is the same libyaml, words a fault: with its line, unless that is the first."""
+    line = 0
+    if error.problem_mark is not None and error.problem_mark.line:
+        line = error.problem_mark.line + isinstance(error, yaml.scanner.ScannerError)
+    elif error.context_mark is not None:
+        line = error.context_mark.line
+    return f"yaml: line {line}: {error.problem}" if line else f"yaml: {error.problem}"
 
 
 class _GoDumper(_Dumper):  # type: ignore[misc]
@@ -64,8 +78,13 @@ def duplicate_keys(data: bytes) -> str:
             return ""
     except ValueError:
         pass
-    found = [f'  line {line}: key "{key}" already set in map' for line, key in _duplicates(yaml.compose(data, Loader=_JsonLoader))]
+    found = [f'  line {line}: key "{key}" already set in map' for line, key in _duplicates(_first_node(data))]
     return "\n".join(("yaml: unmarshal errors:", *found)) if found else ""
+
+
+def _first_node(data: bytes) -> Any:
+    loader = _JsonLoader(data)
+    return loader.get_node() if loader.check_node() else None
 
 
 def warning_lines(fault: str) -> list[str]:

@@ -34,3 +34,31 @@ def test_a_token_leads_back_to_its_key(name: str, revision: int) -> None:
 def test_a_forged_token_is_refused(token: str) -> None:
     with pytest.raises(BadRequest, match="continue key is not valid"):
         decode_continue(token, PREFIX)
+
+
+def token_of(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def test_any_negative_revision_means_now() -> None:
+    assert decode_continue(token_of(b'{"v":"meta.k8s.io/v1","rv":-5,"start":"a/b\\u0000"}'), PREFIX) == (PREFIX + "a/b", -1)
+
+
+def test_a_token_without_the_zero_byte_starts_with_its_key() -> None:
+    after, _ = decode_continue(token_of(b'{"v":"meta.k8s.io/v1","rv":5,"start":"a/b"}'), PREFIX)
+    assert PREFIX + "a/azzz" < after < PREFIX + "a/b"
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("!!!", "illegal base64 data at input byte 0"),
+        (token_of(b'{"v":"meta.k8s.io/v1","rv":"a"}'), "json: cannot unmarshal string into Go struct field continueToken.rv of type int64"),
+        (token_of(b"[]"), "json: cannot unmarshal array into Go value of type storage.continueToken"),
+        (token_of(b"{}"), "server does not recognize this encoded version "),
+    ],
+)
+def test_a_fault_is_worded_as_upstreams(token: str, why: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        decode_continue(token, PREFIX)
+    assert refused.value.message == f"invalid continue token: continue key is not valid: {why}"

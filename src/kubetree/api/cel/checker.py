@@ -105,6 +105,11 @@ class Checker:
     def issue(self, number: int, message: str) -> None:
         self._issues.append(self._source.issue(message, self._offsets.get(number)))
 
+    def name(self, e: Expr) -> str | None:
+        """The variable or type that a node turned out to name."""
+        constant = self.constants.get(e.id)
+        return self.variables.get(e.id) if constant is None else constant.name
+
     # nodes
 
     def _check(self, e: Expr) -> None:
@@ -247,7 +252,7 @@ class Checker:
             t = self.types[element.id]
             if at in e.optionals:
                 t = self._unwrapped(element, t)
-            joined = self._join(element, joined, t)
+            joined = self._join(joined, t)
         self._set(e, list_of(self._variable() if joined is None else joined))
 
     def _map(self, e: MapExpr) -> None:
@@ -255,12 +260,12 @@ class Checker:
         value_type: Type | None = None
         for _, key, value, optional in e.entries:
             self._check(key)
-            key_type = self._join(key, key_type, self.types[key.id])
+            key_type = self._join(key_type, self.types[key.id])
             self._check(value)
             t = self.types[value.id]
             if optional:
                 t = self._unwrapped(value, t)
-            value_type = self._join(value, value_type, t)
+            value_type = self._join(value_type, t)
         if key_type is None or value_type is None:
             key_type, value_type = self._variable(), self._variable()
         self._set(e, map_of(key_type, value_type))
@@ -382,13 +387,13 @@ class Checker:
         if not self._assign(t, self.types[e.id]):
             self._mismatch(e, t, self.types[e.id])
 
-    def _join(self, e: Expr, previous: Type | None, current: Type) -> Type:
+    def _join(self, previous: Type | None, current: Type) -> Type:
+        """The type of a literal's elements; mixed ones are dyn here, and a fault to a validator."""
         if previous is None:
             return current
         if self._assign(previous, current):
             return most_general(previous, current)
-        self._mismatch(e, previous, current)
-        return ERROR
+        return DYN
 
     def _mismatch(self, e: Expr, wanted: Type, given: Type) -> None:
         self.issue(e.id, f"expected type '{describe(wanted)}' but found '{describe(given)}'")

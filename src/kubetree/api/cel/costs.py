@@ -28,7 +28,7 @@ def call_cost(function: str, overload: str) -> Cost:
 
 
 def needs_result(function: str) -> bool:
-    return function == "join"
+    return function in ("join", "slice", "lists.range", "reverse")
 
 
 def traverse(amount: float) -> int:
@@ -189,7 +189,43 @@ _BY_FUNCTION: dict[str, Callable[[str], Cost]] = {
     "_!=_": _fixed(_smaller),
 }
 
+
+def _allocating(factor: float, size: Callable[[Args, Any], int]) -> Callable[[Args, Any], int]:
+    return lambda args, result: int(size(args, result) * factor) + 1 + LIST
+
+
+def _self_compare(at: int) -> Callable[[Args, Any], int]:
+    """Of comparing the elements of a list with one another."""
+
+    def run(args: Args, _: Any) -> int:
+        values = args[at]
+        count = actual_size(values)
+        factor = 2.0
+        if is_list(values) and count and isinstance(values[0], str | bytes):
+            factor += TRAVERSAL
+        return int(count * count * factor) + 1 + LIST
+
+    return run
+
+
+def _flatten(args: Args, _: Any) -> int:
+    depth = 1.0 if len(args) < 2 or not isinstance(args[1], int) else float(args[1])
+    return int(actual_size(args[0]) * depth) + 1 + LIST
+
+
+def _sets(factor: int) -> Callable[[Args, Any], int]:
+    return lambda args, _: 1 + actual_size(args[0]) * actual_size(args[1]) * factor
+
+
+_SORTED = ("int", "uint", "double", "bool", "google.protobuf.Duration", "google.protobuf.Timestamp", "string", "bytes")
 _BY_OVERLOAD: dict[str, Cost] = {
+    **dict.fromkeys(("list_slice", "lists_range", "list_reverse"), _allocating(1, lambda _, result: actual_size(result))),
+    **dict.fromkeys(("list_flatten", "list_flatten_int"), _flatten),
+    "list_distinct": _self_compare(0),
+    **dict.fromkeys([f"list_{name}_sort" for name in _SORTED], _self_compare(0)),
+    **dict.fromkeys([f"list_{name}_sortByAssociatedKeys" for name in _SORTED], _self_compare(1)),
+    **dict.fromkeys(("list_sets_contains_list", "list_sets_intersects_list"), _sets(1)),
+    "list_sets_equivalent_list": _sets(2),
     **dict.fromkeys(
         ("starts_with_string", "ends_with_string", "string_to_bytes", "bytes_to_string", "strings_quote", "string_format"), _argument(0)
     ),

@@ -133,7 +133,7 @@ class Program:
     def estimate(self, sizes: Sizes | None = None) -> tuple[int, int]:
         """The least and the most that an evaluation may cost. `sizes` bounds the size of what a path leads to ("self", "items",
         "@items", ...); by default the variables' types do."""
-        estimator = Estimator(self._checked.types, self._checked.overloads, sizes or sizes_of(self._variables))
+        estimator = Estimator(self._checked, sizes or sizes_of(self._variables))
         cost = estimator.cost(self._tree)
         return cost.least, cost.most
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
+from .checker import Checker
 from .costs import LIST, MAP, REGEX, STRUCT, TRAVERSAL
 from .numbers import UINT_MAX
 from .tree import (
@@ -120,10 +121,11 @@ def sizes_of(variables: Mapping[str, Type]) -> Sizes:
 
 
 class Estimator:
-    """Walks a checked tree once. `overloads` and `types` are the checker's."""
+    """Walks a checked tree once."""
 
-    def __init__(self, types: Mapping[int, Type], overloads: Mapping[int, list[str]], sizes: Sizes) -> None:
-        self._types, self._overloads, self._sizes = types, overloads, sizes
+    def __init__(self, checked: Checker, sizes: Sizes) -> None:
+        self._checked, self._sizes = checked, sizes
+        self._types, self._overloads = checked.types, checked.overloads
         self._paths: dict[int, Path] = {}
         self._known: dict[int, Range] = {}
         self._entries: dict[int, Entries] = {}
@@ -143,6 +145,10 @@ class Estimator:
         return ONE
 
     def _select(self, e: Select) -> Range:
+        name = self._checked.name(e)
+        if name is not None:
+            self._paths[e.id] = (name,)
+            return ONE
         total = self.cost(e.operand)
         if e.test_only:
             return total
@@ -643,7 +649,79 @@ def _smaller(_: Estimator, __: str, ___: Operand | None, args: list[Operand]) ->
     return CallCost(Range(1 if most else 0, most).scaled(TRAVERSAL))
 
 
+def _allocated(factor: float, size: Range) -> CallCost:
+    return CallCost(size.scaled(factor).plus(ONE).plus(exactly(LIST)), size)
+
+
+def _literal_int(operand: Operand, otherwise: int) -> int:
+    e = operand.expr
+    if not isinstance(e, Literal) or type(e.value) is not int:
+        return otherwise
+    return max(e.value, 0)
+
+
+def _slice(self: Estimator, _: str, target: Operand | None, args: list[Operand]) -> CallCost | None:
+    if target is None or len(args) != 2:
+        return None
+    start, end = _literal_int(args[0], 0), _literal_int(args[1], self.given_size(target).most)
+    return _allocated(1, exactly((end - start) & UINT_MAX))
+
+
+def _range(self: Estimator, _: str, target: Operand | None, args: list[Operand]) -> CallCost | None:
+    return _allocated(1, exactly(_literal_int(args[0], UINT_MAX))) if target is None and len(args) == 1 else None
+
+
+def _reverse(self: Estimator, _: str, target: Operand | None, args: list[Operand]) -> CallCost | None:
+    return None if target is None else _allocated(1, self.given_size(target))
+
+
+def _flatten(self: Estimator, _: str, target: Operand | None, args: list[Operand]) -> CallCost | None:
+    if target is None:
+        return None
+    return _allocated(float(_literal_int(args[0], UINT_MAX) if args else 1), self.given_size(target))
+
+
+def _distinct(self: Estimator, _: str, target: Operand | None, args: list[Operand]) -> CallCost | None:
+    if target is None:
+        return None
+    size = self.given_size(target)
+    return _allocated(2.0, size.times(size))
+
+
+def _sorting(name: str, *, by_keys: bool) -> Rule:
+    factor = 2.0 + (TRAVERSAL if name in ("string", "bytes") else 0)
+
+    def rule(self: Estimator, _: str, target: Operand | None, args: list[Operand]) -> CallCost | None:
+        if target is None or len(args) != by_keys:
+            return None
+        size = self.given_size(args[0] if by_keys else target)
+        return _allocated(factor, size.times(size))
+
+    return rule
+
+
+def _sets(factor: float) -> Rule:
+    def rule(self: Estimator, _: str, __: Operand | None, args: list[Operand]) -> CallCost | None:
+        if len(args) != 2:
+            return None
+        return CallCost(self.given_size(args[0]).times(self.given_size(args[1])).scaled(factor).plus(ONE))
+
+    return rule
+
+
+_SORTED = ("int", "uint", "double", "bool", "google.protobuf.Duration", "google.protobuf.Timestamp", "string", "bytes")
 _BY_OVERLOAD: dict[str, Rule] = {
+    "list_slice": _slice,
+    "lists_range": _range,
+    "list_reverse": _reverse,
+    "list_flatten": _flatten,
+    "list_flatten_int": _flatten,
+    "list_distinct": _distinct,
+    **{f"list_{name}_sort": _sorting(name, by_keys=False) for name in _SORTED},
+    **{f"list_{name}_sortByAssociatedKeys": _sorting(name, by_keys=True) for name in _SORTED},
+    "list_sets_contains_list": _sets(1),
+    "list_sets_intersects_list": _sets(1),
+    "list_sets_equivalent_list": _sets(2),
     "string_format": _format,
     "string_to_bytes": _to_bytes,
     "bytes_to_string": _to_string,

@@ -23,3 +23,17 @@ def matches(pattern: str, text: str) -> bool:
         return compiled(pattern).search(text) is not None
     except ValueError as error:
         raise EvaluationError(str(error)) from None
+
+
+def find_all(pattern: re.Pattern[str], text: str, limit: int) -> list[str]:
+    """The matches from left to right, at most `limit` of them if that is not negative; an empty match right after another is none."""
+    out: list[str] = []
+    end = -1
+    for match in pattern.finditer(text):
+        if len(out) == limit:
+            break
+        if match.end() == match.start() == end:
+            continue
+        out.append(match.group())
+        end = match.end()
+    return out

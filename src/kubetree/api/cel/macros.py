@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .tree import ACCUMULATOR, UNUSED, Expr, Ident, Select
+from .tree import ACCUMULATOR, UNUSED, Call, Comprehension, Expr, Ident, ListExpr, Select
 
 if TYPE_CHECKING:
     from .parser import Expander, Parser
@@ -141,6 +141,15 @@ def _optional_map(function: str) -> Macro:
     return expand
 
 
+def _sort_by(parser: Parser, new: Expander, target: Expr | None, args: list[Expr]) -> Expr:
+    if not isinstance(target, ListExpr | Select | Ident | Comprehension | Call):
+        raise Malformed(_of(target), "sortBy can only be applied to a list, identifier, comprehension, call or select expression")
+    name = new.ident("@__sortBy_input__")
+    keys = _map(parser, new, new.copy(name), args)
+    sorted_list = new.method("@sortByAssociatedKeys", new.copy(name), keys)
+    return new.fold(new.list(), UNUSED, "", "@__sortBy_input__", target, new.literal(False), name, sorted_list)
+
+
 def _of(target: Expr | None) -> Expr:
     assert target is not None
     return target
@@ -164,6 +173,7 @@ _MACROS: dict[tuple[str, int, bool], Macro] = {
     ("transformMap", 4, True): _transform("map"),
     ("transformMapEntry", 3, True): _transform("entry"),
     ("transformMapEntry", 4, True): _transform("entry"),
+    ("sortBy", 2, True): _sort_by,
     ("optMap", 2, True): _optional_map("optMap"),
     ("optFlatMap", 2, True): _optional_map("optFlatMap"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .checker import Checker
 from .errors import EvaluationError
+from .formatting import WRONG, FormatError, walk
 from .go_regex import compiled
 from .operations import convert
 from .tree import Call, Expr, ListExpr, Literal, MapExpr, children
@@ -19,6 +20,9 @@ def validate(root: Expr, checked: Checker) -> None:
             if call.function == name and call.args and isinstance(call.args[0], Literal) and not reads(call.args[0].value):
                 checked.issue(call.args[0].id, f"invalid {name} argument")
     _homogeneous(nodes, checked)
+    for call in calls:
+        if call.function == "format" and isinstance(call.target, Literal) and len(call.args) == 1 and isinstance(call.args[0], ListExpr):
+            _formats(call, call.target.value, call.args[0].elements, checked)
 
 
 def _all(e: Expr) -> list[Expr]:
@@ -52,6 +56,73 @@ def _is_pattern(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+_FORMATTED: dict[str, frozenset[Kind]] = {
+    "s": frozenset(
+        {
+            Kind.LIST,
+            Kind.MAP,
+            Kind.INT,
+            Kind.UINT,
+            Kind.DOUBLE,
+            Kind.BOOL,
+            Kind.STRING,
+            Kind.TIMESTAMP,
+            Kind.BYTES,
+            Kind.DURATION,
+            Kind.TYPE,
+            Kind.NULL,
+        }
+    ),
+    "d": frozenset({Kind.INT, Kind.UINT}),
+    "f": frozenset({Kind.DOUBLE, Kind.STRING}),
+    "e": frozenset({Kind.DOUBLE, Kind.STRING}),
+    "b": frozenset({Kind.INT, Kind.UINT, Kind.BOOL}),
+    "x": frozenset({Kind.INT, Kind.UINT, Kind.STRING, Kind.BYTES}),
+    "X": frozenset({Kind.INT, Kind.UINT, Kind.STRING, Kind.BYTES}),
+    "o": frozenset({Kind.INT, Kind.UINT}),
+}
+
+
+class _Unfit(Exception):
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+def _formats(call: Call, text: object, args: list[Expr], checked: Checker) -> None:
+    """That a literal format and its literal arguments fit."""
+    if not isinstance(text, str):
+        return
+    used = 0
+
+    def write(letter: str, _: int | None, index: int) -> str:
+        nonlocal used
+        used += 1
+        for e in _parts(args[index]) if letter == "s" else (args[index],):
+            t = checked.types[e.id]
+            if not (t.kind is Kind.DYN or t.kind in _FORMATTED[letter]):
+                raise _Unfit(e.id, f"error during formatting: {WRONG[letter].format(t.name)}")
+        return ""
+
+    try:
+        walk(text, len(args), write)
+    except _Unfit as unfit:
+        checked.issue(unfit.number, str(unfit))
+        return
+    except FormatError as error:
+        checked.issue(call.id, error.message)
+        return
+    if len(args) > used:
+        checked.issue(call.id, f"too many arguments supplied to string.format (expected {used}, got {len(args)})")
+
+
+def _parts(e: Expr) -> list[Expr]:
+    """A literal list or map with all that is in it, the innermost last."""
+    if isinstance(e, ListExpr | MapExpr):
+        return [e, *(part for child in children(e) for part in _parts(child))]
+    return [e]
 
 
 def _homogeneous(nodes: list[Expr], checked: Checker) -> None:

@@ -58,8 +58,10 @@ def message_name(api_version: str, kind: str) -> str:
 
 def decode(data: bytes, default: tuple[str, str] = ("", "")) -> dict[str, Any]:
     """The object as JSON has it, with apiVersion and kind (`default` where the envelope names none). Raises ProtobufError."""
+    if not data:
+        raise ProtobufError("empty data")
     if data[:4] != MAGIC:
-        raise ProtobufError(f"provided data does not appear to be a protobuf message, expected prefix {list(MAGIC)}")
+        raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     try:
         parts = {number: value for number, value in fields(data[4:]) if isinstance(value, bytes)}
         types = {number: str(value, "utf-8") for number, value in fields(parts.get(1, b"")) if isinstance(value, bytes)}

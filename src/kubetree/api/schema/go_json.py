@@ -108,6 +108,8 @@ def syntax_error(text: str) -> str:
 
 
 def _invalid(c: str, where: str) -> str:
+    if not c.isascii():
+        c = c.encode()[:1].decode("latin-1")  # Go looks at bytes
     shown = {"'": r"\'", '"': '"', "\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}.get(c)
     return f"invalid character '{shown or (c if c.isprintable() else repr(c)[1:-1])}' {where}"
 

@@ -81,6 +81,8 @@ class Discovery:
             case _:
                 made = None
         if made is None:
+            if parts[0] == "api":
+                raise no_such_resource()
             return not_found_page(ctx)
         return self._answer(ctx, path, lambda: made, _output(ctx, _GROUPS if len(parts) == 2 and parts[0] == "apis" else OBJECTS))
 
@@ -138,14 +140,10 @@ def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
     return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
 
 
-def known_group_version(kinds: Kinds, group: str, version: str) -> bool:
-    return any(k.group == group and k.version == version for k in kinds)
-
-
 def no_such_resource() -> errors.NotFound:
     """An unknown resource of a known group and version."""
-    return errors.NotFound("the server could not find the requested resource")
+    return errors.NotFound("the server could not find the requested resource", empty_details=True)
 
 
 def no_such_method() -> errors.MethodNotSupported:
-    return errors.MethodNotSupported("the server does not allow this method on the requested resource")
+    return errors.MethodNotSupported("the server does not allow this method on the requested resource", empty_details=True)

@@ -78,7 +78,7 @@ def limit_time(longest: float) -> Middleware:
 
 
 def timed_out() -> Timeout:
-    return Timeout("Timeout: request did not complete within requested timeout - context deadline exceeded")
+    return Timeout("Timeout: request did not complete within the allotted timeout", empty_details=True)
 
 
 def is_long_running(ctx: RequestContext) -> bool:
@@ -92,6 +92,6 @@ def requested_timeout(text: str, longest: float) -> float:
         return longest
     try:
         seconds = parse_duration(text)
-    except ValueError:
-        raise BadRequest(f'invalid timeout specified in the request URL - time: invalid duration "{text}"') from None
+    except ValueError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
     return min(seconds, longest) if seconds > 0 else longest

@@ -21,7 +21,15 @@ from kubetree.apiserver.authorization.attributes import Attributes, Decision, se
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.operations import creation, deletion
-from kubetree.apiserver.operations.managers import stored_version, track_change, track_create, without_manager_times
+from kubetree.apiserver.operations.managers import (
+    loaded,
+    standing,
+    stored_version,
+    track_change,
+    track_create,
+    without_manager_times,
+    written,
+)
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
 
@@ -54,7 +62,8 @@ async def update(
     if cached is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         try:
-            stored = await attempt.change(cached.obj, cached.revision, transform, current=False)
+            old = cached.obj if resource.codec is None else await standing(resource, cached.obj)
+            stored = await attempt.change(old, cached.revision, transform, current=False)
         except errors.ApiError:
             stored = None
         if stored is not None:
@@ -68,10 +77,18 @@ async def update(
                 raise errors.not_found(resource.kind.plural, resource.kind.group, name)
             stored = await attempt.create(transform)
         else:
-            stored = await attempt.change(decode(entry.value, entry.revision), entry.revision, transform, stale=entry.stale)
+            old = await standing(resource, loaded(resource, entry.value, entry.revision))
+            stale = entry.stale or is_stale(resource, entry.value)
+            stored = await attempt.change(old, entry.revision, transform, stale=stale)
         if stored is not None:
             return stored
         entry, _ = await registry.store.get(key)
+
+
+def is_stale(resource: Resource, value: bytes) -> bool:
+    """Whether a custom resource is stored in a version that is no longer the one to store it in: any write brings it over."""
+    kind = resource.kind
+    return kind.behaviour is not None and decode(value).get("apiVersion") != kind.stored_as
 
 
 class _Attempt:
@@ -103,12 +120,12 @@ class _Attempt:
         committed = False
         try:
             await creation.prepare_and_validate(registry, resource, obj, scope)
-            value = encode(obj)
+            value = encode(obj) if resource.codec is None else await written(resource, obj)
             if scope.dry_run:
                 return Stored(obj, value, 0, created=True)
-            written = await registry.store.create(self.key, value, ttl=resource.ttl)
-            committed = written.ok
-            return Stored(obj, value, written.revision, created=True) if written.ok else None
+            result = await registry.store.create(self.key, value, ttl=resource.ttl)
+            committed = result.ok
+            return Stored(obj, value, result.revision, created=True) if result.ok else None
         finally:
             await creation.finished(finish, committed)
 
@@ -125,7 +142,7 @@ class _Attempt:
 
     async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True, stale: bool = False) -> Stored | None:
         """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed.
-        `stale`: it is written anew even if nothing changes."""
+        `stale`: what is stored is in another form than it would be now, so that it is written although nothing changes."""
         registry, resource, scope = self.registry, self.resource, self.scope
         kind, storage = resource.kind, resource.storage
         new = await transform(old)
@@ -157,12 +174,12 @@ class _Attempt:
                 return stored
             if not stale and same_but_for_manager_times(new, old):
                 return Stored(old, encode(old), revision) if current else None
-            value = encode(new)
+            value = encode(new) if resource.codec is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
-            written = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
-            committed = written.ok
-            return Stored(new, value, written.revision) if written.ok else None
+            result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            committed = result.ok
+            return Stored(new, value, result.revision) if result.ok else None
         finally:
             await creation.finished(finish, committed)
 
@@ -171,6 +188,8 @@ class _Attempt:
         dated = format_time(self.registry.clock()) if scope.subresource else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated)
         found = validate_update(storage, new, old, scope.subresource)
+        if storage.behaviour is not None:
+            scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
             raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))

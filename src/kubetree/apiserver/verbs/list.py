@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -13,9 +14,9 @@ from aiohttp import web
 from kubetree.api import errors, protobuf
 from kubetree.api.objects import labels
 from kubetree.api.strategies import selectable_fields
-from kubetree.apiserver.encoding import decode, with_revision
+from kubetree.apiserver.encoding import decode, encode, with_revision
 from kubetree.apiserver.negotiation import PROTOBUF, Output
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.options import EXACT, ListOptions, list_options, revision_of
 from kubetree.apiserver.registry import Registry, Resource
 from kubetree.apiserver.responses import answer, answer_message, answer_object
@@ -61,12 +62,12 @@ async def answer_list(call: Call, listing: Listing, output: Output) -> web.Strea
     """In the form that was asked for. Raises NotAcceptable."""
     kind, resource = call.resource.kind, call.resource
     if output.as_kind:
-        objs = [requested_version(resource, e.obj) for e in listing.entries]
+        objs = await all_shown(resource, [e.obj for e in listing.entries])
         body = transform_list(kind, objs, listing.metadata(), output, call.ctx.query, call.registry.clock())
         return answer_object(call.ctx, body, output)
     if output.serializer is PROTOBUF:
         return answer_message(call.ctx, await messages(resource, listing))
-    return answer(call.ctx, splice(resource, listing), output)
+    return answer(call.ctx, await splice(resource, listing), output)
 
 
 async def messages(resource: Resource, listing: Listing) -> bytes:
@@ -79,15 +80,17 @@ async def messages(resource: Resource, listing: Listing) -> bytes:
     return protobuf.encode_list(kind.api_version, f"{kind.kind}List", listing.metadata(), items)
 
 
-def splice(resource: Resource, listing: Listing) -> bytes:
-    """The list's JSON from the entries' own bytes. Items carry no kind and apiVersion, as upstream's typed lists."""
+async def splice(resource: Resource, listing: Listing) -> bytes:
+    """The list's JSON from the entries' own bytes. Items of built-in kinds carry no kind and apiVersion, as upstream's typed lists."""
     kind = resource.kind
+    if kind.behaviour is not None:
+        return await _splice_custom(resource, listing, kind.behaviour.list_kind)
     items: list[Any]
     if resource.same_version:
         head = len(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
         items = [memoryview(e.data)[head:] for e in listing.entries]
     else:
-        converted = (requested_version(resource, e.obj) for e in listing.entries)
+        converted = await all_shown(resource, [e.obj for e in listing.entries])
         items = [orjson.dumps({k: v for k, v in o.items() if k not in ("kind", "apiVersion")})[1:] for o in converted]
     start = f'{{"kind":"{kind.kind}List","apiVersion":"{kind.api_version}","metadata":'.encode() + orjson.dumps(listing.metadata())
     if not items:
@@ -97,18 +100,38 @@ def splice(resource: Resource, listing: Listing) -> bytes:
     return b",{".join(items)
 
 
+async def _splice_custom(resource: Resource, listing: Listing, list_kind: str) -> bytes:
+    if resource.same_version:
+        items = [e.data for e in listing.entries]
+    else:
+        items = [orjson.dumps(obj) for obj in await all_shown(resource, [e.obj for e in listing.entries])]
+    metadata = orjson.dumps({"continue": "", **listing.metadata()})
+    start = f'{{"kind":"{list_kind}","apiVersion":"{resource.kind.api_version}","metadata":'.encode() + metadata
+    return b"".join((start, b',"items":[', b",".join(items), b"]}"))
+
+
 async def read(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
     """What a list answers. Raises Expired, Timeout for a revision that has not come, and BadRequest for a bad token."""
     if options.continue_:
         return await _continued(registry, resource, selection, options)
-    revision, cache = revision_of(options.resource_version), resource.cache
+    revision, cache = _revision(options.resource_version), resource.cache
     if options.match == EXACT or (revision and options.limit and not options.match):
         return await _at_revision(registry, resource, selection, options, revision)
     if options.resource_version != "0":
         await cache.fresh(revision)
     else:
         await cache.ready()
+        if resource.kind.kind != "Event":
+            options = replace(options, limit=0)  # upstream's watch cache, which events have none of, gives all that it has
     return _from_cache(resource, selection, options)
+
+
+def _revision(text: str) -> int:
+    """Raises BadRequest."""
+    try:
+        return revision_of(text)
+    except errors.BadRequest as error:
+        raise errors.BadRequest(f"invalid resource version: {error.message}") from None
 
 
 def _from_cache(resource: Resource, selection: Selection, options: ListOptions, after: str = "") -> Listing:
@@ -116,26 +139,40 @@ def _from_cache(resource: Resource, selection: Selection, options: ListOptions, 
     if selection.key:
         entry = cache.get(selection.key)
         return Listing([entry] if entry is not None and selection.matches(entry) else [], revision)
-    return _part_of(cache.items(selection.prefix, selection.index, selection.exact_labels), selection, options.limit, revision, after)
+    entries = cache.items(selection.prefix, selection.index, selection.exact_labels, after)
+    if options.limit and selection.everything:
+        found: list[Cached] = list(islice(entries, options.limit))
+        rest = cache.following(selection.prefix, found[-1].key) if len(found) == options.limit else 0
+        return _page(found, selection, revision, rest)
+    return _part_of(entries, selection, options.limit, revision)
 
 
-def _part_of(entries: Iterable[Cached], selection: Selection, limit: int, revision: int, after: str) -> Listing:
-    """What is selected of entries in key order: those after the key `after`, at most `limit`."""
-    if after:
-        entries = [e for e in entries if e.key > after]
-    found = list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
-    if not limit or len(found) <= limit:
+def _part_of(entries: Iterable[Cached], selection: Selection, limit: int, revision: int) -> Listing:
+    """What is selected of entries in key order, at most `limit`. There is a next page when entries are left, selected or not."""
+    if not limit:
+        return Listing(list(entries) if selection.everything else [e for e in entries if selection.matches(e)], revision)
+    found, following = [], iter(entries)
+    for entry in following:
+        if selection.matches(entry):
+            found.append(entry)
+            if len(found) == limit:
+                break
+    return _page(found, selection, revision, sum(1 for _ in following))
+
+
+def _page(found: list[Cached], selection: Selection, revision: int, rest: int) -> Listing:
+    """A page with `rest` entries after it."""
+    if not rest:
         return Listing(found, revision)
-    rest = len(found) - limit
-    del found[limit:]
-    token = encode_continue(found[-1].key, selection.prefix, revision)
-    return Listing(found, revision, token, rest if selection.everything else None)
+    return Listing(found, revision, encode_continue(found[-1].key, selection.prefix, revision), rest if selection.everything else None)
 
 
 async def _continued(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
     if options.resource_version not in ("", "0"):
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
     after, revision = decode_continue(options.continue_, selection.prefix)
+    if revision > resource.cache.revision:
+        await _come(resource, revision)
     if revision == INCONSISTENT:
         await resource.cache.fresh()
     if revision == INCONSISTENT or revision == resource.cache.revision >= registry.compacted:
@@ -148,13 +185,22 @@ async def _continued(registry: Registry, resource: Resource, selection: Selectio
 
 async def _at_revision(registry: Registry, resource: Resource, selection: Selection, options: ListOptions, revision: int) -> Listing:
     if revision > resource.cache.revision:
-        await resource.cache.fresh(revision)
-    if revision == resource.cache.revision:
+        await _come(resource, revision)
+    if revision in (0, resource.cache.revision):
         return _from_cache(resource, selection, options)
     try:
         return await _from_the_past(registry, resource, selection, options, revision, "")
-    except Compacted as error:
-        raise errors.Expired(f"The resourceVersion for the provided list is too old. ({error.revision} < {error.oldest})") from None
+    except Compacted:
+        raise errors.Expired("The resourceVersion for the provided list is too old.") from None
+
+
+async def _come(resource: Resource, revision: int) -> None:
+    """Waits for a certain revision. Raises Timeout, which says nothing of trying again: it is upstream's store that says so."""
+    try:
+        await resource.cache.fresh(revision)
+    except errors.Timeout as error:
+        error.retry_after = 0
+        raise
 
 
 async def _from_the_past(
@@ -168,7 +214,7 @@ async def _from_the_past(
     if recent is not None:
         if selection.key:
             recent = [e for e in recent if e.key == selection.key]
-        return _part_of(recent, selection, limit, revision, after)
+        return _part_of([e for e in recent if e.key > after] if after else recent, selection, limit, revision)
     found: list[Cached] = []
     size = limit if limit and selection.everything else (_PAGE if limit else 0)
     while True:
@@ -195,7 +241,11 @@ class _Past:
     __slots__ = ("_obj", "_resource", "data", "key", "revision")
 
     def __init__(self, resource: Resource, key: str, revision: int, value: bytes) -> None:
-        self.key, self.revision, self.data = key, revision, with_revision(value, revision)
+        self.key, self.revision = key, revision
+        behaviour = resource.kind.behaviour
+        if behaviour is not None:
+            value = encode(behaviour.canonical(decode(value)))
+        self.data = with_revision(value, revision)
         self._resource = resource
         self._obj: Object | None = None
 

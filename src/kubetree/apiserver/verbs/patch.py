@@ -174,7 +174,7 @@ def _check(call: Call, request: PatchRequest, new: Object) -> None:
     try:
         request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
-        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new).decode()
+        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
         cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
         raise errors.invalid("", "", "", [cause]) from None
 
