@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from kubetree.api import errors, schema
+from kubetree.api import canonical, errors, schema
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind, go_type
 from kubetree.api.objects import copy
@@ -86,6 +86,7 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
         check_type(obj, kind.api_version, kind.kind)
+    canonical.settle(obj, data)
     for warning in warnings:
         ctx.warnings.extend(warning_lines(warning))
     if ctx.audit is not None:

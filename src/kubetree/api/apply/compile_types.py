@@ -10,13 +10,12 @@ from functools import lru_cache
 from typing import Any
 
 from kubetree.api.apply.types import DEDUCED, SCALAR, Atomic, List, Map, Type
-from kubetree.api.apply.value_structs import is_value_struct
+from kubetree.api.canonical import always
 from kubetree.api.kinds import Kind
 from kubetree.api.schema import definitions as d
 
 _LEAVES = frozenset({d.QUANTITY, d.INT_OR_STRING, d.JSON_SCHEMA_OR_ARRAY, d.JSON_SCHEMA_OR_BOOL, d.JSON_SCHEMA_OR_STRINGS}) | d.ANYTHING
 _SCALARS = {"string": Type("string"), "integer": Type("numeric"), "number": Type("numeric"), "boolean": Type("boolean")}
-_ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False}
 _KEY_DEFAULTS = {"io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"}, "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"}}
 """Defaults of key fields, which only OpenAPI v3 tells."""
 
@@ -43,15 +42,10 @@ def named_type(name: str) -> Type:
 
 
 def _fill(struct: Map, schema: d.Schema, name: str = "") -> None:
-    required = schema.get("required") or ()
     for field, value in (schema.get("properties") or {}).items():
-        kind = type_of_schema(value)
-        struct.fields[field] = ("f:" + field, kind)
-        target = d.reference(value)
-        if name and target is not None and is_value_struct(name, field):
-            struct.always[field] = {}
-        elif name and field in required and target is None:
-            struct.always[field] = _ZERO.get(d.type_of(value))
+        struct.fields[field] = ("f:" + field, type_of_schema(value))
+    if name:
+        struct.always |= always(name)
 
 
 def type_of_schema(schema: d.Schema) -> Type:

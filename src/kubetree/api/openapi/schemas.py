@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.apply.value_structs import is_value_struct
+from kubetree.api.canonical import always
 from kubetree.api.schema import definitions as d
 
 Schema = dict[str, Any]
@@ -37,7 +37,7 @@ def v3(name: str) -> Schema:
     for field, value in (schema.get("properties") or {}).items():
         default: Any = _KEY_DEFAULTS.get((name, field))
         if default is None and "$ref" in value:
-            default = {} if is_value_struct(name, field) else None
+            default = {} if always(name).get(field) == {} else None
         elif default is None and field in required:
             default = _ZERO.get(value.get("type", ""))
         if "$ref" in value and (len(value) > 1 or default is not None):

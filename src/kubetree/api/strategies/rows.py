@@ -83,7 +83,7 @@ ROWS: dict[tuple[str, str], Row] = {
         {"replicas": 0, "availableReplicas": 0}, _SPEC, hooks.stateful_set, lambda new, old: hooks.stateful_set(new)
     ),
     ("autoscaling/v1", "HorizontalPodAutoscaler"): Row({"currentReplicas": 0, "desiredReplicas": 0}),
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): Row({"desiredReplicas": 0, "currentMetrics": []}),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): Row({"desiredReplicas": 0, "currentMetrics": None}),
     ("batch/v1", "CronJob"): Row({}, _SPEC),
     ("batch/v1", "Job"): Row({}, _SPEC, hooks.job_create),
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): Row({}, update=hooks.keep_spec),

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubetree.api import errors, schema
+from kubetree.api import canonical, errors, schema
 from kubetree.api.apply import apply
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
@@ -130,6 +130,7 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
     check_type(new, kind.api_version, kind.kind)
     check_namespace(call.namespace, metadata)
     check_name(metadata, call.name)
+    canonical.settle(new)
     apply_defaults(kind, new)
     return new
 
