@@ -22,7 +22,7 @@ _EMPTY: dict[str, Any] = {"string": "", "int": 0, "bool": False, "double": 0, "b
 
 
 _KEPT, _GOES, _NULL = range(3)
-"""What becomes of an empty value: it stays, it goes, it is written as null."""
+"""What becomes of an empty value: it stays, it goes, it is stored as null (but owned like any other value that was said)."""
 _ONE, _LIST, _MAP = range(3)
 
 
@@ -59,9 +59,9 @@ class Struct:
         for name, value in obj.items():
             rule = find(name)
             if not value:
-                if value is None or (rule is not None and rule[0]):
+                if value is None or (rule is not None and rule[0] == _GOES):
                     gone = [name] if gone is None else [*gone, name]
-                elif rule is not None and rule[1] is not None:
+                elif rule is not None and rule[1] is not None and rule[2] == _ONE:
                     rule[1].settle(value)
             elif rule is not None and rule[1] is not None:
                 inside, shape = rule[1].settle, rule[2]
@@ -76,6 +76,22 @@ class Struct:
                 del obj[name]
         if not self._names <= obj.keys():
             self._fill(obj)
+
+    def write_nulls(self, obj: Object) -> bool:
+        """Makes null of the empty lists that the store keeps as nothing. False: there were none."""
+        changed = False
+        for name, value in obj.items():
+            rule = self._rules.get(name)
+            if rule is None:
+                continue
+            if not value:
+                if rule[0] == _NULL and value is not None:
+                    obj[name], changed = None, True
+            elif rule[1] is not None:
+                for item in (value,) if rule[2] == _ONE else value if rule[2] == _LIST else value.values():
+                    if item:
+                        changed |= rule[1].write_nulls(item)
+        return changed
 
     def _fill(self, obj: Object) -> None:
         for name in self._names - obj.keys():
@@ -102,6 +118,18 @@ def struct(message: str) -> Struct:
 
 def settle(obj: Object, data: bytes = b"") -> None:
     """Makes a decoded object of a built-in kind canonical, in place; others stay as they are. `data`: the JSON that it was read from."""
+    found = _struct_of(obj)
+    if found is not None and not (data and obj["kind"] == "Pod" and obj["apiVersion"] == "v1" and not _says_something_empty(data)):
+        found.settle(obj)
+
+
+def write_nulls(obj: Object) -> bool:
+    """Makes null of empty lists that have no omitempty, in place, as upstream's store does. False: there were none."""
+    found = _struct_of(obj)
+    return found is not None and found.write_nulls(obj)
+
+
+def _struct_of(obj: Object) -> Struct | None:
     key = obj["apiVersion"], obj["kind"]
     found = _by_kind.get(key, _UNKNOWN)
     if found is _UNKNOWN:
@@ -111,8 +139,7 @@ def settle(obj: Object, data: bytes = b"") -> None:
             found = None
         if len(_by_kind) < _KINDS:
             _by_kind[key] = found
-    if found is not None and not (data and key == _POD and not _says_something_empty(data)):
-        found.settle(obj)
+    return found
 
 
 @cache
@@ -132,11 +159,9 @@ _UNKNOWN: Any = object()
 _KINDS = 1024
 _by_kind: dict[tuple[str, str], Struct | None] = {}
 
-_POD = ("v1", "Pod")
-"""Pods are created more often than anything else, and their defaults fill in what Go always says."""
-
 
 def _says_something_empty(data: bytes) -> bool:
+    """Pods are created more often than anything else, and their defaults fill in what Go always says: ordinary ones are let be."""
     return any(sign in data for sign in (b"[]", b"{}", b'""', b"false", b":0", b": 0", b"null"))
 
 

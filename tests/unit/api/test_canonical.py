@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubetree.api.canonical import always, settle
+from kubetree.api.canonical import always, settle, write_nulls
 from kubetree.api.kind_table import ROWS
 from kubetree.api.protobuf import decode, encode
 from random_objects import RandomObjects
@@ -28,7 +28,11 @@ def test_empty_values_go_unless_go_has_a_pointer(given, kept) -> None:
 
 def test_what_has_no_omitempty_is_written_as_null() -> None:
     assert settled("rbac.authorization.k8s.io/v1", "Role") == {"rules": None}
-    assert settled("rbac.authorization.k8s.io/v1", "Role", rules=[]) == {"rules": None}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": [], "metadata": {"name": "a"}}
+    settle(role)
+    assert role["rules"] == [], "who said it owns it"
+    assert write_nulls(role) and role["rules"] is None
+    assert not write_nulls(role)
 
 
 def test_structs_held_by_value_are_there() -> None:
@@ -66,6 +70,7 @@ def test_protobuf_says_the_same(row) -> None:
     for seed in range(3):
         obj = RandomObjects(seed).of(row)
         settle(obj)
+        write_nulls(obj)
         back = decode(encode(obj))
         settle(back)
         assert back == obj
