@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from secured_server import Secured, secured_server
 
-from extension_server import AGGREGATED, API_VERSION, GROUP, VERSION, ExtensionServer
+from extension_server import AGGREGATED, API_VERSION, FLUNDER, GROUP, VERSION, ExtensionServer
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.client import Client, ClientConfig
@@ -229,6 +229,27 @@ async def test_discovery_of_all_servers_is_one(world: World, aggregated: bool) -
     assert (await world.get(f"/apis/{GROUP}"))["versions"] == [{"groupVersion": API_VERSION, "version": VERSION}]
     assert [r["name"] for r in (await world.get(f"/apis/{API_VERSION}"))["resources"]] == ["flunders", "flunders/chat"]
     assert f"/apis/{API_VERSION}" in (await world.get("/"))["paths"]
+
+
+@pytest.mark.parametrize("v3", [True, False])
+async def test_openapi_of_all_servers_is_one(world: World, v3: bool) -> None:
+    world.extension.openapi_v3 = v3
+    assert FLUNDER not in (await world.get("/openapi/v2"))["definitions"]
+    await world.register()
+    document = await world.get("/openapi/v2")
+    assert document["definitions"][FLUNDER]["description"] == "A Flunder, a flat fish."
+    meta = document["definitions"][FLUNDER]["properties"]["metadata"]["$ref"].rpartition("/")[2]
+    assert meta.endswith("ObjectMeta_v2") and document["definitions"][meta]["description"] == "Another ObjectMeta."
+    assert f"{FLUNDERS.replace('default', '{namespace}')}/{{name}}" in document["paths"]
+    assert document["paths"]["/version/"]["get"]["operationId"] == "getCodeVersion"
+    index = (await world.get("/openapi/v3"))["paths"]
+    url = index[f"apis/{API_VERSION}"]["serverRelativeURL"]
+    schema = (await world.get(url))["components"]["schemas"][FLUNDER]
+    assert schema == {} if v3 else schema["properties"]["size"]["description"] == "In centimetres."
+    assert url.endswith("?hash=33") or not v3
+    await world.client.delete(API_SERVICE, NAME)
+    assert FLUNDER not in (await world.get("/openapi/v2"))["definitions"]
+    assert f"apis/{API_VERSION}" not in (await world.get("/openapi/v3"))["paths"]
 
 
 async def test_an_api_service_that_goes_takes_its_group_along(world: World) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
+if TYPE_CHECKING:
+    from kubetree.api.apply.types import Type
+    from kubetree.api.custom_resources.scale import ScalePaths
+    from kubetree.api.validation.errors import FieldError
+
+Object = dict[str, Any]
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
@@ -21,6 +29,59 @@ class Subresource:
 
 STATUS = Subresource("status", "", "", "", ("get", "patch", "update"))
 SCALE = Subresource("scale", "autoscaling", "v1", "Scale", ("get", "patch", "update"))
+
+
+class Behaviour(Protocol):
+    """What a row brings along instead of being looked up in the tables of built-in kinds: how a custom resource behaves at one version.
+
+    The functions of `api` that take a row (`decode`, `apply_defaults`, `validate_create`, `columns`, ...) ask it first, so verbs and
+    operations need not know. All of it is pure.
+    """
+
+    schema: Object | None
+    """The `openAPIV3Schema`; None where every field is free."""
+    deprecation: str
+    """What every request is warned of; empty for most."""
+    list_kind: str
+    scale: ScalePaths | None
+    """Where the scale subresource finds replicas; None without one."""
+
+    @property
+    def type(self) -> Type:
+        """Whose fields managers own."""
+        ...
+
+    def decode(self, data: bytes, validation: str, faults: Sequence[str]) -> tuple[Object, list[str]]: ...
+
+    def check(self, obj: Object, validation: str, faults: Sequence[str]) -> list[str]: ...
+
+    def default(self, obj: Object) -> None: ...
+
+    def canonical(self, obj: Object) -> Object:
+        """An object from the store as the schema of now has it."""
+        ...
+
+    def validate_create(self, obj: Object) -> list[FieldError]: ...
+
+    def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]: ...
+
+    def ratcheted(self) -> list[str]:
+        """What the last `validate_update` found wrong and let through since it stood there before; told once."""
+        ...
+
+    def warnings(self, obj: Object, old: Object | None, subresource: str) -> list[str]: ...
+
+    def columns(self) -> list[Object]: ...
+
+    def cells(self, obj: Mapping[str, Any], now: datetime) -> list[Any]: ...
+
+    def field_labels(self) -> Sequence[str]:
+        """What field selectors may name besides name and namespace."""
+        ...
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        """The values of `field_labels` on an object."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +102,8 @@ class Kind:
     """The path below /registry/ where objects are stored, upstream's; the plural unless given."""
     storage_version: str = ""
     """`group/version` (or `v1`) that objects are stored in; this row's own unless given."""
+    behaviour: Behaviour | None = field(default=None, compare=False, repr=False)
+    """None: a built-in kind."""
 
     api_version: str = field(init=False, repr=False, compare=False)
     """`group/version`, or `v1`."""
@@ -82,24 +145,57 @@ class Kind:
 
 
 class Kinds:
-    """The table of served kinds, by URL and by group, version and kind. The API server adds rows for custom resources."""
+    """The table of served kinds, by URL and by group, version and kind. Rows come and go while the API server runs, with custom resources;
+    who has made something of the rows is told by `on_change`."""
 
     def __init__(self, rows: Iterable[Kind]) -> None:
         self._by_resource: dict[tuple[str, str, str], Kind] = {}
         self._by_kind: dict[tuple[str, str], Kind] = {}
+        self._group_versions: dict[tuple[str, str], int] = {}
+        self._listeners: list[Callable[[], None]] = []
         for row in rows:
-            self.add(row)
+            self._put(row)
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """`listener` is called after every `add`, `remove` and `replace`, before anything else runs."""
+        self._listeners.append(listener)
 
     def add(self, row: Kind) -> None:
+        self.replace((), (row,))
+
+    def remove(self, row: Kind) -> None:
+        self.replace((row,), ())
+
+    def replace(self, gone: Iterable[Kind], come: Iterable[Kind]) -> None:
+        """Takes rows out and puts rows in as one change."""
+        for row in gone:
+            del self._by_resource[row.group, row.version, row.plural]
+            if self._by_kind.get((row.api_version, row.kind)) is row:
+                del self._by_kind[row.api_version, row.kind]
+            self._count(row, -1)
+        for row in come:
+            self._put(row)
+        for listener in self._listeners:
+            listener()
+
+    def _put(self, row: Kind) -> None:
+        if (row.group, row.version, row.plural) not in self._by_resource:
+            self._count(row, 1)
         self._by_resource[row.group, row.version, row.plural] = row
         self._by_kind[row.api_version, row.kind] = row
 
-    def remove(self, row: Kind) -> None:
-        del self._by_resource[row.group, row.version, row.plural]
-        del self._by_kind[row.api_version, row.kind]
+    def _count(self, row: Kind, change: int) -> None:
+        left = self._group_versions.get((row.group, row.version), 0) + change
+        if left:
+            self._group_versions[row.group, row.version] = left
+        else:
+            del self._group_versions[row.group, row.version]
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._by_resource.values())
+
+    def has_group_version(self, group: str, version: str) -> bool:
+        return (group, version) in self._group_versions
 
     def by_resource(self, group: str, version: str, plural: str) -> Kind | None:
         return self._by_resource.get((group, version, plural))

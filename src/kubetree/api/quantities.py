@@ -98,7 +98,7 @@ class Quantity:
                 number, power = number // 1024, power + 1
             return f"{number}{_BINARY_SUFFIX[power]}"
         number, exponent = nanos, -9
-        while exponent < 18 and number % 1000 == 0:
+        while (exponent < 18 or self.format == DECIMAL_EXPONENT) and number % 1000 == 0:
             number, exponent = number // 1000, exponent + 3
         if self.format == DECIMAL_EXPONENT:
             return f"{number}e{exponent}" if exponent else str(number)

@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 
-from kubetree.api import canonical, errors, schema
+from kubetree.api import errors, schema
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind, go_type
+from kubetree.api.known_specs import KINDS, KnownSpecs
 from kubetree.api.objects import copy
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.request import OrdinaryRequest
-from kubetree.apiserver.negotiation import YAML, negotiate_input
+from kubetree.apiserver.negotiation import JSON, YAML, negotiate_input
 from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines
 
 Object = dict[str, Any]
@@ -85,13 +86,31 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
         raise
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
-        check_type(obj, kind.api_version, kind.kind)
-    canonical.settle(obj, data)
+        # what kind a custom resource says it is, is for its validation
+        check_type(obj, kind.api_version, kind.kind if kind.behaviour is None else obj.get("kind") or kind.kind)
     for warning in warnings:
         ctx.warnings.extend(warning_lines(warning))
     if ctx.audit is not None:
         ctx.audit.requested(_defaulted(kind, obj))
     return obj
+
+
+def decode_new(ctx: RequestContext, body: bytes, kind: Kind, validation: str, specs: KnownSpecs) -> tuple[Object, bool]:
+    """`decode_object` of an object to be created, and whether it has been defaulted: what came before with the same spec is not looked at
+    again."""
+    if (kind.api_version, kind.kind) not in KINDS or negotiate_input(ctx.headers.get("Content-Type", "")) is not JSON:
+        return decode_object(ctx, body, kind, validation), False
+    obj = specs.read(kind, body)
+    if obj is not None:
+        if ctx.audit is not None:
+            ctx.audit.requested(copy(obj))
+        return obj, True
+    warned = len(ctx.warnings)
+    obj = decode_object(ctx, body, kind, validation)
+    apply_defaults(kind, obj)
+    if len(ctx.warnings) == warned:
+        specs.learn(kind, body, obj)
+    return obj, True
 
 
 def _defaulted(kind: Kind, obj: Object) -> Object:
@@ -116,7 +135,7 @@ def _check_kind(data: bytes, kind: Kind) -> None:
     except ValueError:
         return
     named = isinstance(obj, dict) and all(isinstance(obj.get(field, ""), str) for field in ("apiVersion", "kind"))
-    if named and obj.get("apiVersion", "").count("/") < 2:
+    if named and kind.behaviour is None and obj.get("apiVersion", "").count("/") < 2:
         check_type(obj, kind.api_version, kind.kind)
 
 

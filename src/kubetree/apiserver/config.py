@@ -34,6 +34,13 @@ class Config:
     """None: plain HTTP, for tests only."""
     anonymous_auth: bool = True
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    authorization_config: Path | None = None
+    """An AuthorizationConfiguration, which takes the place of the modes."""
+    authorization_policy_file: Path | None = None
+    authorization_webhook_config_file: Path | None = None
+    authorization_webhook_version: str = "v1beta1"
+    authorization_webhook_cache_authorized_ttl: float = 300.0
+    authorization_webhook_cache_unauthorized_ttl: float = 30.0
     token_auth_file: Path | None = None
     enable_bootstrap_token_auth: bool = False
     service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.api.kinds import Kind
+from kubetree.api.kinds import ALL_VERBS, Kind
 from kubetree.api.warnings import deprecation
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
-from kubetree.apiserver.discovery.endpoints import Discovery, known_group_version, no_such_method, no_such_resource
+from kubetree.apiserver.discovery.endpoints import Discovery, no_such_method, no_such_resource
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.responses import not_found_page
+from kubetree.apiserver.subresources.scale import get_scale, patch_scale, update_scale
 from kubetree.apiserver.verbs.call import Call, Verb
 from kubetree.apiserver.verbs.create import create
 from kubetree.apiserver.verbs.delete import delete
@@ -37,6 +40,9 @@ VERBS: dict[str, Verb] = {
 SAME_OBJECT: dict[str, Verb] = {"get": get, "patch": patch, "update": update}
 """Subresources that are a view of the object itself: status, finalize, approval, resize, ephemeralcontainers."""
 
+_ANY_METHOD = ("/healthz", "/livez", "/readyz", "/metrics", "/debug/")
+"""Pages that upstream serves whatever the method."""
+CUSTOM_SCALE: dict[str, Verb] = {"get": get_scale, "patch": patch_scale, "update": update_scale}
 
 _ON_NAME = ("get", "update", "patch", "delete")
 
@@ -53,6 +59,8 @@ class Dispatcher:
         self._remotes, self._proxy = aggregation.remotes, aggregation.proxy
         self.pages: dict[str, Handler] = {}
         self.actions: dict[Action, Verb] = {}
+        self.catch_up: Callable[[], Awaitable[None]] | None = None
+        """Makes sure that the table of kinds is as fresh as every acknowledged write."""
 
     def add_action(self, group_resource: str, subresource: str, verbs: tuple[str, ...], action: Verb) -> None:
         for verb in verbs:
@@ -64,11 +72,13 @@ class Dispatcher:
             return await self._proxy.forward(ctx, remote)
         if not info.is_resource or ctx.path.startswith("//"):
             return await self._page(ctx)
-        kind = self._registry.kinds.by_resource(info.group, info.version, info.resource)
+        kind = self._registry.kinds.by_resource(info.group, info.version, info.resource) or await self._lately(ctx)
         if kind is None:
-            if info.prefix == "apis" and not known_group_version(self._registry.kinds, info.group, info.version):
+            if info.prefix == "apis" and not self._built_in(info.group, info.version):
                 return not_found_page(ctx)
             raise no_such_resource()
+        if kind.behaviour is not None and not _in_scope(ctx, kind):
+            return not_found_page(ctx)
         verb = self._verb(ctx, kind)
         if "%" in info.name or info.name in _NO_NAMES:
             raise _bad_name(info.name)
@@ -78,6 +88,18 @@ class Dispatcher:
             self._metrics.deprecated(info, "")
             ctx.annotations["k8s.io/deprecated"] = "true"
         return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
+
+    def _built_in(self, group: str, version: str) -> bool:
+        """Whether the group and version have a handler of their own upstream, which answers with a Status for resources that are not."""
+        return any(k.group == group and k.version == version and k.behaviour is None for k in self._registry.kinds)
+
+    async def _lately(self, ctx: RequestContext) -> Kind | None:
+        """The row of a custom resource that another API server has established since this one last looked."""
+        info = ctx.info
+        if self.catch_up is None or "." not in info.group:
+            return None
+        await self.catch_up()
+        return self._registry.kinds.by_resource(info.group, info.version, info.resource)
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:
         info = ctx.info
@@ -90,12 +112,17 @@ class Dispatcher:
             return found
         if info.subresource:
             sub = kind.subresource(info.subresource)
+            if (sub is None or info.rest) and kind.behaviour is not None:
+                raise errors.not_found(kind.plural, kind.group, info.name)
             if sub is None or info.rest:
                 raise no_such_resource()
             if info.verb not in sub.verbs or info.verb not in SAME_OBJECT:
                 raise no_such_method()
+            if kind.behaviour is not None and sub.name == "scale":
+                return CUSTOM_SCALE[info.verb]
             return SAME_OBJECT[info.verb]
-        if info.verb not in kind.verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
+        verbs = kind.verbs if kind.behaviour is None else ALL_VERBS  # a definition that ends shows fewer, and refuses creates
+        if info.verb not in verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
             raise no_such_method()
         return VERBS[info.verb]
 

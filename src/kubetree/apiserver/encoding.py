@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.canonical import write_nulls
+from kubetree.api.schema.go_values import write_nulls
 
 _METADATA = b'"metadata":{'
 _DROPPED_EMPTY = frozenset({"annotations", "finalizers", "generateName", "labels", "managedFields", "namespace", "ownerReferences", "uid"})

@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client-ca-file", type=Path)
     parser.add_argument("--anonymous-auth", type=_bool, nargs="?", const=True, default=True)
     parser.add_argument("--authorization-mode", type=_list, default=d.authorization_mode, metavar="MODES")
+    parser.add_argument("--authorization-config", type=Path)
+    parser.add_argument("--authorization-policy-file", type=Path)
+    parser.add_argument("--authorization-webhook-config-file", type=Path)
+    parser.add_argument("--authorization-webhook-version", choices=("v1", "v1beta1"), default=d.authorization_webhook_version)
+    for what, ttl in (("authorized", 300.0), ("unauthorized", 30.0)):
+        parser.add_argument(f"--authorization-webhook-cache-{what}-ttl", type=parse_duration, default=ttl)
     parser.add_argument("--token-auth-file", type=Path)
     parser.add_argument("--enable-bootstrap-token-auth", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--service-account-issuer", action="append", default=[])

@@ -210,8 +210,12 @@ def negotiate_output(
     if output is None or (watch and not output.serializer.stream):
         if endpoint.routed and not routed(accept):
             raise not_routed(f"{_SUPPORTED}, {_STREAMS}" if watch or streams else _SUPPORTED)
-        raise errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
+        raise not_acceptable(watch=watch)
     return prettier(output, pretty, user_agent)
+
+
+def not_acceptable(*, watch: bool = False) -> errors.NotAcceptable:
+    return errors.NotAcceptable(f"only the following media types are accepted: {_STREAMS if watch else _SUPPORTED}")
 
 
 def not_routed(available: str) -> errors.NotAcceptable:

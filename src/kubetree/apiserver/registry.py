@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.known_specs import KnownSpecs
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
@@ -83,9 +84,28 @@ class WriteHook(Protocol):
     async def after_delete(self, obj: Object, *, dry_run: bool) -> None: ...
 
 
+class Codec(Protocol):
+    """Between what is stored and the version that is asked for, where that takes more than a table: custom resources at several versions.
+
+    Both may call a webhook, and raise what it makes of that.
+    """
+
+    async def shown(self, objs: Sequence[Object]) -> list[Object]:
+        """Objects of the cache or the store (never changed) at the version asked for."""
+        ...
+
+    async def stored(self, obj: Object) -> Object:
+        """An object at the version asked for as it is to be stored; `obj` stays as it is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A served kind: `kind` is the row asked for, `storage` the row its objects are stored as (often the same)."""
+    """A served kind: `kind` is the row asked for, `storage` the row its objects are prepared, checked and stored as (often the same).
+
+    A custom resource is prepared and checked in the version asked for, so its `storage` is `kind`; when it is stored in another version,
+    `codec` stands between.
+    """
 
     kind: Kind
     storage: Kind
@@ -93,10 +113,12 @@ class Resource:
     hook: WriteHook | None = None
     ttl: int = 0
     """Seconds after its last write that an object expires (Events); 0: never."""
+    codec: Codec | None = None
 
     @property
     def same_version(self) -> bool:
-        return self.kind is self.storage
+        """Whether what the cache has is just what is asked for."""
+        return self.kind is self.storage and self.codec is None
 
     def key(self, namespace: str, name: str) -> str:
         return self.storage.key(namespace, name)
@@ -108,6 +130,12 @@ class Resource:
 
 CacheOf = Callable[[Kind], WatchCache]
 """Gives the one cache of a storage row."""
+CodecOf = Callable[[Kind], Codec | None]
+"""Gives what stands between a custom resource's row and the store; None where nothing does."""
+
+
+def no_codec(kind: Kind) -> Codec | None:
+    return None
 
 
 @dataclass(slots=True)
@@ -124,6 +152,8 @@ class Registry:
     admission: Admission = field(default_factory=AdmitAll)
     hooks: dict[str, WriteHook] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
+    known_specs: KnownSpecs = field(default_factory=KnownSpecs)
+    codec_of: CodecOf = no_codec
     compacted: int = 0
     """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""
     _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
@@ -133,11 +163,19 @@ class Registry:
         identity = (kind.group, kind.version, kind.plural)
         found = self._resources.get(identity)
         if found is None or found.kind is not kind:
-            storage = kind if kind.stored_as == kind.api_version else self.kinds.by_kind(kind.stored_as, kind.kind) or kind
+            codec = self.codec_of(kind) if kind.behaviour is not None else None
+            whole = kind.stored_as == kind.api_version or kind.behaviour is not None
+            storage = kind if whole else self.kinds.by_kind(kind.stored_as, kind.kind) or kind
             ttl = self.config.event_ttl if kind.kind == "Event" and storage.group == "" else 0
-            found = Resource(kind, storage, self.cache_of(storage), self.hooks.get(kind.group_resource), ttl)
+            found = Resource(kind, storage, self.cache_of(storage), self.hooks.get(kind.group_resource), ttl, codec)
             self._resources[identity] = found
         return found
+
+    def forget(self, kind: Kind) -> None:
+        """The row is no longer served."""
+        found = self._resources.get((kind.group, kind.version, kind.plural))
+        if found is not None and found.kind is kind:
+            del self._resources[kind.group, kind.version, kind.plural]
 
     def add_hook(self, hook: WriteHook) -> None:
         self.hooks[hook.resource] = hook

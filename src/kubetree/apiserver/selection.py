@@ -87,7 +87,7 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
     kind = resource.kind
     for requirement in selector.requirements:
         if not field_label_supported(kind, requirement.key):
-            if kind.kind in _TERSE:
+            if kind.kind in _TERSE or kind.behaviour is not None:
                 raise errors.BadRequest(f"field label not supported: {requirement.key}")
             raise errors.BadRequest(f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
     return FieldSelector(tuple(replace(r, key=stored_field_label(kind, r.key)) for r in selector.requirements))

@@ -9,6 +9,10 @@ from typing import Any, Protocol
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
+class WatchEnded(Exception):
+    """The cache is no more: a watch ends as if its time were up."""
+
+
 class Cached(Protocol):
     """An object as it stood at `revision`. Shared by every reader: never changed."""
 

@@ -22,6 +22,9 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.controller import DefinitionController
+from kubetree.apiserver.custom_resources.conversion import Codecs
+from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
@@ -39,6 +42,7 @@ from kubetree.apiserver.middleware.flow_control import limit_requests
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
 from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
@@ -65,6 +69,7 @@ class Parts:
     health: Health
     handler: Handler
     allocators: Allocators
+    definitions: DefinitionController
     webhooks: WebhookClient
     aggregation: Aggregation
     address: Callable[[], str]
@@ -84,6 +89,7 @@ class Parts:
         config = self.registry.config
         service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
         self._running.append(self.tasks.create_task(self.allocators.repair.run()))
+        self._running.append(self.tasks.create_task(self.definitions.run()))
         self._running.append(self.tasks.create_task(self.aggregation.run()))
         self._running.append(self.tasks.create_task(service.run()))
 
@@ -110,13 +116,16 @@ async def build(
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
-        authorization = build_authorizer(config, lister)
+        authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
+        registry.codec_of = Codecs(webhooks, new_uuid)
+        following = Following(registry, caches)
+        definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
         discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
@@ -125,12 +134,17 @@ async def build(
         health = Health(lambda: store_health(store))
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, kinds, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        openapi = OpenAPI(kinds, aggregation, clock)
+        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        kinds.on_change(discovery.changed)
+        kinds.on_change(openapi.changed)
         metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
         filling = tasks.create_task(caches.run())
+        await caches.ready()
+        following.sync()
         await caches.ready()
         health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
@@ -148,13 +162,18 @@ async def build(
             handler = layer(handler)
         for layer in answer_headers(config):
             handler = layer(handler)
-        parts = Parts(registry, writer, lister, discovery, dispatcher, health, handler, allocators, webhooks, aggregation, address, tasks)
+        parts = Parts(
+            registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, webhooks, aggregation, address, tasks
+        )
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
         finally:
+            if reloading is not None:
+                reloading.cancel()
             parts.stopping()
             filling.cancel()
             if auditing is not None:

@@ -9,7 +9,7 @@ from kubetree.api import errors
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
 from kubetree.apiserver.operations import change, creation, deletion
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import all_shown, requested_version, shown
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.options import DeleteOptions
 from kubetree.apiserver.registry import Registry, Resource
@@ -31,12 +31,12 @@ class RegistryWriter:
         entry = resource.cache.get(resource.key(namespace, name))
         if entry is None:
             raise errors.not_found(kind.plural, kind.group, name)
-        return requested_version(resource, entry.obj)
+        return await shown(resource, entry.obj)
 
     async def list(self, kind: Kind, namespace: str = "") -> list[Object]:
         resource = self._registry.resource(kind)
         await resource.cache.fresh()
-        return [requested_version(resource, e.obj) for e in resource.cache.items(resource.scope_prefix(namespace))]
+        return await all_shown(resource, [e.obj for e in resource.cache.items(resource.scope_prefix(namespace))])
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         resource = self._registry.resource(kind)

@@ -90,8 +90,8 @@ def test_a_status_update_owns_status_only_and_says_so() -> None:
     track_update(POD, live, new, manager="kubelet", now=T2, subresource="status")
     entry = new["metadata"]["managedFields"][1]
     assert (entry["manager"], entry["subresource"], entry["time"]) == ("kubelet", "status", T2)
-    always = {"f:lastProbeTime": {}, "f:lastTransitionTime": {}}  # Go holds these by value: they are there
-    conditions = {".": {}, 'k:{"type":"Ready"}': {".": {}, "f:type": {}, "f:status": {}, **always}}
+    times = {"f:lastProbeTime": {}, "f:lastTransitionTime": {}}
+    conditions = {".": {}, 'k:{"type":"Ready"}': {".": {}, "f:type": {}, "f:status": {}, **times}}
     assert entry["fieldsV1"] == {"f:status": {"f:conditions": conditions}}
 
 

@@ -138,6 +138,7 @@ def made(row: Kind) -> Object:
     obj: Object = {"apiVersion": row.api_version, "kind": row.kind, **copy.deepcopy(LEAST.get(row.kind, {}))}
     if row.group == "authorization.k8s.io":
         obj["metadata"] = {"namespace": "default"} if row.namespaced else {}
+        apply_defaults(row, obj)
         return obj
     if row.api_version == "v1" and row.kind == "Event":
         obj["reportingComponent"] = obj.pop("reportingController")

@@ -76,7 +76,8 @@ def test_operations_name_action_and_kind(v2) -> None:
 
 
 def test_every_reference_leads_somewhere(v2) -> None:
-    assert {ref.removeprefix("#/definitions/") for ref in references(v2, set())} <= v2["definitions"].keys()
+    there = {f"#/definitions/{name}" for name in v2["definitions"]} | {f"#/parameters/{name}" for name in v2["parameters"]}
+    assert references(v2, set()) == there
     for name in document_names(KINDS):
         document = openapi_v3_document(KINDS, name)
         found = {ref.removeprefix("#/components/schemas/") for ref in references(document, set())}
@@ -185,3 +186,22 @@ def test_unknown_documents_are_none() -> None:
     assert openapi_v3(KINDS, "nowhere.io", "v1") is None
     assert openapi_v3_document(KINDS, "apis/apps/v9") is None
     assert openapi_v3_document(KINDS, "apis/apps")["paths"].keys() == {"/apis/apps/"}
+
+
+def test_fields_of_few_values_list_them_and_defaults_are_upstreams() -> None:
+    schemas = openapi_v3(KINDS, "", "v1")["components"]["schemas"]
+    service = schemas["io.k8s.api.core.v1.ServiceSpec"]["properties"]
+    assert service["type"]["enum"] == ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    assert service["ipFamilies"]["items"]["enum"] == ["", "IPv4", "IPv6"]
+    claim = schemas["io.k8s.api.core.v1.PersistentVolumeClaimStatus"]["properties"]["allocatedResourceStatuses"]
+    assert "NodeResizePending" in claim["additionalProperties"]["enum"]
+    assert schemas["io.k8s.api.core.v1.LocalObjectReference"]["properties"]["name"]["default"] == ""
+    assert schemas["io.k8s.api.core.v1.RBDVolumeSource"]["properties"]["pool"]["default"] == "rbd"
+    assert "default" not in schemas["io.k8s.api.core.v1.ContainerRestartRule"]["properties"]["action"]
+    resizing = schemas["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"]
+    assert resizing["default"] == "TCP"
+
+
+def test_the_whole_document_has_what_the_api_uses_and_no_more(v2) -> None:
+    assert "io.k8s.api.storage.v1.StorageClass" in v2["definitions"]
+    assert not [name for name in v2["definitions"] if ".v1alpha" in name]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cmp_to_key
 
 from kubetree.api.kind_table import builtin
+from kubetree.api.version_order import version_order
 from kubetree.apiserver.discovery import documents
 from kubetree.apiserver.discovery.documents import Served
-from kubetree.apiserver.discovery.versions import version_order
 
 KINDS = builtin()
 

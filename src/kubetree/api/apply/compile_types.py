@@ -10,13 +10,17 @@ from functools import lru_cache
 from typing import Any
 
 from kubetree.api.apply.types import DEDUCED, SCALAR, Atomic, List, Map, Type
-from kubetree.api.canonical import always
 from kubetree.api.kinds import Kind
 from kubetree.api.schema import definitions as d
+from kubetree.api.schema.go_values import always
 
 _LEAVES = frozenset({d.QUANTITY, d.INT_OR_STRING, d.JSON_SCHEMA_OR_ARRAY, d.JSON_SCHEMA_OR_BOOL, d.JSON_SCHEMA_OR_STRINGS}) | d.ANYTHING
 _SCALARS = {"string": Type("string"), "integer": Type("numeric"), "number": Type("numeric"), "boolean": Type("boolean")}
-_KEY_DEFAULTS = {"io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"}, "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"}}
+_KEY_DEFAULTS: dict[str, dict[str, Any]] = {
+    "io.k8s.api.core.v1.LocalObjectReference": {"name": ""},
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+}
 """Defaults of key fields, which only OpenAPI v3 tells."""
 
 _named: dict[str, Type] = {}
@@ -45,7 +49,7 @@ def _fill(struct: Map, schema: d.Schema, name: str = "") -> None:
     for field, value in (schema.get("properties") or {}).items():
         struct.fields[field] = ("f:" + field, type_of_schema(value))
     if name:
-        struct.always |= always(name)
+        struct.always = always(name)
 
 
 def type_of_schema(schema: d.Schema) -> Type:
@@ -53,7 +57,10 @@ def type_of_schema(schema: d.Schema) -> Type:
     name = d.reference(schema)
     if name is not None:
         found = named_type(name)
-        atomic = schema.get("x-kubernetes-map-type") == "atomic" and not isinstance(found, Atomic)
+        said = schema.get("x-kubernetes-map-type")
+        if said == "granular" and isinstance(found, Atomic) and found.inner is not None:
+            return found.inner
+        atomic = said == "atomic" and not isinstance(found, Atomic)
         return Atomic("map", found) if atomic else found
     if schema.get("x-kubernetes-int-or-string"):
         return SCALAR

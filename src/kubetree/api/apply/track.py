@@ -134,9 +134,10 @@ _SIMPLE = frozenset(
 
 
 def _outline(new: Object) -> tuple[object, ...] | None:
-    """All of a new object that decides which fields are set; None for objects that have more than metadata and spec."""
+    """All of a new object that decides which fields are set; None for objects that have more than metadata, spec and an empty status."""
     spec, metadata = new.get("spec"), new["metadata"]
-    if not isinstance(spec, dict) or len(new) != 4 or not _SIMPLE.issuperset(metadata):
+    members = 4 if "status" not in new else 5 if new["status"] == {} else 0
+    if not isinstance(spec, dict) or len(new) != members or not _SIMPLE.issuperset(metadata):
         return None
     data = orjson.dumps(spec)
     if len(data) > _MOST_SPEC:
@@ -145,6 +146,7 @@ def _outline(new: Object) -> tuple[object, ...] | None:
     return (
         data,
         tuple(metadata),
+        members,
         None if labels is None else tuple(labels),
         None if notes is None else tuple(notes),
         orjson.dumps((owners, finalizers)) if owners or finalizers else (owners == [], finalizers == []),

@@ -19,6 +19,8 @@ class Versions:
     """Types and conversions of one kind, seen from `kind`'s version."""
 
     def __init__(self, kind: Kind, custom: Type | None = None) -> None:
+        if custom is None and kind.behaviour is not None:
+            custom = kind.behaviour.type
         self.builtin = custom is None and name_of(kind) is not None
         self.own = kind.api_version
         self._kind, self._type = kind, custom or type_of_kind(kind)

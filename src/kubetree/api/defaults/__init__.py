@@ -9,12 +9,20 @@ from typing import Any
 
 from kubetree.api.defaults.table import DEFAULTS
 from kubetree.api.kinds import Kind
+from kubetree.api.schema import name_of
+from kubetree.api.schema.go_values import fill_always
 
 __all__ = ["apply_defaults"]
 
 
 def apply_defaults(kind: Kind, obj: dict[str, Any]) -> None:
-    """Defaults `obj`, which must have passed the schema check, in place. Kinds without defaults (custom resources too) stay as they are."""
+    """Defaults `obj`, which must have passed the schema check, in place. Kinds without defaults stay as they are."""
+    if kind.behaviour is not None:
+        kind.behaviour.default(obj)
+        return
     fill = DEFAULTS.get((kind.api_version, kind.kind))
     if fill is not None:
         fill(obj)
+    name = name_of(kind)
+    if name is not None:
+        fill_always(name, obj)

@@ -70,5 +70,5 @@ def network_policy(obj: dict[str, Any]) -> None:
 
 def ingress_class(obj: dict[str, Any]) -> None:
     parameters = (obj.get("spec") or {}).get("parameters")
-    if parameters and parameters.get("scope") is None:
+    if parameters is not None and parameters.get("scope") is None:
         parameters["scope"] = "Cluster"

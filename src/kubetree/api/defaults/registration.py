@@ -75,7 +75,8 @@ def custom_resource_definition(obj: dict[str, Any]) -> None:
     status = obj.setdefault("status", {})
     if not status.get("storedVersions"):
         stored = [v.get("name") or "" for v in spec.get("versions") or () if v.get("storage")]
-        status["storedVersions"] = stored[:1]
+        if stored:
+            status["storedVersions"] = stored[:1]
 
 
 def api_service(obj: dict[str, Any]) -> None:

@@ -66,6 +66,7 @@ def deployment(obj: dict[str, Any]) -> None:
 
 
 def daemon_set(obj: dict[str, Any]) -> None:
+    _child(_child(obj, "metadata"), "annotations").setdefault("deprecated.daemonset.template.generation", "0")
     spec = _child(obj, "spec")
     _set(spec, "revisionHistoryLimit", 10)
     strategy = _child(spec, "updateStrategy")
@@ -122,7 +123,7 @@ def job(obj: dict[str, Any]) -> None:
     _job_spec(spec)
     labels = _template_labels(spec)
     if labels is not None and not _child(obj, "metadata").get("labels"):
-        obj["metadata"]["labels"] = dict(labels)
+        obj["metadata"]["labels"] = labels  # one object: what the strategy adds to the template's is the job's too
     _set(spec, "completionMode", "NonIndexed")
     _set(spec, "suspend", False)
     _set(spec, "podReplacementPolicy", "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed")

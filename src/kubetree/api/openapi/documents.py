@@ -15,6 +15,7 @@ from kubetree.api.openapi import schemas
 from kubetree.api.openapi.custom_schemas import custom, custom_name
 from kubetree.api.openapi.operations import Operation
 from kubetree.api.openapi.parameters import Parameter
+from kubetree.api.openapi.shared_parameters import share
 from kubetree.api.schema import definitions as d
 
 Document = dict[str, Any]
@@ -86,14 +87,16 @@ def openapi_v2(kinds: Kinds, schema_of: SchemaOf | None = None) -> Document:
         paths[path] = [operation]
     for path, operation in (ops.ALL_GROUPS, ops.VERSION, ops.KEYS, ops.ISSUER):
         paths[path] = [operation]
-    found = {name: schemas.v2(name) for name in sorted(d.definitions())}
+    found = {name: schemas.v2(name) for name in schemas.needed(_definitions_used(paths) | {d.OBJECT_META, d.LIST_META})}
     for row in rows:
         if _is_custom(row):
             found |= custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, row.plural, schemas.V2)
+    rendered = {path: _path_v2(paths[path]) for path in sorted(paths)}
     return {
         "swagger": "2.0",
         "info": _INFO,
-        "paths": {path: _path_v2(paths[path]) for path in sorted(paths)},
+        "parameters": share(rendered),
+        "paths": rendered,
         "definitions": found,
         "securityDefinitions": _SECURITY,
         "security": [{"BearerToken": []}],
@@ -121,7 +124,7 @@ def _operation_v2(o: Operation, shared: tuple[Parameter, ...]) -> Document:
     out: Document = {
         "operationId": o.id,
         "description": o.description,
-        "consumes": list(o.body_formats if o.action else o.formats),
+        **({} if o.bare else {"consumes": list(o.body_formats if o.action else o.formats)}),
         "produces": list(o.formats),
         "schemes": ["https"],
         "tags": [o.tag],

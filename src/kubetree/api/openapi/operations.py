@@ -59,6 +59,8 @@ class Operation:
     answers: tuple[tuple[str, str, str | None], ...] = ()
     formats: tuple[str, ...] = FORMATS
     tag: str = ""
+    bare: bool = False
+    """Takes no body of any format, and says so."""
 
 
 def group_words(group: str) -> str:
@@ -258,5 +260,5 @@ def of_group(group: str) -> tuple[str, Operation]:
 
 ALL_GROUPS = ("/apis/", _information("getAPIVersions", "get available API versions", _META + "APIGroupList", "apis"))
 VERSION = ("/version/", replace(_information("getCodeVersion", "get the version of this server", "io.k8s.apimachinery.pkg.version.Info", "version"), formats=("application/json",)))  # fmt: skip
-KEYS = ("/openid/v1/jwks/", replace(_information("getServiceAccountIssuerOpenIDKeyset", "get the keys that service account tokens are signed with", "", "openid"), formats=("application/jwk-set+json",)))  # fmt: skip
-ISSUER = ("/.well-known/openid-configuration/", replace(_information("getServiceAccountIssuerOpenIDConfiguration", "get the OpenID configuration of the issuer of service account tokens", "", "WellKnown"), formats=("application/json",)))  # fmt: skip
+KEYS = ("/openid/v1/jwks/", replace(_information("getServiceAccountIssuerOpenIDKeyset", "get the keys that service account tokens are signed with", "", "openid"), formats=("application/jwk-set+json",), bare=True))  # fmt: skip
+ISSUER = ("/.well-known/openid-configuration/", replace(_information("getServiceAccountIssuerOpenIDConfiguration", "get the OpenID configuration of the issuer of service account tokens", "", "WellKnown"), formats=("application/json",), bare=True))  # fmt: skip

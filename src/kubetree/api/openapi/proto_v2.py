@@ -23,7 +23,7 @@ MEDIA_TYPES = (
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "Document": {
         "swagger": (1, "string"), "info": (2, "Info"), "host": (3, "string"), "basePath": (4, "string"), "schemes": (5, "[]string"),
-        "consumes": (6, "[]string"), "produces": (7, "[]string"), "paths": (8, "Paths"), "definitions": (9, "{}Schema"),
+        "consumes": (6, "[]string"), "produces": (7, "[]string"), "paths": (8, "Paths"), "definitions": (9, "{}Schema"), "parameters": (10, "{}BareParameter"),
         "security": (12, "[]Security"), "securityDefinitions": (13, "{}SecurityDefinition"), "x-": (16, ""),
     },
     "Info": {"title": (1, "string"), "version": (2, "string"), "description": (3, "string"), "x-": (7, "")},
@@ -119,10 +119,14 @@ def _paths(value: dict[str, Any]) -> bytes:
 def _parameter(value: dict[str, Any]) -> bytes:
     if "$ref" in value:
         return tagged(_TWO, tagged(_ONE, value["$ref"].encode()))
+    return tagged(_ONE, _bare_parameter(value))
+
+
+def _bare_parameter(value: dict[str, Any]) -> bytes:
     if value["in"] == "body":
-        return tagged(_ONE, tagged(_ONE, _message("BodyParameter", value)))
+        return tagged(_ONE, _message("BodyParameter", value))
     number, kind = (4, "PathParameter") if value["in"] == "path" else (3, "QueryParameter")
-    return tagged(_ONE, tagged(_TWO, tagged(number, _message(kind, value))))
+    return tagged(_TWO, tagged(number, _message(kind, value)))
 
 
 def _responses(value: dict[str, Any]) -> bytes:
@@ -149,6 +153,7 @@ _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "any": _any,
     "Paths": _paths,
     "Parameter": _parameter,
+    "BareParameter": _bare_parameter,
     "Responses": _responses,
     "ResponseSchema": lambda value: tagged(_ONE, _message("Schema", value)),
     "Additional": _additional,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.canonical import always
+from kubetree.api.openapi.defaults import default_of
+from kubetree.api.openapi.enums import enums_of
 from kubetree.api.schema import definitions as d
+from kubetree.api.schema.go_values import always
 
 Schema = dict[str, Any]
 
 V2, V3 = "#/definitions/", "#/components/schemas/"
 _QUANTITY = "A decimal number with an optional unit, such as 500m, 1.5 or 2Gi. It is written back in canonical form."
 _INT_OR_STRING = "A number or a string, such as 8080, 'http' or '25%'."
-_ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False}
-_KEY_DEFAULTS = {("io.k8s.api.core.v1.ContainerPort", "protocol"): "TCP", ("io.k8s.api.core.v1.ServicePort", "protocol"): "TCP"}
 
 
 def v2(name: str) -> Schema:
@@ -23,7 +23,7 @@ def v2(name: str) -> Schema:
         return {"description": _QUANTITY, "type": "string"}
     if name == d.INT_OR_STRING:
         return {"description": _INT_OR_STRING, "type": "string", "format": "int-or-string"}
-    return _rendered(d.definitions()[name], V2)
+    return _with_enums(name, _rendered(d.definitions()[name], V2))
 
 
 def v3(name: str) -> Schema:
@@ -32,14 +32,14 @@ def v3(name: str) -> Schema:
         return {"description": _QUANTITY, "oneOf": [{"type": "string"}, {"type": "number"}]}
     if name == d.INT_OR_STRING:
         return {"description": _INT_OR_STRING, "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}
-    schema = _rendered(d.definitions()[name], V3)
+    schema = _with_enums(name, _rendered(d.definitions()[name], V3))
     required = schema.get("required") or ()
     for field, value in (schema.get("properties") or {}).items():
-        default: Any = _KEY_DEFAULTS.get((name, field))
-        if default is None and "$ref" in value:
+        default: Any
+        if "$ref" in value:
             default = {} if always(name).get(field) == {} else None
-        elif default is None and field in required:
-            default = _ZERO.get(value.get("type", ""))
+        else:
+            default = default_of(name, field, value.get("type", ""), required=field in required)
         if "$ref" in value and (len(value) > 1 or default is not None):
             value["allOf"] = [{"$ref": value.pop("$ref")}]
         if default is not None:
@@ -54,6 +54,17 @@ def of_group_version(schema: Schema, group: str, version: str) -> Schema:
         return schema
     kept = [row for row in rows if (row["group"], row["version"]) in (("", "v1"), (group, version))]
     return {**schema, "x-kubernetes-group-version-kind": kept}
+
+
+def _with_enums(name: str, schema: Schema) -> Schema:
+    for field, values in enums_of(name).items():
+        target = schema["properties"][field.rstrip("[]{}")]
+        if field.endswith("[]"):
+            target = target["items"]
+        elif field.endswith("{}"):
+            target = target["additionalProperties"]
+        target["enum"] = values
+    return schema
 
 
 def _rendered(schema: Schema, prefix: str) -> Schema:

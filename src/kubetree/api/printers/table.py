@@ -131,11 +131,15 @@ _PLAIN_COLUMNS = _parse(_PLAIN[0])
 
 def columns(kind: Kind) -> list[dict[str, Any]]:
     """metav1.TableColumnDefinitions of the kind. The list is shared: never change it."""
+    if kind.behaviour is not None:
+        return kind.behaviour.columns()
     return _COLUMNS.get((kind.api_version, kind.kind), _PLAIN_COLUMNS)
 
 
 def cells(kind: Kind, obj: Mapping[str, Any], now: datetime) -> list[Any]:
     """One row, a cell a column. `now` (UTC, aware) is what ages are counted to."""
+    if kind.behaviour is not None:
+        return kind.behaviour.cells(obj, now)
     return _ROWS.get((kind.api_version, kind.kind), _PLAIN)[1](obj, now)
 
 

@@ -42,5 +42,7 @@ def fields_of(message: str) -> tuple[Field, ...]:
 
 def _field(number: int, name: str, type_: str) -> Field:
     bare = type_.lstrip("*=~!")
+    marks = type_[: -len(bare)]
     shape = bare[:2] if bare[:2] in ("[]", "{}") else ""
-    return Field(number, name, shape, bare[len(shape) :], type_.startswith("*"), type_[0] in "=~", type_[0] in "=!")
+    by_value, spoken = marks in ("=", "~"), marks[:1] in ("=", "!")
+    return Field(number, name, shape, bare[len(shape) :], "*" in marks, by_value, spoken)

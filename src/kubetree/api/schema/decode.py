@@ -7,7 +7,7 @@ warnings and drops them, Ignore drops them; null is absent.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,10 +18,12 @@ from kubetree.api.kinds import Kind
 from kubetree.api.schema import definitions as d
 from kubetree.api.schema import types
 from kubetree.api.schema.go_json import Members, parse
+from kubetree.api.schema.go_values import drop_zeros
 from kubetree.api.schema.walk import Fault, Walk
 
 _NULL = re.compile(rb'[^\\]"[ \t\r\n]*:[ \t\r\n]*null|[\[,][ \t\r\n]*null')
 _SHOWN = 30
+_encode = msgspec.json.Encoder().encode
 
 
 def decode(kind: Kind, data: bytes, validation: str = "Strict", faults: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
@@ -30,6 +32,8 @@ def decode(kind: Kind, data: bytes, validation: str = "Strict", faults: Sequence
     A kind that is not built in is free JSON below its ObjectMeta. `faults` are strict errors that the caller has found, such as keys that
     YAML has twice: they come first. Raises BadRequest with upstream's wording.
     """
+    if kind.behaviour is not None:
+        return kind.behaviour.decode(data, validation, faults)
     return _decode(d.name_of(kind), data, validation, kind.kind, kind.version, faults)
 
 
@@ -44,15 +48,19 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict", fau
 
     `faults` are strict errors that the caller has found, such as members that the patch has twice: they come first. Gives warnings as `decode` does. Raises BadRequest with the bare message (`strict decoding error: ...`, `json: ...`).
     """
+    if isinstance(kind, Kind) and kind.behaviour is not None:
+        return kind.behaviour.check(obj, validation, faults)
     name = kind if isinstance(kind, str) else d.name_of(kind)
     if name is not None and not faults:
         try:
-            msgspec.convert(obj, types.object_type(name))
+            checked = msgspec.convert(obj, types.object_type(name))
         except msgspec.ValidationError:
             pass
         else:
             data = orjson.dumps(obj)
             if b"null" not in data or _NULL.search(data) is None:
+                if _encode(checked).count(b":") != data.count(b":"):
+                    drop_zeros(name, obj)
                 return []
     walk = Walk(faults)
     try:
@@ -60,9 +68,138 @@ def check(kind: Kind | str, obj: dict[str, Any], validation: str = "Strict", fau
         _raise_first(walk, validation)
     except Fault as fault:
         raise errors.BadRequest(str(fault)) from None
+    if name is not None:
+        drop_zeros(name, found)
     obj.clear()
     obj.update(found)
     return walk.strict_errors if validation == "Warn" else []
+
+
+Coerce = Callable[[dict[str, Any]], list[str]]
+"""Brings a custom resource in the shape of its schema, in place, and gives the paths of fields that it took out. Raises ValueError."""
+
+
+def decode_custom(
+    kind: str, version: str, data: bytes, validation: str, faults: Sequence[str], coerce: Coerce
+) -> tuple[dict[str, Any], list[str]]:
+    """A custom resource from JSON: any fields below its ObjectMeta, as far as `coerce` leaves them. Otherwise like `decode`."""
+    try:
+        obj = orjson.loads(data)
+    except (ValueError, RecursionError):
+        obj = None
+    whole = isinstance(obj, dict) and not faults and data.count(b":") == orjson.dumps(obj).count(b":")
+    if whole and obj.get("kind") and _plain_meta(obj, data):
+        if _FRACTION.search(data):
+            _whole_numbers(obj)
+        refused = f'{kind} in version "{version}" cannot be handled as a {kind}'
+        unknown = _coerced(coerce, obj, refused)
+        return obj, _judged(unknown, validation, refused) if unknown else []
+    try:
+        document = parse(data)
+    except ValueError as error:
+        raise _unrecognized(kind, str(error), data) from None
+    given_kind, given_version = _type_meta(document, data, kind)
+    if not given_kind:
+        raise _kindless(kind, data)
+    shown = given_version.rpartition("/")[2] or version
+    walk = Walk(faults)
+    try:
+        free = walk.free(document)
+    except RecursionError:
+        raise _unrecognized(kind, "exceeded max depth", data) from None
+    if not isinstance(free, dict):
+        free = {}
+    _whole_numbers(free)
+    if "metadata" in free:
+        free["metadata"] = _decoded_meta(walk, free["metadata"], given_kind or kind, shown, kind)
+    refused = f'{given_kind or kind} in version "{shown}" cannot be handled as a {kind}'
+    strict = walk.strict_errors + _coerced(coerce, free, refused)
+    return free, _judged(strict, validation, refused)
+
+
+def check_custom(obj: dict[str, Any], validation: str, faults: Sequence[str], coerce: Coerce) -> list[str]:
+    """What `check` is for built-in kinds, of a custom resource that a patch has made. Raises BadRequest with the bare message."""
+    walk = Walk(faults)
+    if "metadata" in obj and not _plain_meta(obj, b"null"):
+        try:
+            obj["metadata"] = walk.metadata(obj["metadata"], "metadata") or {}
+            if walk.error:
+                raise Fault(walk.error)
+        except Fault as fault:
+            raise errors.BadRequest(str(fault)) from None
+    return _judged(walk.strict_errors + _coerced(coerce, obj, ""), validation, "")
+
+
+def object_meta(value: Any, path: str) -> tuple[dict[str, Any], list[str], str]:
+    """(metadata in canonical form, paths of unknown fields, Go's error for a field of a wrong type or ''). Fields that are wrong are left
+    out."""
+    walk = Walk()
+    try:
+        found = walk.metadata(value, path)
+    except Fault as fault:
+        return {}, [], str(fault)
+    unknown = [error.split('"')[1] for error in walk.strict_errors if error.startswith("unknown field")]
+    return found or {}, unknown, walk.error
+
+
+_FRACTION = re.compile(rb"[0-9](?:\.[0-9]|[eE])")
+
+
+def _whole_numbers(value: Any) -> Any:
+    """1.0 is kept as 1, as Go writes it; in place."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if isinstance(item, (dict, list)):
+                _whole_numbers(item)
+            elif isinstance(item, float) and item.is_integer() and abs(item) < 2**63:
+                value[name] = int(item)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            if isinstance(item, (dict, list)):
+                _whole_numbers(item)
+            elif isinstance(item, float) and item.is_integer() and abs(item) < 2**63:
+                value[i] = int(item)
+    return value
+
+
+def _plain_meta(obj: dict[str, Any], data: bytes) -> bool:
+    """Whether apiVersion, kind and metadata need no second look."""
+    if not isinstance(obj.get("apiVersion", ""), str) or not isinstance(obj.get("kind", ""), str):
+        return False
+    metadata = obj.get("metadata")
+    if metadata is None:
+        return "metadata" not in obj
+    try:
+        msgspec.convert(metadata, types.object_type(d.OBJECT_META))
+    except msgspec.ValidationError:
+        return False
+    return b"null" not in data or _NULL.search(orjson.dumps(metadata)) is None
+
+
+def _decoded_meta(walk: Walk, value: Any, given: str, version: str, kind: str) -> dict[str, Any]:
+    try:
+        found = walk.metadata(value, "metadata")
+        if walk.error:
+            raise Fault(walk.error)
+    except Fault as fault:
+        raise errors.BadRequest(f'{given} in version "{version}" cannot be handled as a {kind}: {fault}') from None
+    return found or {}
+
+
+def _coerced(coerce: Coerce, obj: dict[str, Any], refused: str) -> list[str]:
+    """Strict errors for the fields that `coerce` took out. Raises BadRequest, which begins with `refused`, for what it cannot take."""
+    try:
+        return [f'unknown field "{path}"' for path in coerce(obj)]
+    except ValueError as error:
+        raise errors.BadRequest(f"{refused}: {error}" if refused else str(error)) from None
+
+
+def _judged(strict: list[str], validation: str, refused: str) -> list[str]:
+    """Warnings for strict errors. Raises BadRequest where they are not allowed; `refused` is what it begins with."""
+    if strict and validation == "Strict":
+        told = f"strict decoding error: {', '.join(strict)}"
+        raise errors.BadRequest(f"{refused}: {told}" if refused else told)
+    return strict if validation == "Warn" else []
 
 
 def duplicate_fields(data: bytes) -> list[str]:
@@ -96,15 +233,19 @@ def _decode(
 ) -> tuple[dict[str, Any], list[str]]:
     if name is not None and not faults:
         try:
-            types.decoder(name).decode(data)
+            checked = types.decoder(name).decode(data)
             obj = orjson.loads(data)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return _slowly(name, data, validation, kind, version, faults)
-        # Duplicate members are the one thing that neither parser sees; writing what was read shows that some are gone.
-        if data.count(b":") == orjson.dumps(obj).count(b":"):
-            if b"null" not in data or _NULL.search(data) is None:
-                return obj, []
-            return Walk().run(name, obj), []
+        # Duplicate members, which neither parser sees, and zero values that Go drops: writing what was read shows that some are gone.
+        members = data.count(b":")
+        if members == _encode(checked).count(b":") and (b"null" not in data or _NULL.search(data) is None):
+            return obj, []
+        if members == orjson.dumps(obj).count(b":"):
+            if b"null" in data and _NULL.search(data) is not None:
+                obj = Walk().run(name, obj)
+            drop_zeros(name, obj)
+            return obj, []
     return _slowly(name, data, validation, kind, version, faults)
 
 
@@ -125,6 +266,8 @@ def _slowly(
         raise errors.BadRequest(f'{shown[0]} in version "{shown[1]}" cannot be handled as a {kind}: {fault}') from None
     except RecursionError:
         raise _unrecognized(kind, "exceeded max depth", data) from None
+    if name is not None:
+        drop_zeros(name, obj)
     return obj, walk.strict_errors if validation == "Warn" else []
 
 
@@ -155,6 +298,11 @@ def _type_meta(document: Any, data: bytes, kind: str) -> tuple[str, str]:
     if found["apiVersion"].count("/") > 1:
         raise _unrecognized(kind, "", data, f"unexpected GroupVersion string: {found['apiVersion']}")
     return found["kind"], found["apiVersion"]
+
+
+def _kindless(kind: str, data: bytes) -> errors.BadRequest:
+    shown = data.decode(errors="replace")
+    return _unrecognized(kind, "", data, f"Object 'Kind' is missing in '{shown}'")
 
 
 def _unrecognized(kind: str, why: str, data: bytes, reason: str = "") -> errors.BadRequest:

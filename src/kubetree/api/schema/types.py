@@ -1,7 +1,7 @@
 """Definitions compiled to strict msgspec types that only check, a type at a time and on first use.
 
 They accept exactly what needs no change: known fields, right types, canonical times and quantities. Everything else, also what is
-merely spelled differently, goes to the slow walk, which has the last word.
+merely spelled differently, goes to the slow walk, which has the last word. Written again, they leave out what Go's types leave out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from kubetree.api.schema import definitions as d
+from kubetree.api.schema.go_values import dropped
 
 _MONTH_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 _TIME = f"^[1-9][0-9]{{3}}-{_MONTH_DAY}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
@@ -69,10 +70,13 @@ class _Compiler:
         self._open.add(name)
         properties = schema.get("properties") or {}
         names = {key: _identifier(key) for key in properties}
-        fields = [(names[key], self._optional(self._type(value)), None) for key, value in properties.items()]
+        gone = dropped(name)
+        fields = [(names[key], self._optional(self._type(value)), _default(value, key in gone)) for key, value in properties.items()]
         identifier = self._identifier(name)
         rename = {new: old for old, new in names.items()}
-        struct = msgspec.defstruct(identifier, fields, rename=rename, forbid_unknown_fields=True, module=__name__, gc=False)
+        struct = msgspec.defstruct(
+            identifier, fields, rename=rename, forbid_unknown_fields=True, omit_defaults=True, module=__name__, gc=False
+        )
         globals()[identifier] = struct
         self._open.discard(name)
         return struct
@@ -99,6 +103,19 @@ class _Compiler:
             value = self._type(values) if isinstance(values, dict) else self._anything
             return f"dict[str, {value}]" if isinstance(value, str) else dict[str, value]  # type: ignore[valid-type]
         return _SCALARS.get((kind, schema.get("format", ""))) or _BY_TYPE.get(kind, self._anything)
+
+
+_ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False}
+
+
+def _default(schema: d.Schema, dropped_when_zero: bool) -> Any:
+    """The value with which a field is not written again: null, or the zero value that Go leaves out."""
+    kind = d.type_of(schema)
+    if not dropped_when_zero or (kind, schema.get("format")) == ("string", "byte"):
+        return None
+    if kind == "array":
+        return msgspec.field(default_factory=list)
+    return msgspec.field(default_factory=dict) if kind == "object" else _ZERO[kind]
 
 
 def _identifier(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from kubetree.api.quantities import parse_quantity
 from kubetree.api.schema import definitions as d
 from kubetree.api.schema.go_json import Literal, Members, plain
+from kubetree.api.schema.go_types import named_type, path_of
 from kubetree.api.times import format_micro_time, format_time, is_zero, parse_time
 
 _MOST = 100
@@ -46,9 +47,14 @@ class Walk:
             out["metadata"] = self._named(d.OBJECT_META, metadata, "metadata", ("metadata",), "")
         return out
 
-    def free(self, value: Any) -> None:
-        """Looks for duplicates only."""
-        self._free(value, "")
+    def free(self, value: Any) -> Any:
+        """Any JSON as it is; looks for duplicates only."""
+        return self._free(value, "")
+
+    def metadata(self, value: Any, path: str) -> Any:
+        """An ObjectMeta on its own, as a custom resource's is decoded; None where it cannot be read at all."""
+        found = self._named(d.OBJECT_META, value, path, (), "")
+        return None if found is _ABSENT else found
 
     def operations(self, patch: list[Any]) -> None:
         """The operations of a JSON patch: unknown and duplicate members."""
@@ -88,7 +94,8 @@ class Walk:
             return [self._free(item, f"{path}[{i}]") for i, item in enumerate(value)]
         return plain(value)
 
-    def _value(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
+    def _value(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
+        """`go_type` is how Go names the value's type, where the schema does not tell."""
         name = d.reference(schema)
         if name is not None:
             return self._named(name, value, path, fields, struct)
@@ -96,35 +103,35 @@ class Walk:
             return _ABSENT
         kind = d.type_of(schema)
         if kind == "array":
-            return self._array(schema, value, path, fields, struct)
+            return self._array(schema, value, path, fields, struct, go_type)
         if kind == "object":
-            return self._map(schema, value, path, fields, struct)
-        return self._scalar(schema, kind, value, fields, struct)
+            return self._map(schema, value, path, fields, struct, go_type)
+        return self._scalar(schema, kind, value, fields, struct, go_type)
 
-    def _array(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
+    def _array(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
         if not isinstance(value, list) or isinstance(value, Members):
-            return self._mistyped(value, _go_type(schema), fields, struct)
-        items, out = schema["items"], []
+            return self._mistyped(value, go_type or _go_type(schema), fields, struct)
+        items, out, go_item = schema["items"], [], go_type.removeprefix("[]")
         for i, item in enumerate(value):
-            found = self._value(items, item, f"{path}[{i}]", fields, struct)
+            found = self._value(items, item, f"{path}[{i}]", fields, struct, go_item)
             out.append(_zero(items) if found is _ABSENT else found)
         return out
 
-    def _map(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str) -> Any:
+    def _map(self, schema: d.Schema, value: Any, path: str, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
         if not isinstance(value, (Members, dict)):
-            return self._mistyped(value, _go_type(schema), fields, struct)
+            return self._mistyped(value, go_type or _go_type(schema), fields, struct)
         values, out = schema.get("additionalProperties"), {}
         if not isinstance(values, dict):
             return self._free(value, path)
         for key, item in _members(value):
             if key in out:
                 self._report("duplicate", path, key)
-            found = self._value(values, item, f"{path}.{key}" if path else key, fields, struct)
+            found = self._value(values, item, f"{path}.{key}" if path else key, fields, struct, go_type.partition("]")[2])
             out[key] = _zero(values) if found is _ABSENT else found
         return out
 
-    def _scalar(self, schema: d.Schema, kind: str, value: Any, fields: tuple[str, ...], struct: str) -> Any:
-        wanted = _go_type(schema)
+    def _scalar(self, schema: d.Schema, kind: str, value: Any, fields: tuple[str, ...], struct: str, go_type: str = "") -> Any:
+        wanted = go_type or _go_type(schema)
         if kind == "string":
             if not isinstance(value, str):
                 return self._mistyped(value, wanted, fields, struct)
@@ -146,7 +153,7 @@ class Walk:
             base64.b64decode(compact, validate=True)
         except binascii.Error:
             if not self.error:
-                self.error = f"illegal base64 data at input byte {_base64_fault(compact)}"
+                self.error = f"illegal base64 data at input byte {_base64_fault(text)}"
             return _ABSENT
         return compact
 
@@ -189,7 +196,8 @@ class Walk:
             if key in seen:
                 self._report("duplicate", path, key)
             seen.add(key)
-            found = self._value(schema, item, f"{path}.{key}" if path else key, (*fields, key), struct)
+            inner, go_type = (*fields, *path_of(name, key)), named_type(name, key)
+            found = self._value(schema, item, f"{path}.{key}" if path else key, inner, struct, go_type)
             if found is not _ABSENT:
                 out[key] = found
             elif item is None:
@@ -275,7 +283,28 @@ def _time(text: str, micro: bool) -> Any:
     return format_micro_time(moment) if micro else format_time(moment)
 
 
+_SIX_BITS = re.compile(r"[A-Za-z0-9+/]")
+
+
 def _base64_fault(text: str) -> int:
-    """The index that Go names: of the first character that cannot be, or where the padding is missing."""
-    found = re.search(r"[^A-Za-z0-9+/]", text)
-    return found.start() if found else len(text) // 4 * 4 if len(text) % 4 == 1 else len(text)
+    """The index that Go names: of the first character that cannot be, or of the group of four that the text breaks off in."""
+    at, digits, padded = 0, 0, False
+    for at, c in enumerate(text):
+        if c in "\r\n":
+            continue
+        if padded:
+            return at
+        if _SIX_BITS.match(c):
+            digits = (digits + 1) % 4
+        elif c != "=" or digits < 2:
+            return at
+        elif digits == 3:
+            padded, digits = True, 0
+        else:
+            following = text[at + 1 :].lstrip("\r\n")
+            if not following:
+                return len(text)
+            if following[0] != "=":
+                return at
+            digits = 3
+    return len(text) - digits

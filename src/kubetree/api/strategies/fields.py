@@ -105,7 +105,7 @@ def selectable_fields(kind: Kind, obj: dict[str, Any]) -> Fields:
     """Field selector labels and their values on `obj`; numbers and booleans as strings, missing ones as ''."""
     metadata = obj["metadata"]
     read = _FIELDS.get((kind.api_version, kind.kind))
-    fields = read(obj) if read else {}
+    fields = read(obj) if read else kind.behaviour.fields(obj) if kind.behaviour is not None else {}
     fields["metadata.name"] = metadata.get("name") or ""
     if kind.namespaced:
         fields["metadata.namespace"] = metadata.get("namespace") or ""
@@ -116,6 +116,8 @@ def field_label_supported(kind: Kind, label: str) -> bool:
     """Whether a field selector may name `label`; if not, upstream answers `field label not supported: <label>`."""
     if label == "metadata.name" or (label == "metadata.namespace" and kind.namespaced):
         return True
+    if kind.behaviour is not None:
+        return label in kind.behaviour.field_labels()
     return label in _LABELS.get((kind.api_version, kind.kind), ())
 
 

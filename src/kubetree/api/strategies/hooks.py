@@ -74,18 +74,34 @@ def persistent_volume_status(new: Object, old: Object) -> None:
         status["lastPhaseTransitionTime"] = before["lastPhaseTransitionTime"]
 
 
+_DATA_SOURCES = (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io"))
+
+
 def claim_create(obj: Object) -> None:
-    """dataSource and dataSourceRef mirror one another unless the reference crosses namespaces."""
+    _claim_sources(obj, {})
+
+
+def claim_update(new: Object, old: Object) -> None:
+    _claim_sources(new, old.get("spec") or {})
+
+
+def _claim_sources(obj: Object, before: Object) -> None:
+    """dataSource and dataSourceRef mirror one another unless the reference crosses namespaces; what dataSource never was for is dropped."""
     spec = obj.get("spec") or {}
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    unused = before.get("dataSource") is None and before.get("dataSourceRef") is None
+    if (
+        source is not None
+        and reference is None
+        and unused
+        and (source.get("kind") or "", source.get("apiGroup") or "") not in _DATA_SOURCES
+    ):
+        del spec["dataSource"]
+        return
     if source is not None and reference is None:
         spec["dataSourceRef"] = {k: v for k, v in source.items() if k in ("apiGroup", "kind", "name")}
     elif reference is not None and source is None and not reference.get("namespace"):
         spec["dataSource"] = {k: v for k, v in reference.items() if k in ("apiGroup", "kind", "name")}
-
-
-def claim_update(new: Object, old: Object) -> None:
-    claim_create(new)
 
 
 def secret_update(new: Object, old: Object) -> None:
@@ -99,6 +115,7 @@ def service_account(obj: Object) -> None:
         obj["secrets"] = [{"name": s.get("name")} if s.get("name") else {} for s in obj["secrets"]]
 
 
+_HOST_NAME = "kubernetes.io/hostname"
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
@@ -125,13 +142,6 @@ def daemon_set_update(new: Object, old: Object) -> None:
     _set_template_generation(new, _template_generation(old) + changed)
 
 
-def stateful_set(obj: Object) -> None:
-    """maxUnavailable stands behind a feature gate that is off by default."""
-    rolling = (obj["spec"].get("updateStrategy") or {}).get("rollingUpdate")
-    if rolling:
-        rolling.pop("maxUnavailable", None)
-
-
 def job_create(obj: Object) -> None:
     """Unless `manualSelector`, pods are found by the job's uid, under the old and the new label."""
     spec, metadata = obj["spec"], obj["metadata"]
@@ -139,6 +149,7 @@ def job_create(obj: Object) -> None:
         return
     template = spec["template"].setdefault("metadata", {})
     labels = template.get("labels")
+    defaulted = labels is not None and metadata.get("labels") is labels
     if labels is None:
         labels = template["labels"] = {}
     name, uid = metadata.get("name") or "", metadata.get("uid") or ""
@@ -155,8 +166,24 @@ def job_create(obj: Object) -> None:
     if selector.get("matchLabels") is None:
         selector["matchLabels"] = {}
     selector["matchLabels"].setdefault("batch.kubernetes.io/controller-uid", uid)
-    if not metadata.get("labels"):
+    if defaulted or not metadata.get("labels"):
         metadata["labels"] = dict(labels)  # upstream's defaults would give them on every later read
+
+
+def endpoint_slice_create(obj: Object) -> None:
+    """Topology as a map is what v1beta1 had: v1 cannot write it."""
+    for endpoint in obj.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
+def endpoint_slice_update(new: Object, old: Object) -> None:
+    if new.get("endpoints") == old.get("endpoints"):
+        return
+    known = {(e.get("deprecatedTopology") or {}).get(_HOST_NAME) for e in old.get("endpoints") or ()} - {None, ""}
+    for endpoint in new.get("endpoints") or ():
+        name = (endpoint.pop("deprecatedTopology", None) or {}).get(_HOST_NAME)
+        if endpoint.get("nodeName") is None and name in known:
+            endpoint["nodeName"] = name
 
 
 def definition_create(obj: Object) -> None:
@@ -171,7 +198,7 @@ def _remember_storage_version(obj: Object, stored: list[str]) -> None:
     name = next((v.get("name") for v in (obj.get("spec") or {}).get("versions") or () if v.get("storage")), None)
     if name is not None and name not in stored:
         stored = [*stored, name]
-    obj["status"] = {**(obj.get("status") or {}), "storedVersions": stored}
+    obj["status"] = {**(obj.get("status") or {}), "storedVersions": stored or None}
 
 
 def api_service_create(obj: Object) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from kubetree.api.quantities import Quantity, parse_quantity
 
 Object = dict[str, Any]
@@ -36,14 +38,25 @@ def _add(into: dict[str, Quantity], amounts: dict[str, Quantity]) -> None:
 
 def qos_class(spec: Object) -> str:
     """Guaranteed, Burstable or BestEffort: pkg/apis/core/helper/qos."""
-    whole = spec.get("resources")
+    groups = [[c.get("resources") for c in spec.get(group) or ()] for group in ("containers", "initContainers")]
+    return _qos_class(orjson.dumps((spec.get("resources"), *groups)))
+
+
+@lru_cache(maxsize=1024)
+def _qos_class(stated: bytes) -> str:
+    """The resources of the pod and of its containers, which pods have in common, say it all."""
+    whole, containers, init_containers = orjson.loads(stated)
+    return _qos_of(whole, [resources or {} for resources in containers], [resources or {} for resources in init_containers])
+
+
+def _qos_of(whole: Object | None, containers: list[Object], init_containers: list[Object]) -> str:
     if whole is not None:
         each = [whole]
     else:
-        each = [c["resources"] for group in (spec.get("containers"), spec.get("initContainers")) for c in group or () if c.get("resources")]
+        each = [resources for resources in (*containers, *init_containers) if resources]
         if not each:
             return "BestEffort"
-    bare = whole is None and len(each) < len(spec.get("containers") or ()) + len(spec.get("initContainers") or ())
+    bare = whole is None and len(each) < len(containers) + len(init_containers)
     requests: dict[str, Quantity] = {}
     limits: dict[str, Quantity] = {}
     guaranteed = not bare

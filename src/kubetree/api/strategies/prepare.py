@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.kinds import Kind
+from kubetree.api.strategies.disabled_fields import drop_disabled
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.strategies.hooks import restore
 from kubetree.api.strategies.pods import only_ephemeral_containers, only_resources
@@ -32,8 +33,9 @@ def prepare_for_create(kind: Kind, obj: Object) -> None:
     strategy = row(kind)
     if strategy.status is not None:
         obj["status"] = {k: v.copy() if isinstance(v, dict | list) else v for k, v in strategy.status.items()}
-    if strategy.generation:
-        metadata["generation"] = 1
+    drop_disabled(kind.api_version, kind.kind, obj, None)
+    if strategy.generation and strategy.starts_at:
+        metadata["generation"] = strategy.starts_at
     if strategy.create is not None:
         strategy.create(obj)
 
@@ -129,6 +131,7 @@ def prepare_for_update(kind: Kind, new: Object, old: Object, subresource: str = 
     strategy = row(kind)
     if strategy.status is not None:
         restore(new, old, "status")
+    drop_disabled(kind.api_version, kind.kind, new, old)
     if strategy.update is not None:
         strategy.update(new, old)
     if strategy.generation and not all(semantic_equal(_at(new, path), _at(old, path)) for path in strategy.generation):

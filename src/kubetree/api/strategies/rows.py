@@ -28,6 +28,7 @@ class Row:
     status_update: Callable[[Object, Object], None] | None = None
     status_keeps_metadata: bool = False
     creates_on_update: bool = False
+    starts_at: int = 1
     unconditional_update: bool = True
 
 
@@ -61,7 +62,7 @@ ROWS: dict[tuple[str, str], Row] = {
     (_ADMISSION, "ValidatingAdmissionPolicyBinding"): Row(generation=_SPEC, unconditional_update=False),
     (_ADMISSION, "ValidatingWebhookConfiguration"): Row(generation=("webhooks",), unconditional_update=False),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Row(
-        {"conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []},
+        {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": None},
         _SPEC,
         hooks.definition_create,
         hooks.definition_update,
@@ -79,16 +80,18 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("apps/v1", "Deployment"): Row({}, ("spec", "metadata.annotations"), status_update=hooks.keep_labels),
     ("apps/v1", "ReplicaSet"): Row({"replicas": 0}, _SPEC),
-    ("apps/v1", "StatefulSet"): Row(
-        {"replicas": 0, "availableReplicas": 0}, _SPEC, hooks.stateful_set, lambda new, old: hooks.stateful_set(new)
-    ),
+    ("apps/v1", "StatefulSet"): Row({"replicas": 0, "availableReplicas": 0}, _SPEC),
     ("autoscaling/v1", "HorizontalPodAutoscaler"): Row({"currentReplicas": 0, "desiredReplicas": 0}),
     ("autoscaling/v2", "HorizontalPodAutoscaler"): Row({"desiredReplicas": 0, "currentMetrics": None}),
     ("batch/v1", "CronJob"): Row({}, _SPEC),
     ("batch/v1", "Job"): Row({}, _SPEC, hooks.job_create),
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): Row({}, update=hooks.keep_spec),
     ("coordination.k8s.io/v1", "Lease"): Row(creates_on_update=True, unconditional_update=False),
-    ("discovery.k8s.io/v1", "EndpointSlice"): Row(generation=("endpoints", "ports", "addressType", "metadata.labels")),
+    ("discovery.k8s.io/v1", "EndpointSlice"): Row(
+        generation=("endpoints", "ports", "addressType", "metadata.labels"),
+        create=hooks.endpoint_slice_create,
+        update=hooks.endpoint_slice_update,
+    ),
     ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"): Row({}, _SPEC, status_keeps_metadata=True),
     ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration"): Row({}, _SPEC, status_keeps_metadata=True),
     ("networking.k8s.io/v1", "Ingress"): Row(_LOAD_BALANCER, _SPEC),
@@ -107,7 +110,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("resource.k8s.io/v1", "ResourceClaim"): Row({}, status_keeps_metadata=True),
     ("resource.k8s.io/v1", "ResourceSlice"): Row(generation=_SPEC),
     ("scheduling.k8s.io/v1", "PriorityClass"): Row(generation=("value",)),
-    ("storage.k8s.io/v1", "CSIDriver"): Row(generation=_SPEC, unconditional_update=False),
+    ("storage.k8s.io/v1", "CSIDriver"): Row(generation=_SPEC, starts_at=0, unconditional_update=False),
     ("storage.k8s.io/v1", "CSINode"): Row(unconditional_update=False),
     ("storage.k8s.io/v1", "CSIStorageCapacity"): Row(unconditional_update=False),
     ("storage.k8s.io/v1", "VolumeAttachment"): Row({"attached": False}, status_keeps_metadata=True, unconditional_update=False),
@@ -122,7 +125,7 @@ _BUILTIN_GROUPS = frozenset(
 
 def is_custom(kind: Kind) -> bool:
     """A kind from a CustomResourceDefinition: no built-in row."""
-    return (kind.api_version, kind.kind) not in ROWS and kind.group not in _BUILTIN_GROUPS
+    return kind.behaviour is not None or ((kind.api_version, kind.kind) not in ROWS and kind.group not in _BUILTIN_GROUPS)
 
 
 def row(kind: Kind) -> Row:

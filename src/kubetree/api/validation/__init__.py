@@ -13,13 +13,22 @@ from kubetree.api.validation.autoscaling import scale as validate_scale
 from kubetree.api.validation.core import binding as validate_binding
 from kubetree.api.validation.errors import Errors, FieldError
 from kubetree.api.validation.metadata import builtin_finalizers, object_meta, object_meta_update
+from kubetree.api.validation.pods.pod import is_sound
+from kubetree.api.validation.pods.template import pod_shape
 from kubetree.api.validation.table import OTHER, TABLE
 
-__all__ = ["FieldError", "validate_binding", "validate_create", "validate_scale", "validate_update"]
+__all__ = ["FieldError", "template_of", "validate_binding", "validate_create", "validate_scale", "validate_update"]
 
 
-def validate_create(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
-    """What is wrong with a new object; nothing when it may be stored."""
+def template_of(kind: Kind, obj: dict[str, Any]) -> bytes | None:
+    """What a complete new object has in common with others made from the same template: findings about it are remembered. None: nothing."""
+    return pod_shape(obj) if kind.kind == "Pod" and kind.api_version == "v1" else None
+
+
+def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = None) -> list[FieldError]:
+    """What is wrong with a new object; nothing when it may be stored. `template` is `template_of` it, where that is known."""
+    if kind.behaviour is not None:
+        return kind.behaviour.validate_create(obj)
     errs: Errors = []
     rules = TABLE.get((kind.api_version, kind.kind))
     if rules is None:
@@ -28,20 +37,22 @@ def validate_create(kind: Kind, obj: dict[str, Any]) -> list[FieldError]:
     if rules.metadata:
         metadata = obj["metadata"]
         object_meta(errs, metadata, kind.namespaced, rules.name)
-        if metadata.get("finalizers"):
+        if metadata.get("finalizers") and not rules.any_finalizer:
             builtin_finalizers(errs, metadata)
-    if rules.create is not None:
+    if rules.create is not None and (template is None or not is_sound(template)):
         rules.create(errs, obj)
     return errs
 
 
 def validate_update(kind: Kind, new: dict[str, Any], old: dict[str, Any], subresource: str = "") -> list[FieldError]:
     """What is wrong with replacing `old` by `new`. `subresource` is '', status, finalize, ephemeralcontainers, resize or approval."""
+    if kind.behaviour is not None:
+        return kind.behaviour.validate_update(new, old, subresource)
     errs: Errors = []
     rules = TABLE.get((kind.api_version, kind.kind), OTHER)
     if rules.metadata or kind.stored:
         object_meta_update(errs, new["metadata"], old["metadata"])
-        if rules is not OTHER and new["metadata"].get("finalizers"):
+        if rules is not OTHER and new["metadata"].get("finalizers") and not rules.any_finalizer:
             builtin_finalizers(errs, new["metadata"])
     if subresource:
         check = rules.subresources.get(subresource)

@@ -40,6 +40,12 @@ _WITHOUT_VALUE = frozenset({REQUIRED, FORBIDDEN, TOO_LONG, TOO_SHORT, INTERNAL})
 OMIT = object()
 
 
+class Printed(str):
+    """A bad value that is text already, just as upstream prints it."""
+
+    __slots__ = ()
+
+
 def quote(text: str) -> str:
     """Go's %q."""
     return json.dumps(text, ensure_ascii=False)
@@ -62,7 +68,7 @@ def render(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return quote(value)
+        return value if isinstance(value, Printed) else quote(value)
     if isinstance(value, int | float):
         return str(value)
     return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False)

@@ -13,7 +13,7 @@ from kubetree.api.validation.names import NameRule, dns_label, label_key, label_
 IMMUTABLE = "field is immutable"
 NEGATIVE = "must be greater than or equal to 0"
 ANNOTATIONS_LIMIT = 256 * 1024
-_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _CONDITION_REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 _match_reason = re.compile(_CONDITION_REASON).fullmatch
 
@@ -64,7 +64,7 @@ def _owner_references(errs: Errors, owners: list[Object], path: str) -> None:
 
 
 def finalizer_name(errs: Errors, name: str, path: str) -> None:
-    if "/" not in name and name not in _STANDARD_FINALIZERS:
+    if "/" not in name and name not in STANDARD_FINALIZERS:
         errs.append(invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"))
 
 

@@ -26,3 +26,5 @@ class Rules:
     name: NameRule = dns_subdomain
     subresources: Mapping[str, ChangeCheck] = field(default_factory=dict)
     metadata: bool = True
+    any_finalizer: bool = False
+    """Finalizers need no slash: kinds that core's own metadata rules do not hold for."""

@@ -71,7 +71,7 @@ TABLE: dict[tuple[str, str], Rules] = {
     (f"{_ADMISSION}/v1", "ValidatingAdmissionPolicyBinding"): Rules(admission_policies.validating_binding),
     (f"{_ADMISSION}/v1", "ValidatingWebhookConfiguration"): Rules(webhooks.configuration(mutating=False)),
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): Rules(
-        definitions.create, definitions.update, subresources={"status": definitions.status}
+        definitions.create, definitions.update, subresources={"status": definitions.status}, any_finalizer=True
     ),
     ("apiregistration.k8s.io/v1", "APIService"): Rules(
         policies.api_service, name=path_segment, subresources={"status": policies.api_service_status}

@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 
 from kubetree.api.kinds import Kind
-from kubetree.api.validation.pods.template import shape
-from kubetree.api.warnings import cluster, network
+from kubetree.api.warnings import cluster, definitions, network
 from kubetree.api.warnings.pods import pod_warnings
 from kubetree.api.warnings.values import Texts, claim_spec, host_name
 
 Thing = dict[str, Any]
 Warn = Callable[[Texts, Thing, Thing | None], None]
+_POD = "the Pod's hostname"
 _PODS = "Pod names and hostnames"
 
 
@@ -28,10 +28,8 @@ def _pod(out: Texts, obj: Thing, old: Thing | None) -> None:
     """Of new ones only: later writes come from controllers."""
     if old is None:
         metadata = obj["metadata"]
-        host_name(out, metadata.get("name") or "", "the Pod's hostname")
-        template = {"metadata": {"annotations": metadata.get("annotations")}, "spec": obj.get("spec")}
-        if not _is_silent(shape(template)):
-            pod_warnings(out, template)
+        host_name(out, metadata.get("name") or "", _POD)
+        pod_warnings(out, {"metadata": {"annotations": metadata.get("annotations")}, "spec": obj.get("spec")})
 
 
 @lru_cache(maxsize=256)
@@ -116,6 +114,7 @@ _TABLE: dict[tuple[str, str], Warn] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): cluster.static_name,
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): cluster.static_name,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): cluster.static_name,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.definition,
     ("apps", "DaemonSet"): _templated,
     ("apps", "Deployment"): _named,
     ("apps", "ReplicaSet"): _named,
@@ -136,9 +135,14 @@ _DEPRECATED = {
 }
 
 
-def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "") -> list[str]:
-    """Texts for Warning headers about a write, `old` None on creation."""
+def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "", *, template: bytes | None = None) -> list[str]:
+    """Texts for Warning headers about a write, `old` None on creation. `template`: see validation.template_of."""
+    if kind.behaviour is not None:
+        return kind.behaviour.warnings(obj, old, subresource)
     out: Texts = []
+    if template is not None and _is_silent(template):
+        host_name(out, obj["metadata"].get("name") or "", _POD)
+        return out
     if subresource:
         if subresource == "status":
             network.status(out, kind, obj)
@@ -151,4 +155,6 @@ def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "") -
 
 def deprecation(kind: Kind) -> str:
     """What every request for a deprecated kind is answered with besides; empty for the others."""
+    if kind.behaviour is not None:
+        return kind.behaviour.deprecation
     return _DEPRECATED.get((kind.api_version, kind.kind), "")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from kubetree.apiserver.admission.managed_fields import check_managed_fields
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.request import AdmissionRequest
+from kubetree.apiserver.authorization.attributes import AskElsewhere, settled_later
 
 
 class _Interested(NamedTuple):
@@ -32,7 +34,10 @@ class AdmissionChain:
         mutating, started, rejected = self._of(request).mutating, self._clock(), True
         try:
             for plugin in mutating:
-                await plugin.admit(request)
+                try:
+                    await plugin.admit(request)
+                except AskElsewhere:
+                    await settled_later(partial(plugin.admit, request))
             if request.reinvocation is not None:
                 await self._again(request, mutating)
             rejected = False
@@ -47,14 +52,17 @@ class AdmissionChain:
         if reinvocation.wanted:
             reinvocation.running = True
             for plugin in mutating:
-                await plugin.admit(request)
+                await settled_later(partial(plugin.admit, request))
             check_managed_fields(request, reinvocation.managers)
 
     async def validate(self, request: AdmissionRequest) -> None:
         validating, started, rejected = self._of(request).validating, self._clock(), True
         try:
             for plugin in validating:
-                await plugin.validate(request)
+                try:
+                    await plugin.validate(request)
+                except AskElsewhere:
+                    await settled_later(partial(plugin.validate, request))
             rejected = False
         finally:
             self.metrics.step_taken("validate", request.operation, rejected, self._clock() - started)

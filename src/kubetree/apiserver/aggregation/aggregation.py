@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kubetree.apiserver.aggregation.api_services import API_SERVICE, OWN_GROUP, by_group, is_available
 from kubetree.apiserver.aggregation.key_pair import KeyPairFiles
+from kubetree.apiserver.aggregation.openapi import RemoteDocuments
 from kubetree.apiserver.aggregation.proxy import Proxy
 from kubetree.apiserver.aggregation.registration import Registration
 from kubetree.apiserver.aggregation.remote import Transport
@@ -42,6 +44,7 @@ class Aggregation:
         self.remotes = Remotes(registry, lister, writer, self.transport, self._changed)
         self.registration = Registration(registry, lister, writer)
         self.proxy = Proxy(self.transport)
+        self.documents = RemoteDocuments(self.remotes, self.transport, time.monotonic)
 
     async def run(self) -> None:
         """Until cancelled. `registration.first` has been called."""

@@ -10,7 +10,7 @@ from functools import cmp_to_key
 from typing import Any, NamedTuple
 
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.discovery.versions import version_order
+from kubetree.api.version_order import version_order
 
 Object = dict[str, Any]
 API_SERVICE = kind("apiregistration.k8s.io/v1", "APIService")

@@ -10,7 +10,7 @@ import base64
 import binascii
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -50,8 +50,6 @@ class Remote:
     """APIVersionDiscovery of the group and version, as last heard; None: not asked yet."""
     stale: bool = True
     etag: str = ""
-    open_api: Object = field(default_factory=dict)
-    """What the server's own /openapi/v3 names of this group and version: path to document."""
 
     @property
     def name(self) -> str:

@@ -6,15 +6,16 @@ Follows pkg/registry/authorization and pkg/apis/authorization/validation.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from kubetree.api.errors import BadRequest, Cause, invalid
-from kubetree.apiserver.authentication.user import User, node_name
+from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
-from kubetree.apiserver.authorization.rbac import RBAC
+from kubetree.apiserver.authorization.rules import RuleSource
+from kubetree.apiserver.authorization.selectors import field_selector_text, joined, label_selector_text, selector_causes
 
 GROUP = "authorization.k8s.io"
-_NODE_RULES = "node authorizer does not support user rule resolution"
 
 Object = dict[str, Any]
 
@@ -33,34 +34,36 @@ def review_access(review: Object, asking: User, namespace: str, authorizer: Auth
     if kind == "LocalSubjectAccessReview" and review["metadata"].get("namespace", "") != namespace:
         raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
     user = asking if kind == "SelfSubjectAccessReview" else _user(spec)
-    answer = authorizer.authorize(question(user, spec))
-    return review | {"status": _status(answer)}
+    asked, complaints = question(user, spec)
+    return review | {"status": _status(authorizer.authorize(asked), complaints)}
 
 
-def review_rules(review: Object, asking: User, rbac: RBAC | None) -> Object:
-    """A SelfSubjectRulesReview. Raises BadRequest without a namespace."""
+def review_rules(review: Object, asking: User, sources: Sequence[RuleSource]) -> Object:
+    """A SelfSubjectRulesReview, of what each authorizer can tell. Raises BadRequest without a namespace."""
     namespace = (review.get("spec") or {}).get("namespace", "")
     if not namespace:
         raise BadRequest("no namespace on request")
-    rules = [grant.rule for grant in rbac.grants(asking, namespace)] if rbac is not None else []
-    errors = [rbac.errors(asking, namespace)] if rbac is not None else []
-    is_node = node_name(asking) is not None
-    errors = [error for error in [_NODE_RULES if is_node else "", *errors] if error]
+    told = [source.rules_of(asking, namespace) for source in sources]
+    rules = [rule for part in told for rule in part.rules]
+    errors = list(dict.fromkeys(part.error for part in told if part.error))
     resource_rules = [_resource_rule(rule.to_dict()) for rule in rules if rule.resources]
     other_rules = [{"verbs": list(rule.verbs), "nonResourceURLs": list(rule.urls)} for rule in rules if rule.urls]
-    status: Object = {"resourceRules": resource_rules, "nonResourceRules": other_rules, "incomplete": is_node}
+    incomplete = any(part.incomplete for part in told)
+    status: Object = {"resourceRules": resource_rules, "nonResourceRules": other_rules, "incomplete": incomplete}
     if errors:
         status["evaluationError"] = errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
     return {"kind": review["kind"], "apiVersion": review["apiVersion"], "metadata": {}, "spec": {}, "status": status}
 
 
-def question(user: User, spec: Object) -> Attributes:
-    """What a review's spec asks of an authorizer."""
+def question(user: User, spec: Object) -> tuple[Attributes, str]:
+    """What a review's spec asks of an authorizer, and what is to be said of selectors that could not be understood."""
     asked = spec.get("resourceAttributes")
     if asked is None:
         path = spec.get("nonResourceAttributes") or {}
-        return Attributes(user, path.get("verb", ""), path=path.get("path", ""))
-    return Attributes(
+        return Attributes(user, path.get("verb", ""), path=path.get("path", "")), ""
+    fields, field_complaint = field_selector_text(asked.get("fieldSelector"))
+    labels, label_complaint = label_selector_text(asked.get("labelSelector"))
+    attributes = Attributes(
         user,
         asked.get("verb", ""),
         group=asked.get("group", ""),
@@ -69,38 +72,26 @@ def question(user: User, spec: Object) -> Attributes:
         subresource=asked.get("subresource", ""),
         namespace=asked.get("namespace", ""),
         name=asked.get("name", ""),
-        field_selector=_selector(asked.get("fieldSelector")),
-        label_selector=_selector(asked.get("labelSelector")),
+        field_selector=fields,
+        label_selector=labels,
     )
+    return attributes, joined((field_complaint, label_complaint))
 
 
-def _status(answer: Answer) -> Object:
+def _status(answer: Answer, complaints: str) -> Object:
     status: Object = {"allowed": answer.decision is Decision.ALLOW}
     if answer.decision is Decision.DENY:
         status["denied"] = True
     if answer.reason:
         status["reason"] = answer.reason
+    if error := joined((answer.error, complaints)):
+        status["evaluationError"] = error
     return status
 
 
 def _user(spec: Object) -> User:
     extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
     return User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
-
-
-def _selector(stated: Object | None) -> str:
-    """Requirements of one value become `key=value`; others are left out, which asks for more than was meant, never for less."""
-    if not stated:
-        return ""
-    if stated.get("rawSelector"):
-        return str(stated["rawSelector"])
-    signs = {"In": "=", "NotIn": "!="}
-    requirements = stated.get("requirements") or ()
-    return ",".join(
-        f"{found['key']}{signs[found['operator']]}{found['values'][0]}"
-        for found in requirements
-        if found.get("operator") in signs and len(found.get("values") or ()) == 1
-    )
 
 
 def _resource_rule(rule: Object) -> Object:
@@ -118,16 +109,7 @@ def _spec_causes(spec: Object, *, names_user: bool) -> list[Cause]:
         causes.append(_invalid("spec.resourceAttributes", None, detail))
     if names_user and not spec.get("user") and not spec.get("groups"):
         causes.append(_invalid("spec.user", "", "at least one of user or group must be specified"))
-    for name in ("fieldSelector", "labelSelector"):
-        selector, field = (resource or {}).get(name), f"spec.resourceAttributes.{name}"
-        if selector is None:
-            continue
-        raw, requirements = selector.get("rawSelector"), selector.get("requirements")
-        if raw and requirements:
-            causes.append(_invalid(f"{field}.rawSelector", raw, "may not specified at the same time as requirements"))
-        if not raw and not requirements:
-            message = f"Required value: when {field} is specified, requirements or rawSelector is required"
-            causes.append(Cause("FieldValueRequired", message, f"{field}.requirements"))
+    causes += selector_causes(resource or {})
     return causes
 
 

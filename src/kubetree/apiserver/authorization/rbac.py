@@ -13,7 +13,7 @@ from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.authentication.user import SERVICE_ACCOUNT_PREFIX, User
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Decision
-from kubetree.apiserver.authorization.rules import PolicyRule
+from kubetree.apiserver.authorization.rules import PolicyRule, Rules
 from kubetree.apiserver.lister import Lister
 
 _API = "rbac.authorization.k8s.io/v1"
@@ -98,6 +98,9 @@ class RBAC:
     def grants(self, user: User, namespace: str) -> Sequence[Grant]:
         """Every rule that applies to the user in the namespace ('' for the cluster), cluster role bindings first."""
         return self._of(user, namespace).grants
+
+    def rules_of(self, user: User, namespace: str) -> Rules:
+        return Rules([rule for rule, _ in self.grants(user, namespace)], error=self.errors(user, namespace))
 
     def errors(self, user: User, namespace: str) -> str:
         """What went wrong while finding the rules, '' if nothing did."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Attributes
 
 ALL = "*"
@@ -74,6 +75,18 @@ class PolicyRule:
             "Verbs": self.verbs,
         }
         return "{" + ", ".join(f"{label}:{quoted(values)}" for label, values in parts.items() if values) + "}"
+
+
+class Rules(NamedTuple):
+    """What an authorizer can tell of a user's rights; `incomplete`: there may be others."""
+
+    rules: Sequence[PolicyRule] = ()
+    incomplete: bool = False
+    error: str = ""
+
+
+class RuleSource(Protocol):
+    def rules_of(self, user: User, namespace: str) -> Rules: ...
 
 
 def quoted(values: Sequence[str]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kubetree.apiserver.authentication.user import MASTERS_GROUP
+from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
+from kubetree.apiserver.authorization.rules import PolicyRule, Rules
 
 ALLOWED = Answer(Decision.ALLOW)
+_EVERYTHING = Rules((PolicyRule(("*",), ("*",), ("*",)), PolicyRule(("*",), urls=("*",))))
 
 
 class Masters:
@@ -21,22 +23,37 @@ class AlwaysAllow:
     def authorize(self, attributes: Attributes) -> Answer:
         return ALLOWED
 
+    def rules_of(self, user: User, namespace: str) -> Rules:
+        return _EVERYTHING
+
 
 class AlwaysDeny:
     def authorize(self, attributes: Attributes) -> Answer:
         return Answer(Decision.NO_OPINION, "Everything is forbidden.")
 
+    def rules_of(self, user: User, namespace: str) -> Rules:
+        return Rules()
+
 
 class Union:
+    """`authorizers` may be replaced at any time by others."""
+
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
-        self._authorizers = tuple(authorizers)
+        self.authorizers = tuple(authorizers)
 
     def authorize(self, attributes: Attributes) -> Answer:
-        reasons = ""
-        for authorizer in self._authorizers:
+        reasons, errors = "", []
+        for authorizer in self.authorizers:
             answer = authorizer.authorize(attributes)
             if answer.decision is not Decision.NO_OPINION:
                 return answer
             if answer.reason:
                 reasons = f"{reasons}\n{answer.reason}" if reasons else answer.reason
-        return Answer(Decision.NO_OPINION, reasons)
+            if answer.error:
+                errors.append(answer.error)
+        return Answer(Decision.NO_OPINION, reasons, _aggregated(errors) if errors else "")
+
+
+def _aggregated(errors: Sequence[str]) -> str:
+    different = list(dict.fromkeys(errors))
+    return different[0] if len(different) == 1 else f"[{', '.join(different)}]"

@@ -27,7 +27,7 @@ from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
 from kubetree.apiserver.encryption.transformers import UnreadableValue
-from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED
+from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, WatchEnded
 from kubetree.store.protocol import Compacted, Entry, Page, Progress, Store, StoreEvent, StoreUnavailable, Watch
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,10 @@ HISTORY = 1000
 
 
 class Cacher:
-    """See watch_cache.WatchCache. `run` keeps it up to date until it is cancelled; everything else is for the same event loop."""
+    """See watch_cache.WatchCache. `run` keeps it up to date until it is cancelled; everything else is for the same event loop.
+
+    `canonical` brings what is stored in the form in which it is kept here: custom resources follow their schema.
+    """
 
     def __init__(
         self,
@@ -49,12 +52,13 @@ class Cacher:
         kind: Kind,
         *,
         fields_of: FieldsOf | None = None,
+        canonical: Callable[[bytes], bytes] | None = None,
         limits: WindowLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = kind
         self._store, self._clock = store, clock
-        self._prefix = kind.prefix
+        self._prefix, self._canonical = kind.prefix, canonical
         outline = outline_of(kind) if fields_of is None else orjson.loads
         fields_of = fields_of or partial(selectable_fields, kind)
         self._decoded = DecodedObjects(outline, fields_of)
@@ -185,8 +189,8 @@ class Cacher:
             self._watchers.close(watch)
 
     def end_watches(self) -> None:
-        """Ends every watch with 410: the kind is no longer served."""
-        self._watchers.end_all(too_old(self.revision, self.revision))
+        """Ends every watch: the kind is no longer served, or no longer so. What was sent holds."""
+        self._watchers.end_all(WatchEnded())
 
     def _indexed(self, fields: Mapping[str, str], labels: Mapping[str, str]) -> dict[Name, str]:
         """The indexes that may be used, and the value to look up in each: of the kind's own fields and of labels."""
@@ -294,9 +298,10 @@ class Cacher:
     def _entry(self, stored: Entry) -> CacheEntry | None:
         """None, with a line in the log, when the value is not an object's JSON."""
         try:
-            labels, data = labels_of(stored.value), splice_revision(stored.value, stored.revision)
+            value = stored.value if self._canonical is None else self._canonical(stored.value)
+            labels, data = labels_of(value), splice_revision(value, stored.revision)
             return CacheEntry(stored.key, stored.revision, data, labels, self._decoded)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
             log.error("what the store has at %s is no object and is left out: %s", stored.key, error)
             return None
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.kinds import Behaviour, Kind, Kinds
 from kubetree.apiserver.cache.cacher import Cacher
-from kubetree.apiserver.cache.entry import FieldsOf
 from kubetree.apiserver.cache.window import WindowLimits
+from kubetree.apiserver.encoding import decode, encode
 from kubetree.store.protocol import Store
 
 Object = dict[str, Any]
 
 
+def _canonical(behaviour: Behaviour, value: bytes) -> bytes:
+    return encode(behaviour.canonical(decode(value)))
+
+
 class Caches:
     """`cache_of` gives the one Cacher of a kind, whichever of its versions is asked for. Caches fill while `run` runs.
 
-    `fields_of` gives the selectable fields of a kind when they are not the built-in ones (custom resources).
+    A custom resource's cache is made anew when its definition changes: `forget` the old one first.
     """
 
     def __init__(
@@ -26,11 +31,10 @@ class Caches:
         store: Store,
         kinds: Kinds,
         *,
-        fields_of: Callable[[Kind], FieldsOf | None] | None = None,
         limits: Callable[[Kind], WindowLimits | None] | None = None,
     ) -> None:
         self._store, self._kinds = store, kinds
-        self._fields_of, self._limits = fields_of, limits
+        self._limits = limits
         self._by_prefix: dict[str, Cacher] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -39,11 +43,12 @@ class Caches:
         """Of a served or a storage row; a new cache starts to fill at once when `run` runs."""
         cacher = self._by_prefix.get(kind.prefix)
         if cacher is None:
-            storage = kind if kind.stored_as == kind.api_version else self._kinds.by_kind(kind.stored_as, kind.kind) or kind
+            whole = kind.behaviour is not None or kind.stored_as == kind.api_version
+            storage = kind if whole else self._kinds.by_kind(kind.stored_as, kind.kind) or kind
             cacher = Cacher(
                 self._store,
                 storage,
-                fields_of=self._fields_of(storage) if self._fields_of is not None else None,
+                canonical=partial(_canonical, kind.behaviour) if kind.behaviour is not None else None,
                 limits=self._limits(storage) if self._limits is not None else None,
             )
             self._by_prefix[kind.prefix] = cacher

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-from kubetree.api.errors import ApiError, Expired
+from kubetree.api.errors import Expired
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.turns import Turns
 from kubetree.apiserver.cache.window import Window
@@ -29,7 +29,7 @@ class Watching:
         self._after = self._told = after
         self._waiter: asyncio.Future[bool] | None = None
         self._notify: Callable[[], None] | None = None
-        self._broken: ApiError | None = None
+        self._broken: Exception | None = None
 
     @property
     def revision(self) -> int:
@@ -74,7 +74,7 @@ class Watching:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(something)
 
-    def fail(self, error: ApiError) -> None:
+    def fail(self, error: Exception) -> None:
         self._broken = error
         self.wake()
 
@@ -194,8 +194,8 @@ class Watchers:
         for sleeper in sleepers:
             sleeper.wake()
 
-    def end_all(self, error: ApiError) -> None:
-        """Ends every watch: the cache lost touch with the store and cannot tell what happened meanwhile."""
+    def end_all(self, error: Exception) -> None:
+        """Ends every watch: Expired when the cache lost touch with the store and cannot tell what happened meanwhile, or WatchEnded."""
         narrow = chain.from_iterable(chain.from_iterable(values.values() for values in self._routes.values()))
         for watch in [*self._broad, *narrow]:
             watch.fail(error)

@@ -6,6 +6,7 @@ Follows pkg/registry/core/pod/strategy.go (LogLocation, streamLocation, PortForw
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from kubetree.api import errors
 from kubetree.api.errors import Cause, invalid
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.authorization.attributes import Decision
+from kubetree.apiserver.authorization.attributes import Decision, settled
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.connect.admission import admit_connection
 from kubetree.apiserver.connect.backend import Backends, pass_on
@@ -116,7 +117,7 @@ class PodConnections:
         if call.ctx.info.verb == "create":
             return
         attributes = replace(attributes_of(call.ctx), verb="create")
-        answer = call.registry.authorizer.authorize(attributes)
+        answer = await settled(partial(call.registry.authorizer.authorize, attributes))
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from functools import cmp_to_key
 from typing import Any, NamedTuple
 
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.kinds import Kind, Kinds, Subresource
+from kubetree.api.version_order import version_order
 from kubetree.apiserver.aggregation.api_services import priority_of
-from kubetree.apiserver.discovery.versions import version_order
 
 Object = dict[str, Any]
 
@@ -73,7 +73,7 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
     resources: list[Object] = []
     for kind in sorted(rows, key=lambda k: k.plural):
         resources.append(_resource(kind))
-        for sub in sorted(kind.subresources, key=lambda s: s.name):
+        for sub in _subresources(kind):
             row: Object = {"name": f"{kind.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
             if sub.group and (sub.group, sub.version) != (kind.group, kind.version):
                 row["group"], row["version"] = sub.group, sub.version
@@ -83,6 +83,11 @@ def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
     if not group:
         return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}", "resources": resources}
+
+
+def _subresources(kind: Kind) -> Iterable[Subresource]:
+    """Custom resources list their status first."""
+    return sorted(kind.subresources, key=lambda s: s.name, reverse=kind.behaviour is not None)
 
 
 def _resource(kind: Kind) -> Object:
@@ -157,6 +162,6 @@ def _resource_discovery(kind: Kind) -> Object:
                 "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind or kind.kind},
                 "verbs": list(sub.verbs),
             }
-            for sub in sorted(kind.subresources, key=lambda s: s.name)
+            for sub in _subresources(kind)
         ]
     return row

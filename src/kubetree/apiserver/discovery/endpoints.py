@@ -140,10 +140,6 @@ def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
     return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
 
 
-def known_group_version(kinds: Kinds, group: str, version: str) -> bool:
-    return any(k.group == group and k.version == version for k in kinds)
-
-
 def no_such_resource() -> errors.NotFound:
     """An unknown resource of a known group and version."""
     return errors.NotFound("the server could not find the requested resource", empty_details=True)

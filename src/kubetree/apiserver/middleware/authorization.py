@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
-from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
-from kubetree.apiserver.authorization.forbidden import forbidden_by
+from kubetree.apiserver.authorization.attributes import Answer, AskElsewhere, Attributes, Authorizer, Decision, settled
+from kubetree.apiserver.authorization.forbidden import SANITIZED, forbidden_by
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
+from kubetree.apiserver.responses import answer_text
 
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 """Audit annotations."""
@@ -16,10 +19,17 @@ def authorize(authorizer: Authorizer) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
             attributes = attributes_of(ctx)
-            answer = authorizer.authorize(attributes)
+            try:
+                answer = authorizer.authorize(attributes)
+            except AskElsewhere:
+                answer = await settled(partial(authorizer.authorize, attributes))
+            failed = answer.error if answer.decision is not Decision.ALLOW else ""
             if ctx.audit is not None:
-                ctx.annotations[DECISION] = "allow" if answer.decision is Decision.ALLOW else "forbid"
-                ctx.annotations[REASON] = answer.reason
+                if not failed:
+                    ctx.annotations[DECISION] = "allow" if answer.decision is Decision.ALLOW else "forbid"
+                ctx.annotations[REASON] = answer.reason if not failed else "internal error"
+            if failed:
+                return answer_text(ctx, f'Internal Server Error: "{ctx.http.raw_path}": {failed}\n'.translate(SANITIZED), 500)
             if answer.decision is not Decision.ALLOW:
                 raise forbidden_by(attributes, answer.reason)
             return await inner(ctx)

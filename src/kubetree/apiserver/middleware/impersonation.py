@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from kubetree.apiserver.authentication.impersonation import impersonate
-from kubetree.apiserver.authorization.attributes import Authorizer
+from kubetree.apiserver.authorization.attributes import Authorizer, settled
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.middleware.authorization import attributes_of
 
@@ -14,7 +16,7 @@ def act_as(authorizer: Authorizer) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
             if _asks(ctx):
-                other = impersonate(ctx.headers, attributes_of(ctx), authorizer)
+                other = await settled(partial(impersonate, ctx.headers, attributes_of(ctx), authorizer))
                 if other is not None:
                     ctx.impersonated_by = ctx.user
                     ctx.user, ctx.impersonation_constraint = other

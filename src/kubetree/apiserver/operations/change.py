@@ -7,6 +7,7 @@ that a newer object could explain goes to the store.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from kubetree.api import errors
@@ -16,11 +17,19 @@ from kubetree.api.times import format_time
 from kubetree.api.validation import validate_update
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE, UPDATE
-from kubetree.apiserver.authorization.attributes import Attributes, Decision
+from kubetree.apiserver.authorization.attributes import Attributes, Decision, settled
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.operations import creation, deletion
-from kubetree.apiserver.operations.managers import stored_version, track_change, track_create, without_manager_times
+from kubetree.apiserver.operations.managers import (
+    loaded,
+    standing,
+    stored_version,
+    track_change,
+    track_create,
+    without_manager_times,
+    written,
+)
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
 
@@ -53,7 +62,8 @@ async def update(
     if cached is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         try:
-            stored = await attempt.change(cached.obj, cached.revision, transform, current=False)
+            old = cached.obj if resource.codec is None else await standing(resource, cached.obj)
+            stored = await attempt.change(old, cached.revision, transform, current=False)
         except errors.ApiError:
             stored = None
         if stored is not None:
@@ -67,10 +77,18 @@ async def update(
                 raise errors.not_found(resource.kind.plural, resource.kind.group, name)
             stored = await attempt.create(transform)
         else:
-            stored = await attempt.change(decode(entry.value, entry.revision), entry.revision, transform, stale=entry.stale)
+            old = await standing(resource, loaded(resource, entry.value, entry.revision))
+            stale = entry.stale or is_stale(resource, entry.value)
+            stored = await attempt.change(old, entry.revision, transform, stale=stale)
         if stored is not None:
             return stored
         entry, _ = await registry.store.get(key)
+
+
+def is_stale(resource: Resource, value: bytes) -> bool:
+    """Whether a custom resource is stored in a version that is no longer the one to store it in: any write brings it over."""
+    kind = resource.kind
+    return kind.behaviour is not None and decode(value).get("apiVersion") != kind.stored_as
 
 
 class _Attempt:
@@ -89,7 +107,7 @@ class _Attempt:
         if obj["metadata"].get("uid"):
             why = f"uid mismatch: the provided object specified uid {obj['metadata']['uid']}, and no existing object was found"
             raise errors.conflict(resource.kind.plural, resource.kind.group, self.name, why)
-        self._authorize_create()
+        await self._authorize_create()
         creation.check_namespace(scope.namespace if resource.kind.namespaced else "", obj["metadata"])
         creation.dedup_owners(obj, scope, after_admission=False)
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
@@ -102,29 +120,29 @@ class _Attempt:
         committed = False
         try:
             await creation.prepare_and_validate(registry, resource, obj, scope)
-            value = encode(obj)
+            value = encode(obj) if resource.codec is None else await written(resource, obj)
             if scope.dry_run:
                 return Stored(obj, value, 0, created=True)
-            written = await registry.store.create(self.key, value, ttl=resource.ttl)
-            committed = written.ok
-            return Stored(obj, value, written.revision, created=True) if written.ok else None
+            result = await registry.store.create(self.key, value, ttl=resource.ttl)
+            committed = result.ok
+            return Stored(obj, value, result.revision, created=True) if result.ok else None
         finally:
             await creation.finished(finish, committed)
 
-    def _authorize_create(self) -> None:
+    async def _authorize_create(self) -> None:
         kind, scope = self.resource.kind, self.scope
         if not scope.admit:
             return
         attributes = Attributes(
             scope.user, "create", "", kind.group, kind.version, kind.plural, scope.subresource, scope.namespace, self.name
         )
-        answer = self.registry.authorizer.authorize(attributes)
+        answer = await settled(partial(self.registry.authorizer.authorize, attributes))
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 
     async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True, stale: bool = False) -> Stored | None:
         """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed.
-        `stale`: it is written anew even if nothing changes."""
+        `stale`: what is stored is in another form than it would be now, so that it is written although nothing changes."""
         registry, resource, scope = self.registry, self.resource, self.scope
         kind, storage = resource.kind, resource.storage
         new = await transform(old)
@@ -156,12 +174,12 @@ class _Attempt:
                 return stored
             if not stale and same_but_for_manager_times(new, old):
                 return Stored(old, encode(old), revision) if current else None
-            value = encode(new)
+            value = encode(new) if resource.codec is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
-            written = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
-            committed = written.ok
-            return Stored(new, value, written.revision) if written.ok else None
+            result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            committed = result.ok
+            return Stored(new, value, result.revision) if result.ok else None
         finally:
             await creation.finished(finish, committed)
 
@@ -170,6 +188,8 @@ class _Attempt:
         dated = format_time(self.registry.clock()) if scope.subresource else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated)
         found = validate_update(storage, new, old, scope.subresource)
+        if storage.behaviour is not None:
+            scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
             raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))

@@ -9,11 +9,12 @@ from kubetree.api.defaults import apply_defaults
 from kubetree.api.objects import copy
 from kubetree.api.strategies import prepare_for_create
 from kubetree.api.times import format_time
-from kubetree.api.validation import validate_create
+from kubetree.api.validation import template_of, validate_create
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.identifiers import new_suffix
+from kubetree.apiserver.operations import managers
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
@@ -48,7 +49,8 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     for name in _SYSTEM_FIELDS:
         metadata.pop(name, None)
     check_namespace(scope.namespace if kind.namespaced else "", metadata)
-    apply_defaults(kind, obj)
+    if not scope.defaulted:
+        apply_defaults(kind, obj)
     dedup_owners(obj, scope, after_admission=False)
     obj = track_create(resource, obj, scope, registry.clock())
     if scope.admit:
@@ -58,8 +60,9 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     metadata = obj["metadata"]
     if metadata.get("name") or not metadata.get("generateName"):
         return await _create_named(registry, resource, obj, scope)
+    unnamed = copy(obj)
     for attempt in range(NAME_ATTEMPTS):
-        candidate = copy(obj) if attempt < NAME_ATTEMPTS - 1 else obj
+        candidate = copy(unnamed) if attempt else obj
         candidate["metadata"]["name"] = generated_name(metadata["generateName"])
         try:
             return await _create_named(registry, resource, candidate, scope)
@@ -99,10 +102,11 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     kind, storage = resource.kind, resource.storage
     metadata = obj["metadata"]
     prepare_for_create(storage, obj)
-    found = validate_create(storage, obj)
+    template = template_of(storage, obj)
+    found = validate_create(storage, obj, template)
     if found:
-        raise errors.invalid(kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
-    scope.warnings.extend(warnings(storage, obj, None))
+        raise errors.invalid(obj.get("kind") or kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+    scope.warnings.extend(warnings(storage, obj, None, template=template))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
 
@@ -112,7 +116,8 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     if metadata.get("resourceVersion"):
         message = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(message, status_code=500, status_reason="")
-    key, value = resource.key(metadata.get("namespace", ""), metadata["name"]), encode(obj)
+    key = resource.key(metadata.get("namespace", ""), metadata["name"])
+    value = encode(obj) if resource.codec is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:

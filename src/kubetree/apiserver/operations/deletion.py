@@ -10,19 +10,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kubetree.api import errors
+from kubetree.api.custom_resources import conditions
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
 from kubetree.api.strategies import default_grace_period
 from kubetree.api.times import format_time, parse_time
 from kubetree.apiserver.admission.request import DELETE
-from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.encoding import encode
 from kubetree.apiserver.operations import rules
+from kubetree.apiserver.operations.managers import loaded, standing, written
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.options import DeleteOptions
 from kubetree.apiserver.registry import Registry, Resource
 
 Object = dict[str, Any]
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 async def delete(registry: Registry, resource: Resource, name: str, options: DeleteOptions, scope: WriteScope) -> tuple[Stored, bool]:
@@ -37,10 +40,12 @@ async def delete(registry: Registry, resource: Resource, name: str, options: Del
         entry, _ = await registry.store.get(key)
         if entry is None:
             raise errors.not_found(kind.plural, kind.group, name)
-        old = decode(entry.value, entry.revision)
+        old = await standing(resource, loaded(resource, entry.value, entry.revision))
         check_preconditions(resource, name, options, old["metadata"])
         if kind.plural == "namespaces" and not kind.group:
             new = mark_namespace(old, options, registry.clock())
+        elif kind.group_resource == _DEFINITIONS and not old["metadata"].get("deletionTimestamp"):
+            new = mark_definition(old, registry.clock())
         else:
             new = mark(resource.storage, old, options, registry.clock())
         if new is _PENDING:
@@ -54,18 +59,18 @@ async def delete(registry: Registry, resource: Resource, name: str, options: Del
             if stored is not None:
                 return stored, True
             continue
-        value = encode(new)
+        value = encode(new) if resource.codec is None else await written(resource, new)
         if scope.dry_run:
             return Stored(new, value, entry.revision), False
-        written = await registry.store.update(key, value, entry.revision, ttl=resource.ttl)
-        if not written.ok:
+        result = await registry.store.update(key, value, entry.revision, ttl=resource.ttl)
+        if not result.ok:
             continue
-        stored = Stored(new, value, written.revision)
+        stored = Stored(new, value, result.revision)
         if new["metadata"].get("finalizers") or new["metadata"].get("deletionGracePeriodSeconds") or _spec_finalizers(new):
             return stored, False
         if options.resource_version is not None:
-            options = replace(options, resource_version=str(written.revision))
-        removed = await _remove(registry, resource, key, new, written.revision, scope)
+            options = replace(options, resource_version=str(result.revision))
+        removed = await _remove(registry, resource, key, new, result.revision, scope)
         return (removed, True) if removed is not None else (stored, False)
 
 
@@ -74,12 +79,12 @@ async def _remove(registry: Registry, resource: Resource, key: str, obj: Object,
     value = encode(obj)
     if scope.dry_run:
         return Stored(obj, value, revision)
-    written = await registry.store.delete(key, revision)
-    if not written.ok:
+    result = await registry.store.delete(key, revision)
+    if not result.ok:
         return None
     if resource.hook is not None:
         await resource.hook.after_delete(obj, dry_run=False)
-    return Stored(obj, value, written.revision)
+    return Stored(obj, value, result.revision)
 
 
 async def remove_finalized(
@@ -188,6 +193,13 @@ def _policy(storage: Kind, standing: list[str], options: DeleteOptions) -> str:
         if finalizer in (ORPHAN, FOREGROUND):
             return finalizer
     return ORPHAN if rules.orphans_by_default(storage) else ""
+
+
+def mark_definition(old: Object, now: datetime) -> Object:
+    """The first delete of a CustomResourceDefinition, whatever its options, only starts its end: its objects go first."""
+    new: Object = copy(old)
+    conditions.mark_deleted(new, format_time(now))
+    return new
 
 
 def mark_namespace(old: Object, options: DeleteOptions, now: datetime) -> Object | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from kubetree.api.apply import track_update
 from kubetree.api.conversion import convert
 from kubetree.api.times import format_time
+from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Resource
 
@@ -28,12 +30,43 @@ def track_change(resource: Resource, new: Object, old: Object, scope: WriteScope
 
 
 def stored_version(resource: Resource, obj: Object) -> Object:
-    return obj if resource.same_version else convert(obj, resource.storage.api_version)
+    return obj if resource.kind is resource.storage else convert(obj, resource.storage.api_version)
 
 
 def requested_version(resource: Resource, obj: Object) -> Object:
-    """An object from the store as the request's version has it; the same dict when they are one."""
-    return obj if resource.same_version else convert(obj, resource.kind.api_version)
+    """An object in the version of `resource.storage` as the request's version has it; the same dict when they are one."""
+    return obj if resource.kind is resource.storage else convert(obj, resource.kind.api_version)
+
+
+async def shown(resource: Resource, obj: Object) -> Object:
+    """An object of the cache or the store as the request's version has it. Raises what a conversion webhook makes of it."""
+    if resource.codec is not None:
+        return (await resource.codec.shown((obj,)))[0]
+    return requested_version(resource, obj)
+
+
+async def all_shown(resource: Resource, objs: Sequence[Object]) -> list[Object]:
+    """The same for many, in one go."""
+    if resource.codec is not None:
+        return await resource.codec.shown(objs)
+    return [requested_version(resource, obj) for obj in objs]
+
+
+def loaded(resource: Resource, value: bytes, revision: int) -> Object:
+    """A value of the store as an object of its own, as the cache would have it."""
+    obj = decode(value, revision)
+    behaviour = resource.kind.behaviour
+    return obj if behaviour is None else behaviour.canonical(obj)
+
+
+async def standing(resource: Resource, obj: Object) -> Object:
+    """An object of the cache or the store as operations work on it: in the version of `resource.storage`."""
+    return obj if resource.codec is None else (await resource.codec.shown((obj,)))[0]
+
+
+async def written(resource: Resource, obj: Object) -> bytes:
+    """What is stored of an object that an operation is done with."""
+    return encode(obj if resource.codec is None else await resource.codec.stored(obj))
 
 
 def without_manager_times(obj: Object) -> Object:

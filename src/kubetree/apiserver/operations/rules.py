@@ -36,7 +36,7 @@ _NEVER_COLLECTED = frozenset({"events", "events.events.k8s.io"})
 
 def is_custom(kind: Kind) -> bool:
     """Kinds of custom resource definitions: rows that are not built in."""
-    return bool(kind.group) and "." in kind.group and not kind.group.endswith(".k8s.io")
+    return kind.behaviour is not None
 
 
 def returns_deleted(kind: Kind) -> bool:

@@ -26,6 +26,8 @@ class WriteScope:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    defaulted: bool = False
+    """The object to be created has its defaults."""
     nameless: bool = False
     """The request names no object (deletecollection), and so admission is told none."""
 

@@ -9,7 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from kubetree.api import schema
-from kubetree.api.errors import Cause, invalid
+from kubetree.api.custom_resources.scale import ScalePaths
+from kubetree.api.errors import ApiError, Cause, invalid
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
 from kubetree.api.patches import json_patch, merge_patch, strategic_merge
@@ -17,6 +18,7 @@ from kubetree.api.selectors import label_selector
 from kubetree.apiserver.admission.request import UPDATE
 from kubetree.apiserver.bodies import decode_as
 from kubetree.apiserver.operations import change
+from kubetree.apiserver.operations.managers import shown
 from kubetree.apiserver.options import WriteOptions, first, revision_of, write_options
 from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call
@@ -29,8 +31,14 @@ _SCALE = Kind("autoscaling", "v1", "Scale", "scales")
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(obj: Object) -> Object:
-    """The Scale of an object with spec.replicas, spec.selector and status.replicas."""
+def scale_of(kind: Kind, obj: Object) -> Object:
+    """The Scale of an object: of a custom resource by its definition's paths, else of spec.replicas, spec.selector and status.replicas."""
+    paths = _paths(kind)
+    if paths is not None:
+        try:
+            return paths.scale_of(obj)
+        except ValueError as error:
+            raise ApiError(f"Internal error occurred: {error}", status_code=500, status_reason="InternalError") from None
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     selector = spec.get("selector")
     if obj["kind"] == "ReplicationController":
@@ -45,6 +53,10 @@ def scale_of(obj: Object) -> Object:
     return {"kind": "Scale", "apiVersion": _API_VERSION, "metadata": metadata, "spec": wanted, "status": scaled}
 
 
+def _paths(kind: Kind) -> ScalePaths | None:
+    return kind.behaviour.scale if kind.behaviour is not None else None
+
+
 async def get_scale(call: Call) -> web.StreamResponse:
     output, resource = call.output(), call.resource
     wanted = first(call.ctx.query, "resourceVersion")
@@ -53,7 +65,7 @@ async def get_scale(call: Call) -> web.StreamResponse:
     entry = resource.cache.get(resource.key(call.namespace, call.name))
     if entry is None:
         raise call.not_found()
-    return answer_object(call.ctx, scale_of(entry.obj), output)
+    return answer_object(call.ctx, scale_of(resource.kind, await shown(resource, entry.obj)), output)
 
 
 async def update_scale(call: Call) -> web.StreamResponse:
@@ -85,15 +97,15 @@ async def patch_scale(call: Call) -> web.StreamResponse:
 
 async def _write(call: Call, options: WriteOptions, options_kind: str, make: Callable[[Object], Object]) -> web.StreamResponse:
     """Admission sees the Scale, not what is scaled."""
-    output = call.output()
+    output, kind = call.output(), call.resource.kind
     scope = call.scope(options, options_kind)
 
     async def transform(old: Object | None) -> Object:
         if old is None:
             raise call.not_found()
-        scale = make(scale_of(old))
+        scale = make(scale_of(kind, old))
         check_name(scale.setdefault("metadata", {}), call.name)
-        admission = scope.admission(UPDATE, call.resource.kind, call.name, scale, scale_of(old))
+        admission = scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, old))
         await call.registry.admission.admit(admission)
         await call.registry.admission.validate(admission)
         metadata = scale["metadata"]
@@ -102,16 +114,18 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
             detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
             raise invalid("Scale", "autoscaling", call.name, [Cause("FieldValueInvalid", detail, "spec.replicas")])
         new: Object = copy(old)
-        new.setdefault("spec", {})["replicas"] = replicas
+        paths = _paths(kind)
+        if paths is None:
+            new.setdefault("spec", {})["replicas"] = replicas
+        else:
+            paths.set_replicas(new, replicas)
         given = metadata.get("resourceVersion")
         if given:
             new["metadata"]["resourceVersion"] = given
-        else:
-            new["metadata"].pop("resourceVersion", None)
         if metadata.get("uid"):
             new["metadata"]["uid"] = metadata["uid"]
         return new
 
     stored = await change.update(call.registry, call.resource, call.name, transform, replace(scope, admit=False))
     obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision)}}
-    return answer_object(call.ctx, scale_of(obj), output)
+    return answer_object(call.ctx, scale_of(kind, obj), output)

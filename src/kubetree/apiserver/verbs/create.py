@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from kubetree.apiserver.bodies import decode_object
+from kubetree.apiserver.bodies import decode_new
 from kubetree.apiserver.operations.creation import create as create_object
 from kubetree.apiserver.options import write_options
 from kubetree.apiserver.verbs.call import Call
@@ -14,8 +14,9 @@ async def create(call: Call) -> web.StreamResponse:
     output = call.output()
     body = await call.body()
     options = write_options(call.ctx.query, call.ctx.user_agent, "CreateOptions")
-    obj = decode_object(call.ctx, body, call.resource.kind, options.validation)
+    obj, defaulted = decode_new(call.ctx, body, call.resource.kind, options.validation, call.registry.known_specs)
     scope = call.scope(options, "CreateOptions")
+    scope.defaulted = defaulted
     if scope.namespace == "" and call.resource.kind.namespaced:
         scope.namespace = obj.get("metadata", {}).get("namespace", "")
     stored = await create_object(call.registry, call.resource, obj, scope)

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from kubetree.api import errors, protobuf
 from kubetree.apiserver.negotiation import PROTOBUF
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import shown
 from kubetree.apiserver.options import first, revision_of
 from kubetree.apiserver.responses import answer, answer_message
 from kubetree.apiserver.verbs.call import Call
@@ -28,7 +28,7 @@ async def get(call: Call) -> web.StreamResponse:
         if output.serializer is not PROTOBUF:
             return answer(call.ctx, entry.data, output)
         return answer_message(call.ctx, protobuf.wrap(resource.kind.api_version, resource.kind.kind, entry.message))
-    return call.object(requested_version(resource, entry.obj), output)
+    return call.object(await shown(resource, entry.obj), output)
 
 
 def _refuse_export(text: str) -> None:

@@ -14,9 +14,9 @@ from aiohttp import web
 from kubetree.api import errors, protobuf
 from kubetree.api.objects import labels
 from kubetree.api.strategies import selectable_fields
-from kubetree.apiserver.encoding import decode, with_revision
+from kubetree.apiserver.encoding import decode, encode, with_revision
 from kubetree.apiserver.negotiation import PROTOBUF, Output
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.options import EXACT, ListOptions, list_options, revision_of
 from kubetree.apiserver.registry import Registry, Resource
 from kubetree.apiserver.responses import answer, answer_message, answer_object
@@ -62,12 +62,12 @@ async def answer_list(call: Call, listing: Listing, output: Output) -> web.Strea
     """In the form that was asked for. Raises NotAcceptable."""
     kind, resource = call.resource.kind, call.resource
     if output.as_kind:
-        objs = [requested_version(resource, e.obj) for e in listing.entries]
+        objs = await all_shown(resource, [e.obj for e in listing.entries])
         body = transform_list(kind, objs, listing.metadata(), output, call.ctx.query, call.registry.clock())
         return answer_object(call.ctx, body, output)
     if output.serializer is PROTOBUF:
         return answer_message(call.ctx, await messages(resource, listing))
-    return answer(call.ctx, splice(resource, listing), output)
+    return answer(call.ctx, await splice(resource, listing), output)
 
 
 async def messages(resource: Resource, listing: Listing) -> bytes:
@@ -80,15 +80,17 @@ async def messages(resource: Resource, listing: Listing) -> bytes:
     return protobuf.encode_list(kind.api_version, f"{kind.kind}List", listing.metadata(), items)
 
 
-def splice(resource: Resource, listing: Listing) -> bytes:
-    """The list's JSON from the entries' own bytes. Items carry no kind and apiVersion, as upstream's typed lists."""
+async def splice(resource: Resource, listing: Listing) -> bytes:
+    """The list's JSON from the entries' own bytes. Items of built-in kinds carry no kind and apiVersion, as upstream's typed lists."""
     kind = resource.kind
+    if kind.behaviour is not None:
+        return await _splice_custom(resource, listing, kind.behaviour.list_kind)
     items: list[Any]
     if resource.same_version:
         head = len(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
         items = [memoryview(e.data)[head:] for e in listing.entries]
     else:
-        converted = (requested_version(resource, e.obj) for e in listing.entries)
+        converted = await all_shown(resource, [e.obj for e in listing.entries])
         items = [orjson.dumps({k: v for k, v in o.items() if k not in ("kind", "apiVersion")})[1:] for o in converted]
     start = f'{{"kind":"{kind.kind}List","apiVersion":"{kind.api_version}","metadata":'.encode() + orjson.dumps(listing.metadata())
     if not items:
@@ -96,6 +98,16 @@ def splice(resource: Resource, listing: Listing) -> bytes:
     items[0] = b"".join((start, b',"items":[{', items[0]))
     items[-1] = b"".join((items[-1], b"]}"))
     return b",{".join(items)
+
+
+async def _splice_custom(resource: Resource, listing: Listing, list_kind: str) -> bytes:
+    if resource.same_version:
+        items = [e.data for e in listing.entries]
+    else:
+        items = [orjson.dumps(obj) for obj in await all_shown(resource, [e.obj for e in listing.entries])]
+    metadata = orjson.dumps({"continue": "", **listing.metadata()})
+    start = f'{{"kind":"{list_kind}","apiVersion":"{resource.kind.api_version}","metadata":'.encode() + metadata
+    return b"".join((start, b',"items":[', b",".join(items), b"]}"))
 
 
 async def read(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
@@ -229,7 +241,11 @@ class _Past:
     __slots__ = ("_obj", "_resource", "data", "key", "revision")
 
     def __init__(self, resource: Resource, key: str, revision: int, value: bytes) -> None:
-        self.key, self.revision, self.data = key, revision, with_revision(value, revision)
+        self.key, self.revision = key, revision
+        behaviour = resource.kind.behaviour
+        if behaviour is not None:
+            value = encode(behaviour.canonical(decode(value)))
+        self.data = with_revision(value, revision)
         self._resource = resource
         self._obj: Object | None = None
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from kubetree.api import canonical, errors, schema
+from kubetree.api import errors, schema
 from kubetree.api.apply import apply
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
@@ -131,7 +131,6 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
     check_type(new, kind.api_version, kind.kind)
     check_namespace(call.namespace, metadata)
     check_name(metadata, call.name)
-    canonical.settle(new)
     apply_defaults(kind, new)
     return new
 
@@ -190,7 +189,7 @@ def _check(call: Call, request: PatchRequest, new: Object) -> None:
     try:
         request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
-        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new).decode()
+        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
         cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
         raise errors.invalid("", "", "", [cause]) from None
 

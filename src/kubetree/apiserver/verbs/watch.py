@@ -17,7 +17,7 @@ from kubetree.apiserver.options import ListOptions, list_options, revision_of
 from kubetree.apiserver.selection import Selection, select
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_stream import WatchStream, WebSocketStream, wants_websocket
-from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, CacheWatch
+from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, CacheWatch, WatchEnded
 
 Object = dict[str, Any]
 BOOKMARK_PERIOD = 60.0
@@ -42,11 +42,14 @@ async def watch(call: Call) -> web.StreamResponse:
     try:
         with cache.watch(start, selection.prefix, selection.index) as changes:
             entries = _initial(call, selection) if initial else []
-            pump = _Pump(stream, changes, _picker(selection), start, timeout, bookmarks=options.bookmarks)
+            pump_of = _Pump if call.resource.codec is None else _ConvertingPump
+            pump = pump_of(stream, changes, _picker(selection), start, timeout, bookmarks=options.bookmarks)
             with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
-                await _send_initial(stream, entries, start, options)
+                await _send_initial(call, stream, entries, start, options)
                 await pump.run()
+    except WatchEnded:
+        await stream.open()
     except NotAcceptable:
         await stream.open()  # upstream, too, finds out with the first event, and says nothing
     except ApiError as error:
@@ -64,7 +67,14 @@ def _initial(call: Call, selection: Selection) -> list[Cached]:
     return list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
 
 
-async def _send_initial(stream: WatchStream, entries: list[Cached], start: int, options: ListOptions) -> None:
+async def _send_initial(call: Call, stream: WatchStream, entries: list[Cached], start: int, options: ListOptions) -> None:
+    codec = call.resource.codec
+    if codec is not None:
+        for obj in await codec.shown([entry.obj for entry in entries]):
+            stream.object(ADDED, obj)
+            if stream.full:
+                await stream.drain()
+        entries = []
     for entry in entries:
         stream.initial(entry)
         if stream.full:
@@ -144,6 +154,31 @@ class _Pump:
             self._stream.bookmark(revision)
             self._stream.send()
         self._timer = self._arm()
+
+
+class _ConvertingPump(_Pump):
+    """Events of objects that are stored in another version: each batch is converted, which may take a webhook, then sent in order."""
+
+    async def run(self) -> None:
+        loop, stream = self._loop, self._stream
+        told = loop.time()
+        while not self._done.done() and not stream.closed and loop.time() < self._end:
+            batch = [(event, kind) for event in self._changes.take() if (kind := self._pick(event))]
+            if batch:
+                await stream.converted(batch)
+                self._told, told = batch[-1][0].revision, loop.time()
+                await stream.drain()
+                continue
+            revision, due = self._changes.revision, told + BOOKMARK_PERIOD
+            if self._bookmarks and revision > self._told and loop.time() >= min(due, self._end - _LAST_BOOKMARK):
+                self._told, told = revision, loop.time()
+                stream.bookmark(revision)
+                stream.send()
+            await self._changes.wait(max(0.01, min(due, self._end) - loop.time()))
+
+    def stop(self) -> None:
+        super().stop()
+        self._changes.wake(False)
 
 
 def _picker(selection: Selection) -> Callable[[CacheEvent], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import WSCloseCode, web
@@ -12,7 +12,7 @@ from kubetree.api.errors import ApiError
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.connection import Connection
 from kubetree.apiserver.negotiation import JSON, Output
-from kubetree.apiserver.operations.managers import requested_version
+from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
@@ -86,23 +86,35 @@ class WatchStream:
         if self._shared:
             self._add(event.frame(kind))
         elif self._form is None:
-            self._table(kind, event.shown(kind).obj)
+            self._table(kind, requested_version(self._call.resource, event.shown(kind).obj))
         elif self._chunked:
             self._add(event.frame_as(self._form, kind))
         else:
             self._line(self._form.line(kind, event.shown(kind)))
 
+    async def converted(self, events: Sequence[tuple[CacheEvent, str]]) -> None:
+        """Events of a resource with a codec, each with the type that it goes under."""
+        objs = await all_shown(self._call.resource, [event.shown(kind).obj for event, kind in events])
+        for (_, kind), obj in zip(events, objs, strict=True):
+            self.object(kind, obj)
+
     def initial(self, entry: Cached) -> None:
         if self._splice:
             self._line(b'{"type":"ADDED","object":%b}\n' % entry.data)
         elif self._form is None:
-            self._table(ADDED, entry.obj)
+            self._table(ADDED, requested_version(self._call.resource, entry.obj))
         else:
             self._line(self._form.line(ADDED, entry))
 
+    def object(self, kind: str, obj: Object) -> None:
+        """An event with an object in the version asked for."""
+        if self._output.as_kind:
+            self._table(kind, obj)
+        else:
+            self._object(kind, obj)
+
     def _table(self, kind: str, obj: Object) -> None:
         call = self._call
-        obj = requested_version(call.resource, obj)
         obj = transform_one(call.resource.kind, obj, self._output, call.ctx.query, call.registry.clock(), headers=self._headers_due)
         self._headers_due = False
         self._object(kind, obj)

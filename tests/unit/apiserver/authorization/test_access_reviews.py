@@ -9,6 +9,7 @@ import pytest
 from kubetree.api.errors import BadRequest, Invalid
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.access_reviews import question, review_access, review_rules
+from kubetree.apiserver.authorization.node import NodeAuthorizer
 from kubetree.apiserver.authorization.rbac import RBAC
 from listed_objects import ListedObjects
 from rbac_objects import JANE, binding, group, role, rule, user
@@ -23,10 +24,15 @@ RIGHTS = RBAC(
 )
 
 
+NODES = NodeAuthorizer(ListedObjects().cached())
+
+
 def review(kind: str, metadata: Object | None = None, **spec: Any) -> Object:
     return {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "metadata": metadata or {}, "spec": spec}
 
 
+FIELD = {"key": "spec.nodeName", "operator": "In", "values": ["n1"]}
+LABEL = {"key": "a", "operator": "In", "values": ["y", "x"]}
 PODS = {"verb": "list", "resource": "pods", "namespace": "ns"}
 
 
@@ -74,22 +80,68 @@ def test_questions_that_make_no_sense(asked: Object, message: str) -> None:
 
 
 def test_rules() -> None:
-    status = review_rules(review("SelfSubjectRulesReview", namespace="ns"), JANE, RIGHTS)["status"]
+    status = review_rules(review("SelfSubjectRulesReview", namespace="ns"), JANE, [RIGHTS])["status"]
     assert status == {
         "resourceRules": [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}],
         "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/metrics"]}],
         "incomplete": False,
     }
-    broken = review_rules(review("SelfSubjectRulesReview", namespace="ns"), User("joe"), RIGHTS)["status"]
+    broken = review_rules(review("SelfSubjectRulesReview", namespace="ns"), User("joe"), [RIGHTS])["status"]
     assert broken["evaluationError"] == 'clusterrole.rbac.authorization.k8s.io "gone" not found'
-    node = review_rules(review("SelfSubjectRulesReview", namespace="ns"), User("system:node:n", groups=("system:nodes",)), RIGHTS)["status"]
+    node = review_rules(review("SelfSubjectRulesReview", namespace="ns"), User("system:node:n", groups=("system:nodes",)), [NODES, RIGHTS])[
+        "status"
+    ]
     assert (node["incomplete"], node["evaluationError"]) == (True, "node authorizer does not support user rule resolution")
     with pytest.raises(BadRequest, match="no namespace on request"):
-        review_rules(review("SelfSubjectRulesReview"), JANE, RIGHTS)
+        review_rules(review("SelfSubjectRulesReview"), JANE, [RIGHTS])
 
 
-def test_selectors_reach_the_authorizer() -> None:
-    requirements = [{"key": "spec.nodeName", "operator": "In", "values": ["n1"]}, {"key": "x", "operator": "Exists"}]
-    asked = question(JANE, {"resourceAttributes": PODS | {"fieldSelector": {"requirements": requirements}}})
-    assert asked.field_selector == "spec.nodeName=n1"
-    assert question(JANE, {"resourceAttributes": PODS | {"labelSelector": {"rawSelector": "a=b"}}}).label_selector == "a=b"
+@pytest.mark.parametrize(
+    ("selectors", "fields", "labels", "complaint"),
+    [
+        ({"labelSelector": {"rawSelector": "a=b"}}, "", "a=b", ""),
+        ({"fieldSelector": {"rawSelector": "a=b,c!=d"}}, "a=b,c!=d", "", ""),
+        (
+            {"fieldSelector": {"requirements": [FIELD, {"key": "x", "operator": "Exists"}]}},
+            "spec.nodeName=n1",
+            "",
+            "spec.resourceAttributes.fieldSelector partially ignored due to parse error",
+        ),
+        ({"fieldSelector": {"rawSelector": "a"}}, "", "", "spec.resourceAttributes.fieldSelector ignored due to parse error"),
+        ({"labelSelector": {"requirements": [LABEL, {"key": "c", "operator": "Exists"}]}}, "", "a in (x,y),c", ""),
+        (
+            {"labelSelector": {"requirements": [{"key": "a", "operator": "Near", "values": ["b"]}]}},
+            "",
+            "",
+            "spec.resourceAttributes.labelSelector ignored due to parse error",
+        ),
+    ],
+)
+def test_selectors_reach_the_authorizer(selectors: Object, fields: str, labels: str, complaint: str) -> None:
+    asked, said = question(JANE, {"resourceAttributes": PODS | selectors})
+    assert (asked.field_selector, asked.label_selector, said) == (fields, labels, complaint)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "message"),
+    [
+        ({"fieldSelector": {}}, "spec.resourceAttributes.fieldSelector.requirements: Required value: when spec.resourceAttributes"),
+        ({"fieldSelector": {"rawSelector": "a", "requirements": [FIELD]}}, "may not specified at the same time as requirements"),
+        (
+            {"fieldSelector": {"requirements": [{"operator": "In", "values": ["a"]}]}},
+            "requirements[0].key: Required value: must be specified",
+        ),
+        (
+            {"labelSelector": {"requirements": [{"key": "a", "operator": "In"}]}},
+            "requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+        ),
+        (
+            {"labelSelector": {"requirements": [{"key": "a", "operator": "Exists", "values": ["x"]}]}},
+            "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+        ),
+    ],
+)
+def test_selectors_that_make_no_sense(selectors: Object, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        review_access(review("SelfSubjectAccessReview", resourceAttributes=PODS | selectors), JANE, "", RIGHTS)
+    assert message in caught.value.message

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from kubetree.api.errors import Expired
 from kubetree.api.kind_table import ROWS, kind
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.apiserver.cache import CacheLister, Caches
+from kubetree.apiserver.watch_cache import WatchEnded
 from kubetree.store.memory import MemoryStore
 
 POD, EVENT, NEW_EVENT, NAMESPACE = (
@@ -75,6 +75,6 @@ async def test_a_kind_that_is_no_longer_served_ends_its_watches(rig: Rig) -> Non
     with cache.watch(cache.revision) as watch:
         rig.caches.forget(POD)
         assert await watch.wait(5)
-        with pytest.raises(Expired):
+        with pytest.raises(WatchEnded):
             watch.take()
     assert rig.caches.cache_of(POD) is not cache

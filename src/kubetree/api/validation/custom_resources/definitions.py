@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from kubetree.api.custom_resources.field_paths import field_path
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.custom_resources.schemas import schema
 from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden, invalid, not_supported, quote, required, too_many
@@ -42,7 +43,7 @@ def update(errs: Errors, new: Thing, old: Thing) -> None:
     spec, before = new.get("spec") or {}, old.get("spec") or {}
     names, old_names = spec.get("names") or {}, before.get("names") or {}
     if not semantic_equal(spec, before):
-        _spec(errs, spec, keep_unknown=bool(before.get("preserveUnknownFields")))
+        _spec(errs, spec, keep_unknown=bool(before.get("preserveUnknownFields")), unchanged=_unchanged_schemas(spec, before))
     if _established(old):
         immutable(errs, spec.get("scope"), before.get("scope"), "spec.scope")
         immutable(errs, names.get("kind"), old_names.get("kind"), "spec.names.kind")
@@ -56,12 +57,19 @@ def status(errs: Errors, new: Thing, old: Thing) -> None:
     _names(errs, (new.get("status") or {}).get("acceptedNames") or {}, "status.acceptedNames")
 
 
+def _unchanged_schemas(spec: Object, before: Object) -> frozenset[str]:
+    """The versions whose schema is what it was."""
+    old = {version.get("name"): version.get("schema") for version in before.get("versions") or ()}
+    new = {version.get("name"): version.get("schema") for version in spec.get("versions") or ()}
+    return frozenset(name for name, found in new.items() if name in old and semantic_equal(found, old[name]))
+
+
 def _established(obj: Thing) -> bool:
     conditions = (obj.get("status") or {}).get("conditions") or ()
     return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
 
 
-def _spec(errs: Errors, spec: Object, *, keep_unknown: bool) -> None:
+def _spec(errs: Errors, spec: Object, *, keep_unknown: bool, unchanged: frozenset[str] = frozenset()) -> None:
     group, scope, versions = spec.get("group") or "", spec.get("scope") or "", spec.get("versions") or []
     if not group:
         errs.append(required("spec.group"))
@@ -81,7 +89,7 @@ def _spec(errs: Errors, spec: Object, *, keep_unknown: bool) -> None:
             errs.append(invalid(f"{at}.name", name, ",".join(bad)))
         _deprecation(errs, version, at)
         own = {field: version.get(field) for field, _ in _PER_VERSION if field not in common}
-        _parts(errs, own, at, "schema", status_enabled[i], version.get("schema"))
+        _parts(errs, own, at, "schema", status_enabled[i], version.get("schema"), unchanged=name in unchanged)
     names_seen = [v.get("name") for v in versions]
     if len(set(names_seen)) != len(names_seen):
         errs.append(invalid("spec.versions", versions, "must contain unique version names"))
@@ -92,7 +100,8 @@ def _spec(errs: Errors, spec: Object, *, keep_unknown: bool) -> None:
         if not names.get(field):
             errs.append(required(f"spec.names.{field}"))
     _names(errs, names, "spec.names")
-    _parts(errs, common, "spec", "validation", any(status_enabled), common.get("schema"))
+    alike = all(version.get("name") in unchanged for version in versions)
+    _parts(errs, common, "spec", "validation", any(status_enabled), common.get("schema"), unchanged=alike)
     _conversion(errs, spec.get("conversion"), bool(spec.get("preserveUnknownFields")))
     if spec.get("preserveUnknownFields") and not keep_unknown:
         detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
@@ -147,11 +156,11 @@ def _deprecation(errs: Errors, version: Object, path: str) -> None:
     errs.extend(invalid(at, text, problem) for problem in problems)
 
 
-def _parts(errs: Errors, parts: Object, path: str, word: str, has_status: bool, found: Object | None) -> None:
+def _parts(errs: Errors, parts: Object, path: str, word: str, has_status: bool, found: Object | None, *, unchanged: bool = False) -> None:
     """Schema, subresources, columns and selectable fields of a version or of all versions."""
     root = (found or {}).get("openAPIV3Schema")
     if (parts.get("schema") or {}).get("openAPIV3Schema") is not None:
-        schema(errs, parts["schema"]["openAPIV3Schema"], f"{path}.{word}.openAPIV3Schema", has_status=has_status)
+        schema(errs, parts["schema"]["openAPIV3Schema"], f"{path}.{word}.openAPIV3Schema", has_status=has_status, unchanged=unchanged)
     scale = (parts.get("subresources") or {}).get("scale")
     if scale is not None:
         _scale(errs, scale, f"{path}.subresources")
@@ -222,21 +231,10 @@ def _selectable(errs: Errors, fields: list[Object], root: Object, path: str) -> 
 
 def _follow(text: str, root: Object) -> tuple[Object, str]:
     """The schema of a field, or why there is none."""
-    if not text.startswith("."):
-        return {}, f"expected [ or . but got: {text.partition('.')[0]}"
-    if "[" in text:
-        return {}, "array notation is not allowed"
-    at: Any = root
-    for name in text[1:].split("."):
-        if not name:
-            return {}, "unexpected end of JSON path"
-        if at.get("properties"):
-            at = at["properties"].get(name)
-        else:
-            at = at.get("additionalProperties")
-        if not isinstance(at, dict):
-            return {}, "does not refer to a valid field"
-    return at, ""
+    try:
+        return field_path(text, dict(root), brackets=False)[1], ""
+    except ValueError as error:
+        return {}, str(error)
 
 
 def _names(errs: Errors, names: Object, path: str) -> None:
@@ -324,15 +322,21 @@ def _stored(errs: Errors, obj: Thing) -> None:
             errs.append(invalid(f"status.storedVersions[{i}]", name, detail))
 
 
-def _approval_state(obj: Thing) -> tuple[str, str]:
+def is_protected(group: str) -> bool:
+    """Whether a group belongs to the Kubernetes project."""
+    return group in ("k8s.io", "kubernetes.io") or group.endswith((".k8s.io", ".kubernetes.io"))
+
+
+def approval_state(obj: Thing) -> tuple[str, str]:
+    """("missing", "bypassed", "approved" or "invalid", why) by the annotation that protected groups must have."""
     text = (obj["metadata"].get("annotations") or {}).get(_APPROVED) or ""
     if not text:
         return "missing", f"protected groups must have approval annotation {quote(_APPROVED)}, {_APPROVAL}"
     if text.startswith("unapproved"):
-        return "bypassed", ""
+        return "bypassed", f"not approved: {quote(text)}"
     url = urlsplit(text)
     if url.scheme and url.netloc:
-        return "approved", ""
+        return "approved", f"approved in {text}"
     wanted = 'with either a URL or a reason starting with "unapproved"'
     return "invalid", f"protected groups must have approval annotation {quote(_APPROVED)} {wanted}, {_APPROVAL}"
 
@@ -340,10 +344,10 @@ def _approval_state(obj: Thing) -> tuple[str, str]:
 def _approval(errs: Errors, new: Thing, old: Thing | None) -> None:
     """Groups of the project itself are not for everyone."""
     group = (new.get("spec") or {}).get("group") or ""
-    if group not in ("k8s.io", "kubernetes.io") and not group.endswith((".k8s.io", ".kubernetes.io")):
+    if not is_protected(group):
         return
-    state, reason = _approval_state(new)
-    if old is not None and _approval_state(old)[0] == state:
+    state, reason = approval_state(new)
+    if old is not None and approval_state(old)[0] == state:
         return
     path = f"metadata.annotations[{_APPROVED}]"
     if state == "missing":

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kubetree.api.custom_resources.field_paths import field_path
+from kubetree.api.validation.custom_resources.default_values import default_values
+from kubetree.api.validation.custom_resources.expressions import Costs, rules, times
 from kubetree.api.validation.custom_resources.structural import structural
 from kubetree.api.validation.errors import Errors, Object, forbidden, invalid, not_supported, required
 
@@ -41,31 +44,69 @@ _AT_ROOT = {
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the tree: whether inside of an object's own metadata, and why defaults are not allowed, if so."""
+    """Where in the tree: whether inside of an object's own metadata, and why defaults are not allowed, if so.
+
+    `rules`: what is found wrong with rules, and None where they are not tried; `cardinality`: how many such values there can be (None: no
+    bound), `uncorrelated`: the path of what is around without old values.
+    """
 
     meta: bool = False
     no_defaults: str = ""
+    rules: Errors | None = None
+    costs: Costs = field(default_factory=Costs)
+    cardinality: int | None = 1
+    uncorrelated: str = ""
+
+    def below(self, node: Object, path: str, *, correlated: bool = True) -> _Place:
+        """The place of members or items of `node`."""
+        most = times(node)
+        cardinality = None if self.cardinality is None or most is None else self.cardinality * most
+        return replace(self, cardinality=cardinality, uncorrelated=self.uncorrelated or ("" if correlated else path))
 
 
-def schema(errs: Errors, root: Object, path: str, *, has_status: bool) -> None:
-    """The schema of one version, or of all at once. `path` ends in openAPIV3Schema."""
+def schema(errs: Errors, root: Object, path: str, *, has_status: bool, unchanged: bool = False) -> None:
+    """The schema of one version, or of all at once. `path` ends in openAPIV3Schema. `unchanged`: it stood there before."""
     if has_status:
         _root(errs, root, path)
     if root.get("nullable"):
         errs.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
-    structural(errs, root, path)
-    _walk(errs, root, path, _Place(), root=True)
+    sound: Errors = []
+    whole = supported(root)
+    if whole and structural(sound, root, path):
+        default_values(sound, root, path)
+    errs.extend(sound)
+    costs = Costs(suppressed=unchanged)
+    found: Errors = []
+    _walk(errs, root, path, _Place(rules=found if whole and not sound else None, costs=costs), root=True)
+    errs.extend(found)
+    costs.check(errs, path)
+
+
+def supported(node: Any) -> bool:
+    """Whether a schema keeps to what can be structural at all; what does not is told elsewhere."""
+    if isinstance(node, list):
+        return all(map(supported, node))
+    if not isinstance(node, Mapping):
+        return True
+    if (
+        any(node.get(word) not in (None, "", {}) for word in _UNSUPPORTED)
+        or isinstance(node.get("items"), list)
+        or node.get("type") == "null"
+    ):
+        return False
+    below = [node.get(word) for word in ("items", "additionalProperties", "not", "allOf", "anyOf", "oneOf")]
+    return supported(below) and supported(list((node.get("properties") or {}).values()))
 
 
 def _root(errs: Errors, root: Object, path: str) -> None:
-    for field, value in root.items():
+    for name, value in root.items():
         if value is None or value in ("", [], {}):
             continue
-        if field == "type" and value != "object":
+        if name == "type" and value != "object":
             detail = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
             errs.append(invalid(f"{path}.type", value, detail))
             return
-        if field not in _AT_ROOT and value is not False:
+        if name not in _AT_ROOT and value is not False:
             names = " ".join(_AT_ROOT.values())
             detail = f"only [{names}] fields are allowed at the root of the schema if the status subresource is enabled"
             errs.append(invalid(path, root, detail))
@@ -75,6 +116,7 @@ def _root(errs: Errors, root: Object, path: str) -> None:
 def _walk(errs: Errors, node: Any, path: str, place: _Place, *, root: bool = False) -> None:
     if not isinstance(node, Mapping):
         return
+    faults = len(errs)
     _forms(errs, node, path, place)
     more = node.get("additionalProperties")
     properties = node.get("properties") or {}
@@ -84,21 +126,28 @@ def _walk(errs: Errors, node: Any, path: str, place: _Place, *, root: bool = Fal
     if more is not None:
         if properties and more is not True:
             errs.append(forbidden(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"))
-        inner = replace(place, no_defaults="inside additionalProperties applying to object metadata") if place.meta else place
+        inner = place.below(node, path)
+        if place.meta:
+            inner = replace(inner, no_defaults="inside additionalProperties applying to object metadata")
         _walk(errs, more, f"{path}.additionalProperties", inner)
     for name, child in properties.items():
-        inner = place
+        inner = place.below(node, path)
         if name in _META and (root or node.get("x-kubernetes-embedded-resource")):
-            inner = _Place(True, f"in top-level {name}" if root else place.no_defaults)
+            inner = replace(inner, meta=True, no_defaults=f"in top-level {name}" if root else place.no_defaults)
         _walk(errs, child, f"{path}.properties[{name}]", inner)
-    _walk(errs, node.get("not"), f"{path}.not", place)
+    logic = replace(place, rules=None)
+    _walk(errs, node.get("not"), f"{path}.not", logic)
     for word in ("allOf", "oneOf", "anyOf"):
         for i, child in enumerate(node.get(word) or ()):
-            _walk(errs, child, f"{path}.{word}[{i}]", place)
-    _walk(errs, node.get("items"), f"{path}.items", place)
+            _walk(errs, child, f"{path}.{word}[{i}]", logic)
+    _walk(errs, node.get("items"), f"{path}.items", place.below(node, path, correlated=node.get("x-kubernetes-list-type") == "map"))
     _extensions(errs, node, path)
-    for i, rule in enumerate(node.get("x-kubernetes-validations") or ()):
-        _rule(errs, rule, f"{path}.x-kubernetes-validations[{i}]")
+    if not node.get("x-kubernetes-validations"):
+        return
+    for i, rule in enumerate(node["x-kubernetes-validations"]):
+        _rule(errs, node, rule, f"{path}.x-kubernetes-validations[{i}]")
+    if place.rules is not None and len(errs) == faults:
+        rules(place.rules, node, path, root=root, cardinality=place.cardinality, uncorrelated=place.uncorrelated, costs=place.costs)
 
 
 def _forms(errs: Errors, node: Object, path: str, place: _Place) -> None:
@@ -107,10 +156,10 @@ def _forms(errs: Errors, node: Object, path: str, place: _Place) -> None:
         errs.append(not_supported(f"{path}.type", sort, _TYPES))
     if node.get("default") is not None and place.no_defaults:
         errs.append(forbidden(f"{path}.default", f"must not be set {place.no_defaults}"))
-    for field in _UNSUPPORTED:
-        value = node.get(field)
+    for word in _UNSUPPORTED:
+        value = node.get(word)
         if value is not None and value not in ("", {}):
-            errs.append(forbidden(f"{path}.{field}", f"{field} is not supported"))
+            errs.append(forbidden(f"{path}.{word}", f"{word} is not supported"))
     if sort == "null":
         errs.append(forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative"))
     if isinstance(node.get("items"), list) and node["items"]:
@@ -204,10 +253,10 @@ def _lines(text: str) -> bool:
     return "\n" in text or "\r" in text
 
 
-def _rule(errs: Errors, rule: Object, path: str) -> None:
-    """The form of a rule; whether its expression compiles is for who evaluates it."""
+def _rule(errs: Errors, node: Object, rule: Object, path: str) -> None:
+    """The form of a rule."""
     text, message, expression = rule.get("rule") or "", rule.get("message") or "", rule.get("messageExpression") or ""
-    field = rule.get("fieldPath") or ""
+    where = rule.get("fieldPath") or ""
     if not text.strip():
         errs.append(required(f"{path}.rule", "rule is not specified"))
     elif message and not message.strip():
@@ -220,7 +269,12 @@ def _rule(errs: Errors, rule: Object, path: str) -> None:
         errs.append(required(f"{path}.messageExpression", "messageExpression must be non-empty if specified"))
     if rule.get("reason") is not None and rule["reason"] not in _REASONS:
         errs.append(not_supported(f"{path}.reason", rule["reason"], _REASONS))
-    if field and not field.strip():
-        errs.append(invalid(f"{path}.fieldPath", field, "must be non-empty if specified"))
-    if _lines(field):
-        errs.append(invalid(f"{path}.fieldPath", field, "must not contain line breaks"))
+    if where and not where.strip():
+        errs.append(invalid(f"{path}.fieldPath", where, "must be non-empty if specified"))
+    if _lines(where):
+        errs.append(invalid(f"{path}.fieldPath", where, "must not contain line breaks"))
+    if where:
+        try:
+            field_path(where, dict(node))
+        except ValueError:
+            errs.append(invalid(f"{path}.fieldPath", where, "must be a valid path"))

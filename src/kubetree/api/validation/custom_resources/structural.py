@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kubetree.api.custom_resources.go_regex import compile_go
 from kubetree.api.validation.errors import Errors, Object, forbidden, invalid, required
 
 _ROOT = "must not be empty at the root"
@@ -124,7 +125,7 @@ def _logic(errs: Errors, schema: Object, path: str, *, skip_any: bool = False, s
 def _regex_problem(pattern: str) -> str:
     """Only what is wrong in every dialect: Go's has forms that Python's has not."""
     try:
-        re.compile(pattern)
+        compile_go(pattern)
     except re.error as error:
         at = error.pos or 0
         for text, told in _REGEX:

@@ -22,12 +22,22 @@ Pod = dict[str, Any]
 
 
 @lru_cache(maxsize=256)
-def _is_sound(spec: bytes) -> bool:
-    """Whether a pod's spec, as JSON, is right whatever the pod's name. Pods made from one template share the work."""
+def _is_sound_spec(spec: bytes) -> bool:
+    """Whether a pod's spec, as JSON, is right whatever the pod's name."""
     if b'"ephemeral":' in spec:
         return False
     errs: Errors = []
     pod_spec(errs, orjson.loads(spec), "spec", is_pod=True)
+    return not errs
+
+
+@lru_cache(maxsize=256)
+def is_sound(template: bytes) -> bool:
+    """Whether new pods of a template (`pod_shape`) are right whatever their names. They share the work."""
+    if b'"ephemeral":' in template:
+        return False
+    errs: Errors = []
+    create(errs, orjson.loads(template))
     return not errs
 
 
@@ -36,7 +46,7 @@ def _body(errs: Errors, pod: Pod) -> None:
     notes = metadata.get("annotations")
     if notes:
         pod_annotations(errs, notes, spec, "metadata.annotations")
-    if not _is_sound(shape(spec)):
+    if not _is_sound_spec(shape(spec)):
         pod_spec(errs, spec, "spec", pod_name=metadata.get("name") or "", is_pod=True)
     if not spec.get("serviceAccountName"):
         for i, volume in enumerate(spec.get("volumes") or ()):

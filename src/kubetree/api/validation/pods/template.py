@@ -12,6 +12,11 @@ _LENGTH = len(_TOKEN_VOLUME) + 5
 _ANY = b"kube-api-access-00000"
 
 
+def pod_shape(pod: dict[str, Any]) -> bytes:
+    """What decides whether a pod is right and wise, but for its own name and labels."""
+    return shape({"metadata": {"annotations": pod["metadata"].get("annotations")}, "spec": pod.get("spec")})
+
+
 def shape(spec: dict[str, Any]) -> bytes:
     """A pod's spec, or what holds it, as JSON that pods of one template have in common: a key for caches of what depends on nothing else."""
     data = orjson.dumps(spec)

@@ -1,0 +1,252 @@
+"""Calls of functions as closures: their arguments, their cost, and what a failing argument still costs.
+
+Functions of one or two arguments evaluate both and pay for the call before the first failure is the answer; functions of any number
+stop at the first argument that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .attributes import Frame, Run
+from .costs import Cost, needs_result
+from .declarations import Implementation
+from .errors import EvaluationError
+
+
+def constant(value: Any) -> Run:
+    return lambda _: value
+
+
+def tolerant(run: Run, frame: Frame) -> Any:
+    """The value, or the error in its place: for costs' sake."""
+    try:
+        return run(frame)
+    except EvaluationError as error:
+        return error
+
+
+def charge(frame: Frame, cost: Cost, args: tuple[Any, ...], result: Any = None) -> None:
+    frame[0] += cost if isinstance(cost, int) else cost(args, result)
+
+
+def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
+    if needs_result(name):
+        return variadic([arg], implementation, cost, name)
+    if isinstance(cost, int):
+
+        def fixed(frame: Frame) -> Any:
+            try:
+                value = arg(frame)
+            except EvaluationError:
+                frame[0] += cost
+                raise
+            frame[0] += cost
+            return implementation(value)
+
+        return fixed
+
+    def counted(frame: Frame) -> Any:
+        try:
+            value = arg(frame)
+        except EvaluationError as error:
+            frame[0] += cost((error,), None)
+            raise
+        frame[0] += cost((value,), None)
+        return implementation(value)
+
+    return counted
+
+
+def binary(one: Run, other: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
+    if needs_result(name):
+        return variadic([one, other], implementation, cost, name)
+    if isinstance(cost, int):
+
+        def fixed(frame: Frame) -> Any:
+            try:
+                a = one(frame)
+            except EvaluationError:
+                tolerant(other, frame)
+                frame[0] += cost
+                raise
+            try:
+                b = other(frame)
+            except EvaluationError:
+                frame[0] += cost
+                raise
+            frame[0] += cost
+            return implementation(a, b)
+
+        return fixed
+
+    def counted(frame: Frame) -> Any:
+        try:
+            a = one(frame)
+        except EvaluationError as error:
+            frame[0] += cost((error, tolerant(other, frame)), None)
+            raise
+        try:
+            b = other(frame)
+        except EvaluationError as error:
+            frame[0] += cost((a, error), None)
+            raise
+        frame[0] += cost((a, b), None)
+        return implementation(a, b)
+
+    return counted
+
+
+def variadic(args: list[Run], implementation: Implementation, cost: Cost, name: str) -> Run:
+    last = len(args) - 1
+
+    def run(frame: Frame) -> Any:
+        values: list[Any] = []
+        for at, arg in enumerate(args):
+            try:
+                values.append(arg(frame))
+            except EvaluationError as error:
+                if at == last:
+                    charge(frame, cost, (*values, error), error)
+                raise
+        given = tuple(values)
+        try:
+            result = implementation(*given)
+        except EvaluationError as error:
+            charge(frame, cost, given, error)
+            raise
+        charge(frame, cost, given, result)
+        return result
+
+    return run
+
+
+def call_binary(function: str, id: str, args: list[Run], constant_value: Any, implementation: Implementation, cost: Cost) -> Run:
+    """A call of two arguments; the commonest operators on whole numbers are written out."""
+    one, other = args
+    inline = _INLINE.get(id)
+    if inline is None or not isinstance(cost, int):
+        return binary(one, other, implementation, cost, function)
+    slow = binary(one, other, implementation, cost, function)
+    if type(constant_value) is int:
+        return inline[1](one, constant_value, slow)
+    return inline[0](one, other, slow)
+
+
+def _failed(frame: Frame, before: int, slow: Run) -> Any:
+    """Once more, the careful way, as if nothing had been tried."""
+    frame[0] = before
+    return slow(frame)
+
+
+def _less(one: Run, other: Run, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) < other(frame)
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _less_equals(one: Run, other: Run, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) <= other(frame)
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _greater(one: Run, other: Run, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) > other(frame)
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _greater_equals(one: Run, other: Run, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) >= other(frame)
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _less_than(one: Run, limit: int, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) < limit
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _at_most(one: Run, limit: int, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) <= limit
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _more_than(one: Run, limit: int, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) > limit
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+def _at_least(one: Run, limit: int, slow: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        before = frame[0]
+        try:
+            result = one(frame) >= limit
+        except (EvaluationError, TypeError):
+            return _failed(frame, before, slow)
+        frame[0] += 1
+        return result
+
+    return run
+
+
+_INLINE: dict[str, tuple[Callable[[Run, Run, Run], Run], Callable[[Run, int, Run], Run]]] = {
+    "less_int64": (_less, _less_than),
+    "less_equals_int64": (_less_equals, _at_most),
+    "greater_int64": (_greater, _more_than),
+    "greater_equals_int64": (_greater_equals, _at_least),
+}

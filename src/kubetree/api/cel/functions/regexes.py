@@ -1,0 +1,36 @@
+"""Kubernetes' find and findAll."""
+
+from __future__ import annotations
+
+import re
+
+from ..declarations import function, method, table
+from ..errors import EvaluationError
+from ..go_regex import compiled, find_all
+from ..types import INT, STRING, list_of
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    try:
+        return compiled(pattern)
+    except ValueError as error:
+        raise EvaluationError(f"Illegal regex: {error}") from None
+
+
+def _find(text: str, pattern: str) -> str:
+    found = _pattern(pattern).search(text)
+    return "" if found is None else found.group()
+
+
+def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+    return find_all(_pattern(pattern), text, limit)
+
+
+REGEXES = table(
+    function("find", method("string_find_string", (STRING, STRING), STRING, _find)),
+    function(
+        "findAll",
+        method("string_find_all_string", (STRING, STRING), list_of(STRING), _find_all),
+        method("string_find_all_string_int", (STRING, STRING, INT), list_of(STRING), _find_all, variadic=True),
+    ),
+)

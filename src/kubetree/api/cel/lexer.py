@@ -1,0 +1,108 @@
+"""Text to tokens. What is no token is reported, skipped, and reading goes on, as ANTLR's lexers do."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import NamedTuple
+
+from .errors import Issue
+
+_ESCAPE = r"\\(?:[abfnrtv\"'\\?`]|[xX][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-3][0-7][0-7])"
+_STRING = "|".join(
+    (
+        r"[rR]\"\"\"(?s:.*?)\"\"\"",
+        r"[rR]'''(?s:.*?)'''",
+        r"[rR]\"[^\"\n\r]*\"",
+        r"[rR]'[^'\n\r]*'",
+        rf"\"\"\"(?:{_ESCAPE}|[^\\])*?\"\"\"",
+        rf"'''(?:{_ESCAPE}|[^\\])*?'''",
+        rf"\"(?:{_ESCAPE}|[^\\\"\n\r])*\"",
+        rf"'(?:{_ESCAPE}|[^\\'\n\r])*'",
+    )
+)
+_TOKEN = re.compile(
+    rf"""(?P<SKIP>[\t\ \r\n\f]+|//[^\n]*)
+    |(?P<NUM_FLOAT>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)
+    |(?P<NUM_UINT>0x[0-9a-fA-F]+[uU]|[0-9]+[uU])
+    |(?P<NUM_INT>0x[0-9a-fA-F]+|[0-9]+)
+    |(?P<BYTES>[bB](?:{_STRING}))
+    |(?P<STRING>{_STRING})
+    |(?P<IDENTIFIER>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<ESC_IDENTIFIER>`[A-Za-z0-9_.\-/\ ]+`)
+    |(?P<OP>==|!=|<=|>=|&&|\|\||[<>\[\]{{}}().,\-!?:+*/%])""",
+    re.VERBOSE,
+)
+_WORDS = frozenset({"in", "true", "false", "null"})
+EOF_TEXT = "<EOF>"
+
+
+class Token(NamedTuple):
+    """`kind` is the text itself for operators and reserved words, else the name of the class; `offset` in code points."""
+
+    kind: str
+    text: str
+    offset: int
+
+
+class Source:
+    """The text, and where its lines begin."""
+
+    __slots__ = ("_starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = [0]
+        at = text.find("\n")
+        while at >= 0:
+            self._starts.append(at + 1)
+            at = text.find("\n", at + 1)
+
+    def issue(self, message: str, offset: int | None) -> Issue:
+        """An issue at an offset; at no place for None."""
+        if offset is None:
+            return Issue(message, -1, -1)
+        line = bisect_right(self._starts, offset)
+        return Issue(message, line, offset - self._starts[line - 1])
+
+
+def tokens(source: Source, issues: list[Issue]) -> list[Token]:
+    """All tokens, the end of input last."""
+    text, at, found = source.text, 0, []
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            end = _unrecognized(text, at)
+            issues.append(source.issue(f"Syntax error: token recognition error at: '{_shown(text[at:end])}'", at))
+            at = end
+            continue
+        kind = match.lastgroup
+        if kind != "SKIP":
+            word = match.group()
+            found.append(Token(word if kind == "OP" or word in _WORDS else str(kind), word, at))
+        at = match.end()
+    found.append(Token(EOF_TEXT, EOF_TEXT, len(text)))
+    return found
+
+
+def _unrecognized(text: str, at: int) -> int:
+    """How far the lexer walked before it gave up: over an unfinished string, else one character."""
+    quote = text[at]
+    if quote in "\"'":
+        end = at + 1
+        while end < len(text) and text[end] not in "\n\r" and text[end] != quote:
+            if text[end] == "\\":
+                escape = re.compile(_ESCAPE).match(text, end)
+                if escape is None:
+                    return min(end + 2, len(text))
+                end = escape.end()
+                continue
+            end += 1
+        return min(end + 1, len(text)) if end < len(text) else end
+    if quote in "&|=":
+        return min(at + 2, len(text))
+    return at + 1
+
+
+def _shown(text: str) -> str:
+    return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -1,0 +1,5 @@
+"""What a CustomResourceDefinition makes of JSON: schemas compiled once, and rows whose behaviour comes from them. Pure.
+
+Follows k8s.io/apiextensions-apiserver: structural schemas, pruning, defaulting, validation in kube-openapi's words, list types, rules,
+columns, several versions. Nothing here reads a store or calls a webhook. `definition.Definition` is what others need.
+"""

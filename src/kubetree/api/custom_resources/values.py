@@ -1,0 +1,470 @@
+"""Whether a value fits an OpenAPI v3 schema: a compiled yes or no for every write, and the words of kube-openapi where it is no.
+
+`Values` is made once for a schema. `fits` is closures that answer true or false and make nothing; only when it says no, `faults` walks
+again and tells what is wrong, as kube-openapi's validate does, oddities included: of several alternatives the one that fits best is told.
+On an update, what was wrong before and has not changed is let through (ratcheting).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from kubetree.api.custom_resources.correlation import Correlated, same
+from kubetree.api.custom_resources.formats import accepts, supported
+from kubetree.api.custom_resources.go_regex import compile_go
+from kubetree.api.validation.errors import (
+    INVALID,
+    NOT_SUPPORTED,
+    REQUIRED,
+    TYPE_INVALID,
+    FieldError,
+    quote,
+    too_long,
+    too_many,
+)  # fmt: skip
+
+Schema = dict[str, Any]
+Check = Callable[[Any], bool]
+
+
+def json_type(value: Any) -> tuple[str, str]:
+    """(JSON type, Go format) of a value."""
+    if value is None:
+        return "null", ""
+    if isinstance(value, bool):
+        return "boolean", ""
+    if isinstance(value, int):
+        return "integer", "int64"
+    if isinstance(value, float):
+        return "number", "float64"
+    if isinstance(value, str):
+        return "string", ""
+    return ("array", "") if isinstance(value, list) else ("object", "")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, float) and (value.is_integer() if math.isfinite(value) else False)
+
+
+@dataclass(slots=True)
+class _Result:
+    """What was found, and how many checks were passed: by that the best of several alternatives is told."""
+
+    errors: list[FieldError] = field(default_factory=list)
+    matches: int = 0
+
+    def merge(self, other: _Result) -> None:
+        self.errors += other.errors
+        self.matches += other.matches
+
+
+class Values:
+    """The compiled schema of one place. `types` are the accepted JSON types, none for any."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        either = bool(schema.get("x-kubernetes-int-or-string"))
+        declared: str = schema.get("type") or ""
+        self.types: tuple[str, ...] = ("integer", "string") if either else (declared,) if declared else ()
+        form: str = schema.get("format") or ""
+        self.format = form if form and supported("" if either else declared, form) else ""
+        self.nullable = bool(schema.get("nullable"))
+        self.properties = {name: Values(value) for name, value in (schema.get("properties") or {}).items()}
+        items, more = schema.get("items"), schema.get("additionalProperties")
+        self.items = Values(items) if isinstance(items, dict) else None
+        self.closed = more is False
+        self.additional = Values(more) if isinstance(more, dict) else None
+        self.any_of = [Values(s) for s in schema.get("anyOf") or ()]
+        self.one_of = [Values(s) for s in schema.get("oneOf") or ()]
+        self.all_of = [Values(s) for s in schema.get("allOf") or ()]
+        self.not_ = Values(schema["not"]) if schema.get("not") is not None else None
+        self.required: tuple[str, ...] = tuple(schema.get("required") or ())
+        self.enum: list[Any] | None = schema.get("enum") or None
+        self.pattern: str = schema.get("pattern") or ""
+        self.regex = _regex(self.pattern)
+        self.fits: Check = self._compile()
+
+    # yes or no
+
+    def _compile(self) -> Check:
+        every = self._common()
+        by_type: dict[type, list[Check]] = {dict: self._object(), list: self._array(), str: self._string()}
+        number = self._number()
+        types, form, nullable = self.types, self.format, self.nullable
+        tables: dict[type, tuple[Check, ...] | None] = {}
+        for python, sample in ((dict, {}), (list, []), (str, ""), (bool, True), (int, 1)):
+            passes = _type_passes(types, form, nullable, sample)
+            own = by_type.get(python, number if python is int else [])
+            tables[python] = (*own, *every) if passes else None
+        floats = (*number, *every)
+        enum = self._enum_check()
+
+        def fits(value: Any) -> bool:
+            if value is None:
+                return (not types or nullable) and (enum is None or enum(value))
+            sort = value.__class__
+            if sort is float:
+                checks: tuple[Check, ...] | None = floats if _type_passes(types, form, nullable, value) else None
+            else:
+                checks = tables[sort]
+            if checks is None:
+                return False
+            for check in checks:  # noqa: SIM110 - a generator costs more than the checks
+                if not check(value):
+                    return False
+            return True
+
+        return fits
+
+    def _enum_check(self) -> Check | None:
+        if self.enum is None:
+            return None
+        values = self.enum
+        if all(isinstance(v, str) for v in values):
+            strings = frozenset(values)
+            return lambda value: isinstance(value, str) and value in strings
+        return lambda value: any(_enum_equal(value, v) for v in values)
+
+    def _common(self) -> list[Check]:
+        out: list[Check] = []
+        if self.any_of:
+            any_of = [v.fits for v in self.any_of]
+            out.append(lambda value: any(fits(value) for fits in any_of))
+        if self.one_of:
+            one_of = [v.fits for v in self.one_of]
+            out.append(lambda value: sum(1 for fits in one_of if fits(value)) == 1)
+        out += [v.fits for v in self.all_of]
+        if self.not_ is not None:
+            refused = self.not_.fits
+            out.append(lambda value: not refused(value))
+        enum = self._enum_check()
+        if enum is not None:
+            out.append(enum)
+        return out
+
+    def _object(self) -> list[Check]:
+        out: list[Check] = []
+        least, most = self.schema.get("minProperties"), self.schema.get("maxProperties")
+        if least is not None:
+            out.append(lambda value: len(value) >= least)
+        if most is not None:
+            out.append(lambda value: len(value) <= most)
+        if self.required:
+            needed = self.required
+            out.append(lambda value: all(name in value for name in needed))
+        members = {name: v.fits for name, v in self.properties.items()}
+        if self.closed:
+            known = frozenset(members)
+            out.append(lambda value: value.keys() <= known)
+        if self.additional is not None:
+            more = self.additional.fits
+            out.append(lambda value: all(members.get(name, more)(item) for name, item in value.items()))
+        elif members:
+
+            def named_members(value: Any) -> bool:
+                for name, item in value.items():
+                    fits = members.get(name)
+                    if fits is not None and not fits(item):
+                        return False
+                return True
+
+            out.append(named_members)
+        return out
+
+    def _array(self) -> list[Check]:
+        out: list[Check] = []
+        least, most = self.schema.get("minItems"), self.schema.get("maxItems")
+        if least is not None:
+            out.append(lambda value: len(value) >= least)
+        if most is not None:
+            out.append(lambda value: len(value) <= most)
+        if self.schema.get("uniqueItems"):
+            out.append(_unique)
+        if self.items is not None:
+            fits = self.items.fits
+            out.append(lambda value: all(map(fits, value)))
+        return out
+
+    def _string(self) -> list[Check]:
+        out: list[Check] = []
+        least, most, form, regex = self.schema.get("minLength"), self.schema.get("maxLength"), self.format, self.regex
+        if most is not None:
+            out.append(lambda value: len(value) <= most)
+        if least is not None:
+            out.append(lambda value: len(value) >= least)
+        if self.pattern:
+            out.append(lambda value: regex is not None and regex.search(value) is not None)
+        if form and form not in _NUMERIC:
+            out.append(lambda value: accepts(form, value))
+        return out
+
+    def _number(self) -> list[Check]:
+        if not self._numeric:
+            return []
+        return [lambda value: not self._number_faults(value, "").errors]
+
+    @property
+    def _numeric(self) -> bool:
+        names = ("minimum", "maximum", "multipleOf")
+        return self.types == ("integer",) or self.format == "float" or any(self.schema.get(name) is not None for name in names)
+
+    # what is wrong
+
+    def faults(self, value: Any, path: str = "", correlated: Correlated | None = None) -> list[FieldError]:
+        """`path` is where the value is, for the errors' fields; messages always begin at the root. With `correlated`, what has not changed
+        from the old value is let through."""
+        found = self._faults(value, "", correlated).errors
+        if not path:
+            return found
+        return [FieldError(e.type, f"{path}.{e.field}" if e.field != _NOWHERE else path, e.value, e.detail) for e in found]
+
+    def _faults(self, value: Any, path: str, correlated: Correlated | None) -> _Result:
+        found = self._all_faults(value, path, correlated)
+        if found.errors and correlated is not None and correlated.unchanged():
+            return _Result([], found.matches)
+        return found
+
+    def _all_faults(self, value: Any, path: str, correlated: Correlated | None) -> _Result:
+        out = _Result()
+        if value is None:
+            out.merge(self._type_faults(value, path))
+            out.merge(self._enum_faults(value, path) or _Result())
+            return out
+        checks: list[_Result | None] = [self._type_faults(value, path) if self.types or self.format else None]
+        checks.append(self._logic_faults(value, path))
+        if isinstance(value, str):
+            checks.append(self._string_faults(value, path))
+            if self.format and self.format not in _NUMERIC and not accepts(self.format, value):
+                checks.append(_Result([_mistyped(path, self.format, value)]))
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            checks.append(self._number_faults(value, path))
+        elif isinstance(value, list):
+            checks.append(self._array_faults(value, path, correlated))
+        checks.append(self._enum_faults(value, path))
+        if isinstance(value, dict):
+            checks.append(self._object_faults(value, path, correlated))
+        for check in checks:
+            if check is not None:
+                out.merge(check)
+                out.matches += 1
+        out.matches += 1
+        return out
+
+    def _type_faults(self, value: Any, path: str) -> _Result:
+        sort, form = json_type(value)
+        if value is None:
+            return _Result([], 1) if not self.types or self.nullable else _Result([_mistyped(path, ",".join(self.types), "null")])
+        if _type_passes(self.types, self.format, self.nullable, value):
+            return _Result([], 1)
+        scalar = sort not in ("string", "array")
+        if scalar and self.format and not _numbers_agree(self.types, sort, value) and sort not in self.types and form != self.format:
+            return _Result([_mistyped(path, self.format, form)])
+        return _Result([_mistyped(path, ",".join(self.types), sort)])
+
+    def _logic_faults(self, value: Any, path: str) -> _Result:
+        out = _Result()
+        if self.any_of:
+            results = [v._all_faults(value, path, None) for v in self.any_of]
+            good = next((r for r in results if not r.errors), None)
+            if good is None:
+                out.errors.append(_composite(f"{quote(path)} must validate at least one schema (anyOf)"))
+            out.merge(good or _best(results))
+        if self.one_of:
+            results = [v._all_faults(value, path, None) for v in self.one_of]
+            valid = [r for r in results if not r.errors]
+            if len(valid) == 1:
+                out.merge(valid[0])
+            else:
+                how = f"Found {len(valid)} valid alternatives" if valid else "Found none valid"
+                out.errors.append(_composite(f"{quote(path)} must validate one and only one schema (oneOf). {how}"))
+                if not valid:
+                    out.merge(_best(results))
+        if self.all_of:
+            results = [v._all_faults(value, path, None) for v in self.all_of]
+            for result in results:
+                out.merge(result)
+            bad = sum(1 for r in results if r.errors)
+            if bad:
+                none = ". None validated" if bad == len(results) else ""
+                out.errors.append(_composite(f"{quote(path)} must validate all the schemas (allOf){none}"))
+        if self.not_ is not None and self.not_.fits(value):
+            out.errors.append(_composite(f"{quote(path)} must not validate the schema (not)"))
+        out.matches += 1
+        return out
+
+    def _string_faults(self, value: str, path: str) -> _Result | None:
+        least, most = self.schema.get("minLength"), self.schema.get("maxLength")
+        if most is not None and len(value) > most:
+            return _Result([too_long(_field(path), most)])
+        if least is not None and len(value) < least:
+            return _Result([_invalid(path, value, f"{path} in body should be at least {least} chars long")])
+        if self.pattern and (self.regex is None or not self.regex.search(value)):
+            return _Result([_invalid(path, value, f"{path} in body should match '{self.pattern}'")])
+        return None
+
+    def _enum_faults(self, value: Any, path: str) -> _Result | None:
+        if self.enum is None or any(_enum_equal(value, v) for v in self.enum):
+            return None
+        names = ", ".join(quote(v if isinstance(v, str) else _json(v)) for v in self.enum)
+        return _Result([FieldError(NOT_SUPPORTED, _field(path), value, f"supported values: {names}")])
+
+    def _number_faults(self, value: Any, path: str) -> _Result:
+        out, sort = _Result([], 1), self.types[0] if len(self.types) == 1 else ""
+        form = self.format if sort in ("integer", "number") else ""
+        if not _in_range(value, sort, form):
+            shown = f"of type {sort} with format {form}" if form else f"of type {sort} (default format)"
+            out.errors.append(_composite(f"Checked value must be {shown} in {path}"))
+        step = self.schema.get("multipleOf")
+        if step is not None and not _is_multiple(value, step):
+            out.errors.append(_invalid(path, value, f"{path} in body should be a multiple of {_number_text(step)}"))
+        for word, beyond, phrase in (("minimum", _below, "greater"), ("maximum", _above, "less")):
+            bound = self.schema.get(word)
+            exclusive = bool(self.schema.get("exclusive" + word.capitalize()))
+            if bound is not None and beyond(value, bound, exclusive):
+                than = f"{phrase} than" if exclusive else f"{phrase} than or equal to"
+                out.errors.append(_invalid(path, value, f"{path} in body should be {than} {_number_text(bound)}"))
+        return out
+
+    def _array_faults(self, value: list[Any], path: str, correlated: Correlated | None) -> _Result:
+        out, size = _Result(), len(value)
+        if self.items is not None:
+            for i, item in enumerate(value):
+                inner = correlated.index(i) if correlated is not None else None
+                out.merge(self.items._faults(item, f"{path}[{i}]", inner))
+        least, most = self.schema.get("minItems"), self.schema.get("maxItems")
+        if least is not None and size < least:
+            out.errors.append(_invalid(path, size, f"{path} in body should have at least {least} items"))
+        if most is not None and size > most:
+            out.errors.append(too_many(_field(path), size, most))
+        if self.schema.get("uniqueItems") and not _unique(value):
+            out.errors.append(_invalid(path, "", f"{path} in body shouldn't contain duplicates"))
+        out.matches += 1
+        return out
+
+    def _object_faults(self, value: dict[str, Any], path: str, correlated: Correlated | None) -> _Result:
+        out, size = _Result(), len(value)
+        least, most = self.schema.get("minProperties"), self.schema.get("maxProperties")
+        if least is not None and size < least:
+            out.errors.append(_invalid(path, size, f"{path} in body should have at least {least} properties"))
+        if most is not None and size > most:
+            out.errors.append(too_many(_field(path), size, most))
+        for name in value:
+            if self.closed and name not in self.properties:
+                out.errors.append(_invalid(path, name, f"{path}.{name} in body is a forbidden property"))
+        for name, item in value.items():
+            if self.additional is not None and name not in self.properties:
+                out.merge(self.additional._faults(item, f"{path}.{name}", _key(correlated, name, path)))
+        for name, inner in self.properties.items():
+            if name in value:
+                out.merge(inner._faults(value[name], f"{path}.{name}" if path else name, _key(correlated, name, path)))
+        for name in self.required:
+            if name not in value:
+                out.errors.append(FieldError(REQUIRED, f"{path}.{name}" if path else name, ""))
+        return out
+
+
+def _key(correlated: Correlated | None, name: str, path: str) -> Correlated | None:
+    """Changes of apiVersion and kind are not seen, since old and new have been converted to one version."""
+    return None if correlated is None or (not path and name in ("kind", "apiVersion")) else correlated.key(name)
+
+
+_NOWHERE = "<nil>"
+_NUMERIC = frozenset({"int32", "int64", "float", "double"})
+
+
+def _field(path: str) -> str:
+    return path or _NOWHERE
+
+
+def _invalid(path: str, value: Any, detail: str) -> FieldError:
+    return FieldError(INVALID, _field(path), "" if value is None else value, detail)
+
+
+def _composite(text: str) -> FieldError:
+    return FieldError(INVALID, _NOWHERE, "", text)
+
+
+def _mistyped(path: str, wanted: str, found: str) -> FieldError:
+    return FieldError(TYPE_INVALID, _field(path), found, f"{path} in body must be of type {wanted}: {quote(found)}")
+
+
+def _best(results: list[_Result]) -> _Result:
+    return max(results, key=lambda r: r.matches)
+
+
+def _regex(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return compile_go(pattern) if pattern else None
+    except re.error:
+        return None
+
+
+def _numbers_agree(types: tuple[str, ...], sort: str, value: Any) -> bool:
+    """A whole number is an integer however it is written, and every integer is a number."""
+    return (sort == "number" and "integer" in types and _whole(value)) or (sort == "integer" and "number" in types)
+
+
+def _type_passes(types: tuple[str, ...], form: str, nullable: bool, value: Any) -> bool:
+    if not types and not form:
+        return True
+    sort, own = json_type(value)
+    agrees = sort in types or _numbers_agree(types, sort, value)
+    if sort not in ("string", "array") and form and not (agrees or own == form):
+        return False
+    if form and sort in ("string", "array") and not {"number", "integer"} & set(types):
+        return True
+    return agrees
+
+
+def _enum_equal(value: Any, allowed: Any) -> bool:
+    return value is not None and allowed is not None and same(value, allowed)
+
+
+def _unique(value: list[Any]) -> bool:
+    return not any(same(a, b) for i, a in enumerate(value) for b in value[:i])
+
+
+def _in_range(value: Any, sort: str, form: str) -> bool:
+    if sort == "integer":
+        if isinstance(value, float) and not _whole(value):
+            return False
+        bound = 2**31 if form == "int32" else 2**63
+        return bool(-bound <= value < bound)
+    return form != "float" or not math.isfinite(value) or abs(value) <= 3.4028234663852886e38
+
+
+def _is_multiple(value: Any, step: Any) -> bool:
+    if isinstance(value, int) and float(step).is_integer():
+        return int(step) > 0 and value % int(step) == 0
+    if step <= 0:
+        return False
+    times = 1 / step * value if step < 1 else value / step
+    return math.isfinite(times) and abs(times - round(times)) < 1e-9
+
+
+def _below(value: Any, bound: Any, exclusive: bool) -> bool:
+    bound = int(bound) if isinstance(value, int) else bound
+    return bool(value <= bound if exclusive else value < bound)
+
+
+def _above(value: Any, bound: Any, exclusive: bool) -> bool:
+    bound = int(bound) if isinstance(value, int) else bound
+    return bool(value >= bound if exclusive else value > bound)
+
+
+def _number_text(value: Any) -> str:
+    """As Go's %v prints a float64."""
+    number = float(value)
+    if number.is_integer() and abs(number) < 1e21:
+        return str(int(number))
+    return repr(number)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,0 +1,149 @@
+"""Fields behind feature gates that v1.36 has off by default: dropped from what is written, unless the object uses them already.
+
+One function a kind: the new object is changed in place, `old` is None on creation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Object = dict[str, Any]
+_PROJECTIONS = ("clusterTrustBundle", "podCertificate")
+
+
+def _projected_sources(spec: Object | None) -> Iterator[Object]:
+    for volume in (spec or {}).get("volumes") or ():
+        projected = volume.get("projected")
+        if projected:
+            yield from projected.get("sources") or ()
+
+
+def _containers(spec: Object | None) -> Iterator[Object]:
+    for group in ("containers", "initContainers", "ephemeralContainers"):
+        yield from (spec or {}).get(group) or ()
+
+
+def _stop_signals(spec: Object | None) -> list[Object]:
+    return [c for c in _containers(spec) if (c.get("lifecycle") or {}).get("stopSignal") is not None]
+
+
+def pod_spec(spec: Object | None, old: Object | None) -> None:
+    """ClusterTrustBundleProjection, PodCertificateRequest, ContainerStopSignals, GenericWorkload, CrossNamespaceVolumeDataSource."""
+    if not spec:
+        return
+    for source in _projected_sources(spec):
+        for name in _PROJECTIONS:
+            if name in source and not any(s.get(name) is not None for s in _projected_sources(old)):
+                del source[name]
+    signals = _stop_signals(spec)
+    if signals and not _stop_signals(old):
+        for container in signals:
+            lifecycle = container["lifecycle"]
+            del lifecycle["stopSignal"]
+            if not lifecycle:
+                del container["lifecycle"]
+    if spec.get("schedulingGroup") is not None and (old or {}).get("schedulingGroup") is None:
+        del spec["schedulingGroup"]
+    for volume in spec.get("volumes") or ():
+        template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+        if template:
+            claim_spec(template.get("spec"), None)
+
+
+def claim_spec(spec: Object | None, old: Object | None) -> None:
+    """CrossNamespaceVolumeDataSource."""
+    reference = (spec or {}).get("dataSourceRef")
+    if spec and reference and reference.get("namespace") and (old or {}).get("dataSourceRef") is None:
+        del spec["dataSourceRef"]
+
+
+def _spec(obj: Object | None, *path: str) -> Object | None:
+    for name in path:
+        obj = (obj or {}).get(name)
+    return obj
+
+
+def _in(*path: str) -> Callable[[Object, Object | None], None]:
+    def drop(obj: Object, old: Object | None) -> None:
+        pod_spec(_spec(obj, *path), _spec(old, *path))
+
+    return drop
+
+
+def _claim(obj: Object, old: Object | None) -> None:
+    claim_spec(obj.get("spec"), (old or {}).get("spec"))
+
+
+def _stateful_set(obj: Object, old: Object | None) -> None:
+    """MaxUnavailableStatefulSet, and what stands in templates."""
+    pod_spec(_spec(obj, "spec", "template", "spec"), _spec(old, "spec", "template", "spec"))
+    rolling = _spec(obj, "spec", "updateStrategy", "rollingUpdate")
+    before = _spec(old, "spec", "updateStrategy", "rollingUpdate") or {}
+    if rolling and before.get("maxUnavailable") is None:
+        rolling.pop("maxUnavailable", None)
+
+
+def _lease(obj: Object, old: Object | None) -> None:
+    """CoordinatedLeaderElection."""
+    spec = obj.get("spec") or {}
+    for name in ("strategy", "preferredHolder"):
+        if (_spec(old, "spec") or {}).get(name) is None:
+            spec.pop(name, None)
+
+
+def _node(obj: Object, old: Object | None) -> None:
+    """Dynamic kubelet configuration, which is gone."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    if _spec(old, "spec", "configSource") is None:
+        spec.pop("configSource", None)
+    if _spec(old, "status", "config") is None:
+        status.pop("config", None)
+
+
+def _csi_driver(obj: Object, old: Object | None) -> None:
+    """VolumeLimitScaling."""
+    if (_spec(old, "spec") or {}).get("preventPodSchedulingIfMissing") is None:
+        (obj.get("spec") or {}).pop("preventPodSchedulingIfMissing", None)
+
+
+_DEVICE_LISTS = ("bools", "ints", "strings", "versions")
+
+
+def _resource_slice(obj: Object, old: Object | None) -> None:
+    """DRANodeAllocatableResources and DRAListTypeAttributes."""
+    devices: Any = _spec(obj, "spec", "devices") or []
+    before: Any = _spec(old, "spec", "devices") or []
+    if not any(d.get("nodeAllocatableResourceMappings") for d in before):
+        for device in devices:
+            device.pop("nodeAllocatableResourceMappings", None)
+    if not any(name in (a or {}) for d in before for a in (d.get("attributes") or {}).values() for name in _DEVICE_LISTS):
+        for device in devices:
+            for attribute in (device.get("attributes") or {}).values():
+                for name in _DEVICE_LISTS:
+                    attribute.pop(name, None)
+
+
+_TABLE: dict[tuple[str, str], Callable[[Object, Object | None], None]] = {
+    ("v1", "Pod"): _in("spec"),
+    ("v1", "PodTemplate"): _in("template", "spec"),
+    ("v1", "ReplicationController"): _in("spec", "template", "spec"),
+    ("v1", "PersistentVolumeClaim"): _claim,
+    ("v1", "Node"): _node,
+    ("apps/v1", "DaemonSet"): _in("spec", "template", "spec"),
+    ("apps/v1", "Deployment"): _in("spec", "template", "spec"),
+    ("apps/v1", "ReplicaSet"): _in("spec", "template", "spec"),
+    ("apps/v1", "StatefulSet"): _stateful_set,
+    ("batch/v1", "CronJob"): _in("spec", "jobTemplate", "spec", "template", "spec"),
+    ("batch/v1", "Job"): _in("spec", "template", "spec"),
+    ("coordination.k8s.io/v1", "Lease"): _lease,
+    ("resource.k8s.io/v1", "ResourceSlice"): _resource_slice,
+    ("storage.k8s.io/v1", "CSIDriver"): _csi_driver,
+}
+
+
+def drop_disabled(api_version: str, kind: str, obj: Object, old: Object | None) -> None:
+    """Drops, in place, what `old` (None: there is none) does not use already."""
+    drop = _TABLE.get((api_version, kind))
+    if drop is not None:
+        drop(obj, old)

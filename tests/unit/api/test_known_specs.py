@@ -1,0 +1,73 @@
+"""Specs seen before: an object read the short way is what the long way makes of the same bytes, or it is not read at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from kubetree.api import schema
+from kubetree.api.defaults import apply_defaults
+from kubetree.api.kind_table import kind
+from kubetree.api.known_specs import KnownSpecs
+
+POD = kind("v1", "Pod")
+SPEC = {"containers": [{"name": "c", "image": "nginx", "resources": {"limits": {"cpu": "1"}}, "ports": [{"containerPort": 80}]}]}
+
+
+def pod(spec: Any = SPEC, **metadata: Any) -> bytes:
+    return orjson.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", **metadata}, "spec": spec})
+
+
+def long_way(data: bytes) -> dict[str, Any]:
+    obj, warnings = schema.decode(POD, data, "Strict")
+    assert not warnings
+    apply_defaults(POD, obj)
+    return obj
+
+
+@pytest.fixture
+def known() -> KnownSpecs:
+    specs = KnownSpecs(most=4)
+    specs.learn(POD, pod(), long_way(pod()))
+    return specs
+
+
+def test_the_same_spec_is_read_with_its_defaults_and_with_its_own_metadata(known: KnownSpecs) -> None:
+    data = pod(name="b", labels={"app": "x", "empty": ""}, annotations={"note": '{"a":{}}'}, namespace="here")
+    found = known.read(POD, data)
+    assert found == long_way(data)
+    found["spec"]["containers"].clear()
+    assert known.read(POD, data) == long_way(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pod({**SPEC, "nodeName": "n"}),
+        pod(creationTimestamp=None),
+        pod(unknown=1),
+        pod(labels={"app": 1}),
+        pod().replace(b'"name":"a"', b'"name":"a","name":"b"'),
+        pod().replace(b'"kind":"Pod"', b'"kind":"Pod","kind":"Pod"'),
+        pod().replace(b'"metadata":', b'"metadata":{},"metadata":'),
+        pod().replace(b'"apiVersion":"v1"', b'"apiVersion":"v2"'),
+        pod().replace(b'"kind":"Pod",', b""),
+        pod()[:-1],
+        pod()[:-1] + b',"status":{}}',
+        pod()[:-1] + b',"more":{}}',
+        b"[]",
+        b"",
+    ],
+)
+def test_what_needs_a_second_look_is_not_read(known: KnownSpecs, data: bytes) -> None:
+    assert known.read(POD, data) is None
+
+
+def test_few_are_remembered(known: KnownSpecs) -> None:
+    for n in range(10):
+        data = pod({**SPEC, "nodeName": f"n{n}"})
+        known.learn(POD, data, long_way(data))
+    assert len(known) == 4
+    assert known.read(POD, pod()) is None
