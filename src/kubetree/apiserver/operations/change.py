@@ -187,11 +187,11 @@ class _Attempt:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
         dated = format_time(self.registry.clock()) if scope.subresource else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated)
-        found = validate_update(storage, new, old, scope.subresource)
+        found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
-            raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
+            raise errors.invalid(kind.kind, storage.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:
