@@ -124,7 +124,7 @@ async def build(
             config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
         )
         metrics.sections.append(chain.metrics.render)
-        authentication = build_authenticator(config, lister, writer)
+        authentication = build_authenticator(config, lister, writer, webhooks)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
         registry.codec_of = Codecs(webhooks, new_uuid)
@@ -159,7 +159,7 @@ async def build(
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
+            authenticate(authentication.requests, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
@@ -172,6 +172,8 @@ async def build(
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        if authentication.run is not None:
+            authentication.run(tasks)
         reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
@@ -184,6 +186,7 @@ async def build(
                 await auditing.sink.close()
             if encryption is not None:
                 await encryption.close()
+            await authentication.close()
             await backends.close()
             await webhooks.close()
 

@@ -254,20 +254,25 @@ def _make_filler(name: str) -> Visit | None:
     if not missing and not children:
         return None
     simple = [(field, value) for field, value in missing.items() if value != {}]
+    properties = d.definitions()[name].get("properties") or {}
+    collections = [field for field, value in simple if value is None and d.type_of(properties[field]) in ("array", "object")]
     structs = [field for field, value in missing.items() if value == {}]
 
     def fill(obj: Any) -> None:
         if not isinstance(obj, dict):
             return
         for field, value in simple:
-            if field not in obj or (value is None and obj[field] in ([], {})):
+            if field not in obj:
                 obj[field] = value
+        for field in collections:
+            if not obj[field]:
+                obj[field] = None
         for field in structs:
             if obj.get(field) is None:
                 obj[field] = {}
         for field, visit in children:
             value = obj.get(field)
-            if value:
+            if value is not None:
                 visit(value)
 
     return fill
