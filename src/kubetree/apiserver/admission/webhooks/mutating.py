@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.errors import ApiError, BadRequest, Invalid
+from kubetree.api.errors import ApiError, BadRequest
 from kubetree.api.objects import semantic_equal
-from kubetree.api.patches import json_patch
+from kubetree.api.patches import PatchFailed, json_patch
 from kubetree.api.schema.go_json import parse, plain
 from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.matching.rules import exempt
@@ -111,5 +111,5 @@ def _operations(hook: Hook, answer: Response) -> list[Object]:
 def _patched(obj: Object, operations: list[Object]) -> Object:
     try:
         return json_patch(obj, operations)
-    except Invalid as error:
-        raise internal_error(error.causes[0].message if error.causes else error.message) from None
+    except PatchFailed as error:
+        raise internal_error(error.why) from None
