@@ -83,6 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--enable-aggregator-routing", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--enable-admission-plugins", type=_list, default=())
     parser.add_argument("--disable-admission-plugins", type=_list, default=())
+    parser.add_argument("--admission-control-config-file", type=Path)
+    parser.add_argument("--default-not-ready-toleration-seconds", type=int, default=d.default_not_ready_toleration_seconds)
+    parser.add_argument("--default-unreachable-toleration-seconds", type=int, default=d.default_unreachable_toleration_seconds)
     parser.add_argument("--service-cluster-ip-range", type=_list, default=d.service_cluster_ip_range)
     parser.add_argument("--service-node-port-range", type=_port_range, default=d.service_node_port_range)
     parser.add_argument("--kubelet-client-certificate", type=Path)
@@ -165,6 +168,7 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     server = ApiServer(config_of(options))
     await server.start()
+    gc.freeze()  # what a started server is made of stays: no collection need look at it again
     try:
         await stop.wait()
     finally:

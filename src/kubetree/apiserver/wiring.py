@@ -22,6 +22,7 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
 from kubetree.apiserver.custom_resources.following import Following
@@ -118,7 +119,10 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
-        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        convert = converter(kinds, lambda row: registry.resource(row).codec)
+        chain = registry.admission = build_admission(
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+        )
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer, webhooks)
         allocators = build_allocators(config, lister, writer, store, clock)
