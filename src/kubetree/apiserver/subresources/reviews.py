@@ -43,6 +43,7 @@ def review(reply: Reply) -> Verb:
         apply_defaults(kind, obj)
         obj.setdefault("status", _UNANSWERED.get(kind.kind, {}))
         scope = call.scope(options, "CreateOptions")
+        obj = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj}
         obj = track_create(call.resource, obj, scope, call.registry.clock())
         request = scope.admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
         await call.registry.admission.admit(request)
