@@ -32,6 +32,12 @@ class Config:
     """What the `kubernetes` Service's endpoints point to; the bind address unless given."""
     tls: TLSFiles | None = None
     """None: plain HTTP, for tests only."""
+    tls_min_version: str = ""
+    """VersionTLS10 to VersionTLS13; '' for 1.2."""
+    tls_cipher_suites: tuple[str, ...] = ()
+    """Go's names; those of TLS 1.3 are always on."""
+    tls_sni_cert_keys: tuple[tuple[Path, Path, tuple[str, ...]], ...] = ()
+    """Certificate, key and the host names that they are for (those in the certificate unless given)."""
     anonymous_auth: bool = True
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
     authorization_config: Path | None = None
