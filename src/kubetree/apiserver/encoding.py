@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.schema.go_values import write_nulls
+
 _METADATA = b'"metadata":{'
 _DROPPED_EMPTY = frozenset({"annotations", "finalizers", "generateName", "labels", "managedFields", "namespace", "ownerReferences", "uid"})
 """Metadata that is not written when it is empty, as Go's omitempty has it."""
@@ -23,7 +25,8 @@ def encode(obj: dict[str, Any]) -> bytes:
     for key, value in obj.items():
         if key not in ordered:
             ordered[key] = value
-    return orjson.dumps(ordered)
+    data = orjson.dumps(ordered)
+    return orjson.dumps(ordered) if b":[]" in data and write_nulls(ordered) else data
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kubetree.api.go_regex import compiled
+
 from . import folds, logic
 from .attributes import LAZY, Attribute, Conditional, Frame, Relative, Run, Step, Variable
 from .calls import binary, call_binary, constant, unary, variadic
@@ -16,7 +18,6 @@ from .checker import Checker
 from .costs import LIST, MAP, STRUCT, call_cost
 from .declarations import Function, Functions, Implementation, Overload
 from .errors import EvaluationError, ProgramError
-from .go_regex import compiled
 from .numbers import UInt
 from .tree import (
     Call,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kubetree.api.errors import BadRequest, Cause, Invalid
+from kubetree.api.errors import BadRequest, Invalid
 from kubetree.api.objects import copy
 
 Operation = dict[str, Any]
@@ -34,9 +34,9 @@ def json_patch(doc: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any
                 raise _Failed(f"Unexpected kind: {name if isinstance(name, str) else 'unknown'}")
             out = apply(out, operation)
         except _Failed as failed:
-            raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", str(failed), "patch")]) from None
+            raise Invalid(_REJECTED, empty_details=True) from failed
     if not isinstance(out, dict):
-        raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", "the patched document is no object", "patch")])
+        raise Invalid(_REJECTED, empty_details=True)
     return out
 
 

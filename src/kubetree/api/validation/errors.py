@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api.errors import Cause
+from kubetree.api.validation.go_structs import GoStruct
 
 REQUIRED = "FieldValueRequired"
 INVALID = "FieldValueInvalid"
@@ -53,6 +54,8 @@ def quote(text: str) -> str:
 
 def _ordered(value: Any) -> Any:
     """Map keys sorted, as Go writes them, except that a label selector keeps the order of its struct."""
+    if isinstance(value, GoStruct):
+        return {name: _ordered(item) for name, item in value.items()}
     if isinstance(value, dict):
         names = sorted(value)
         if "matchExpressions" in value and "matchLabels" in value:

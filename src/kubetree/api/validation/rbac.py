@@ -9,6 +9,7 @@ from kubetree.api.validation.errors import Errors, Object, each, invalid, not_su
 from kubetree.api.validation.metadata import label_selector
 from kubetree.api.validation.names import dns_subdomain, path_segment
 from kubetree.api.validation.rules import ChangeCheck, Check
+from kubetree.api.validation.selection import well_formed
 
 GROUP = "rbac.authorization.k8s.io"
 Thing = dict[str, Any]
@@ -46,6 +47,8 @@ def cluster_role(errs: Errors, obj: Thing) -> None:
             errs.append(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
         for i, selector in enumerate(selectors):
             label_selector(errs, selector, f"{path}[{i}]")
+            if not well_formed(selector):
+                errs.append(invalid(f"{path}[{i}]", None, "invalid label selector."))
 
 
 def _subject(errs: Errors, subject: Object, path: str, namespaced: bool) -> None:

@@ -62,7 +62,7 @@ async def update(
     if cached is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         try:
-            old = cached.obj if resource.codec is None else await standing(resource, cached.obj)
+            old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
             stored = await attempt.change(old, cached.revision, transform, current=False)
         except errors.ApiError:
             stored = None
@@ -120,7 +120,7 @@ class _Attempt:
         committed = False
         try:
             await creation.prepare_and_validate(registry, resource, obj, scope)
-            value = encode(obj) if resource.codec is None else await written(resource, obj)
+            value = encode(obj) if resource.kind.behaviour is None else await written(resource, obj)
             if scope.dry_run:
                 return Stored(obj, value, 0, created=True)
             result = await registry.store.create(self.key, value, ttl=resource.ttl)
@@ -174,7 +174,7 @@ class _Attempt:
                 return stored
             if not stale and same_but_for_manager_times(new, old):
                 return Stored(old, encode(old), revision) if current else None
-            value = encode(new) if resource.codec is None else await written(resource, new)
+            value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
             result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
@@ -187,11 +187,11 @@ class _Attempt:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
         dated = format_time(self.registry.clock()) if scope.subresource else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated)
-        found = validate_update(storage, new, old, scope.subresource)
+        found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
-            raise errors.invalid(kind.kind, kind.group, self.name, [e.to_cause() for e in found])
+            raise errors.invalid(kind.kind, storage.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:

@@ -65,8 +65,11 @@ async def standing(resource: Resource, obj: Object) -> Object:
 
 
 async def written(resource: Resource, obj: Object) -> bytes:
-    """What is stored of an object that an operation is done with."""
-    return encode(obj if resource.codec is None else await resource.codec.stored(obj))
+    """What is stored of a custom resource that an operation is done with."""
+    value = encode(obj if resource.codec is None else await resource.codec.stored(obj))
+    if resource.kind.behaviour is not None:
+        resource.kind.behaviour.wrote(value)
+    return value
 
 
 def without_manager_times(obj: Object) -> Object:

@@ -13,6 +13,7 @@ from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.bodies import decode_object
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.operations.creation import check_namespace
+from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.options import write_options
 from kubetree.apiserver.verbs.call import Call, Verb
 
@@ -30,7 +31,9 @@ def review(reply: Reply) -> Verb:
         obj = decode_object(ctx, await call.body(), kind, options.validation)
         check_namespace(call.namespace, obj.setdefault("metadata", {}))
         apply_defaults(kind, obj)
-        request = call.scope(options, "CreateOptions").admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
+        scope = call.scope(options, "CreateOptions")
+        obj = track_create(call.resource, obj, scope, call.registry.clock())
+        request = scope.admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
         await call.registry.admission.admit(request)
         await call.registry.admission.validate(request)
         return call.object(await reply(ctx, obj), output, 201)

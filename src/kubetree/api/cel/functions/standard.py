@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kubetree.api.go_regex import compiled
+
 from ..declarations import Function, Overload, function, method, overload, table
 from ..errors import EvaluationError
-from ..go_regex import matches
 from ..moments import civil
 from ..operations import (
     add,
@@ -72,6 +73,13 @@ def _same(value: Any) -> Any:
 
 def _to(wanted: Type) -> Callable[[Any], Any]:
     return lambda value: convert(value, wanted)
+
+
+def _matches(text: str, pattern: str) -> bool:
+    try:
+        return compiled(pattern).found(text)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from None
 
 
 def _of_strings(run: Callable[[str, str], Any]) -> Callable[[Any, Any], Any]:
@@ -245,7 +253,7 @@ STANDARD = table(
         "matches",
         overload("matches", (STRING, STRING), BOOL),
         method("matches_string", (STRING, STRING), BOOL),
-        run=_of_strings(lambda text, pattern: matches(pattern, text)),
+        run=_of_strings(_matches),
     ),
     _part("getFullYear", "timestamp_to_year", lambda at, _: at.year),
     _part("getMonth", "timestamp_to_month", lambda at, _: at.month - 1),

@@ -65,8 +65,9 @@ class Versions:
         version = standing.get("apiVersion")
         if version and new.get("apiVersion") != version and new.get("kind") == standing.get("kind"):
             new = await self._convert(new, version)
-        standing.clear()
-        standing.update(new)
+        if new is not standing:
+            standing.clear()
+            standing.update(new)
         self._new.clear()
 
 

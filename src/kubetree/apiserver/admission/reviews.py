@@ -9,7 +9,7 @@ import msgspec
 
 from kubetree.apiserver.admission.matching.targets import Target, target
 from kubetree.apiserver.admission.request import AdmissionRequest
-from kubetree.apiserver.authentication.user import User
+from kubetree.apiserver.authentication.identity_reviews import user_info
 
 Object = dict[str, Any]
 GROUP = "admission.k8s.io"
@@ -28,14 +28,6 @@ class Response:
 
 class InvalidResponse(Exception):
     """An answer that can be read but must not be given."""
-
-
-def user_info(user: User) -> Object:
-    """authentication.k8s.io/v1 UserInfo."""
-    info: Object = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
-    if user.extra:
-        info["extra"] = {key: list(values) for key, values in user.extra.items()}
-    return {key: value for key, value in info.items() if value}
 
 
 def admission_request(request: AdmissionRequest, found: Target) -> Object:
