@@ -90,7 +90,9 @@ class ApiServer:
         certificates = ServingCertificates(config) if config.tls else None
         context = certificates.context if certificates is not None else None
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024)
+        self._listener = await loop.create_server(
+            self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024, reuse_port=config.permit_port_sharing or None
+        )
         self.port = self._listener.sockets[0].getsockname()[1]
         if certificates is not None:
             self._parts.run(certificates.follow())
@@ -103,7 +105,11 @@ class ApiServer:
         path.chmod(0o600)
 
     async def stop(self) -> None:
-        """Closes the port, gives running requests `shutdown_grace` seconds, ends watches."""
+        """Closes the port, gives running requests `shutdown_grace` seconds, ends watches. With a delay, all goes on for so long before
+        that, except that /readyz says that the end is near."""
+        if self._parts is not None and self._parts.ready.is_set() and self.config.shutdown_delay_duration:
+            self._parts.health.stopping()
+            await asyncio.sleep(self.config.shutdown_delay_duration)
         if self._listener is not None:
             self._listener.close()
         for socket in self._sockets:

@@ -91,7 +91,8 @@ class Parts:
         self.run(compact_regularly(self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
-        service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
+        advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
+        service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
         for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
             self.run(work)
         for authorities in authority_files(config):
@@ -143,10 +144,10 @@ async def build(
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
+        discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
-        health = Health(lambda: store_health(store))
+        health = Health(lambda: store_health(store), grace=config.livez_grace_period)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         openapi = OpenAPI(kinds, aggregation, clock)
@@ -212,3 +213,8 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
 
 _IDENTITY = Identity()
 """An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
+
+
+def _told(config: Config, url: str) -> str:
+    """host:port that /api tells clients of."""
+    return external_address(config, url) if config.external_hostname else url.partition("://")[2]
