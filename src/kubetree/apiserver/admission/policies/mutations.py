@@ -9,9 +9,8 @@ from typing import Any
 from kubetree.api.apply.atomics import merged
 from kubetree.api.apply.versions import Versions
 from kubetree.api.cel import EvaluationError, list_of
-from kubetree.api.errors import Invalid
 from kubetree.api.kinds import Kind
-from kubetree.api.patches import json_patch
+from kubetree.api.patches import PatchFailed, json_patch
 from kubetree.api.policy_expressions import Compiled, Scope, compiled, environment
 from kubetree.api.policy_expressions.environments import BUDGET
 from kubetree.api.policy_expressions.objects import JSON_PATCH, OBJECT, Built, misnamed, to_json
@@ -83,11 +82,10 @@ def _patched(value: Any, obj: Object, row: Kind) -> Object:
         operations.append(operation)
     try:
         return json_patch(obj, operations)
-    except Invalid as error:
-        why = error.causes[0].message if error.causes else error.message
-        if why.endswith("test failed"):
+    except PatchFailed as error:
+        if error.why.endswith("test failed"):
             return obj
-        raise MutationFailed(f"JSON Patch: {why}") from None
+        raise MutationFailed(f"JSON Patch: {error.why}") from None
 
 
 _KINDS = {"ApplyConfiguration": ("applyConfiguration", OBJECT, _configured), "JSONPatch": ("jsonPatch", list_of(JSON_PATCH), _patched)}

@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.errors import ApiError, BadRequest, Invalid
+from kubetree.api.errors import ApiError, BadRequest
 from kubetree.api.objects import semantic_equal
-from kubetree.api.patches import json_patch
+from kubetree.api.patches import PatchFailed, json_patch
+from kubetree.api.schema.go_json import parse, plain
 from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.versions import Versions, settle
@@ -97,7 +98,7 @@ def _operations(hook: Hook, answer: Response) -> list[Object]:
     if not answer.patch:
         return []
     try:
-        operations = orjson.loads(answer.patch)
+        operations = plain(parse(answer.patch))
         if operations is not None and not (isinstance(operations, list) and all(isinstance(o, dict) for o in operations)):
             raise ValueError("json: cannot unmarshal the patch into Go value of type jsonpatch.Patch")
     except ValueError as error:
@@ -110,5 +111,5 @@ def _operations(hook: Hook, answer: Response) -> list[Object]:
 def _patched(obj: Object, operations: list[Object]) -> Object:
     try:
         return json_patch(obj, operations)
-    except Invalid as error:
-        raise internal_error(error.causes[0].message if error.causes else error.message) from None
+    except PatchFailed as error:
+        raise internal_error(error.why) from None
