@@ -402,7 +402,7 @@ def _guarded(name: str, overload: Overload) -> Implementation:
     """The overload, for values that are of its types: dyn may have hidden others from the checker."""
     wanted, run = overload.args, overload.run
     assert run is not None
-    if name in ("contains", "endsWith", "startsWith") or not wanted:
+    if name in ("contains", "endsWith", "startsWith", "flatten") or not wanted:
         return run
     plain = [_PLAIN.get(t.kind) for t in wanted]
     if len(wanted) == 1 and plain[0] is not None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from kubetree.api.errors import ApiError, BadRequest, Cause
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.kinds import Kinds
 from kubetree.api.objects import semantic_equal
 from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.matching.activations import Activations
@@ -123,8 +123,8 @@ class MutatingAdmissionPolicy(Plugin):
             started = self._clock()
             try:
                 activation = await activations.at(invocation.target, invocation.param, namespace)
-                composed, obj, row = activation.with_variables(mutator.variables), standing, self._row(invocation)
-                standing = self._settled(await settled(partial(mutation.patched, composed, obj, row)), invocation)
+                composed, row = activation.with_variables(mutator.variables), self._kinds.by_kind(kind.api_version, kind.kind)
+                standing = self._settled(await settled(partial(mutation.patched, composed, standing, row)), invocation)
                 await activations.versions.replace(standing)
             except MutationFailed as error:
                 failures.append(_Failure(policy, binding, str(error), "Invalid"))
@@ -135,16 +135,9 @@ class MutatingAdmissionPolicy(Plugin):
         memory.invoked(key, changed=not semantic_equal(before, standing), again=policy.reinvoked)
         return applied
 
-    def _row(self, invocation: Invocation[Mutator]) -> Kind:
-        kind = invocation.target.kind
-        row = self._kinds.by_kind(kind.api_version, kind.kind)
-        if row is None:
-            row = Kind(kind.group, kind.version, kind.kind, kind.kind.lower())
-        return row
-
     def _settled(self, obj: Object, invocation: Invocation[Mutator]) -> Object:
         try:
-            settle(self._kinds, invocation.target.kind, obj)
+            settle(self._kinds, invocation.target.kind, obj, strict=True)
         except BadRequest as error:
             raise internal_error(error.message) from None
         return obj

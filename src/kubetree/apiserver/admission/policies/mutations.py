@@ -35,10 +35,10 @@ class Mutator:
 @dataclass(frozen=True, slots=True)
 class Mutation:
     expression: Compiled
-    apply: Callable[[Any, Object, Kind], Object]
+    apply: Callable[[Any, Object, Kind | None], Object]
 
-    def patched(self, activation: Activation, obj: Object, row: Kind) -> Object:
-        """A new object. Raises MutationFailed."""
+    def patched(self, activation: Activation, obj: Object, row: Kind | None) -> Object:
+        """A new object. `row` None: the kind is no resource of its own, and has no type to be merged by. Raises MutationFailed."""
         if self.expression.program is None:
             raise MutationFailed(self.expression.error)
         try:
@@ -53,10 +53,13 @@ class Mutation:
             raise MutationFailed(error.message) from None
 
 
-def _configured(value: Any, obj: Object, row: Kind) -> Object:
+def _configured(value: Any, obj: Object, row: Kind | None) -> Object:
     wrong = misnamed(value)
     if wrong:
         raise MutationFailed("type mismatch: " + "\n".join(wrong))
+    if row is None:
+        shown = f"no corresponding type for {obj['apiVersion']}, Kind={obj['kind']}"
+        raise MutationFailed(f"error applying patch: failed to convert patch object to typed object: {shown}")
     patch: Object = {**to_json(value), "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
     try:
         return merged(Versions(row).type, obj, patch)
@@ -64,7 +67,7 @@ def _configured(value: Any, obj: Object, row: Kind) -> Object:
         raise MutationFailed(f"error applying patch: {error}") from None
 
 
-def _patched(value: Any, obj: Object, row: Kind) -> Object:
+def _patched(value: Any, obj: Object, row: Kind | None) -> Object:
     operations = []
     for item in value:
         if not isinstance(item, Built):
