@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import signal
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,8 +15,11 @@ from urllib.parse import urlencode
 
 from kubetree.api.times import parse_duration
 from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
+from kubetree.apiserver.authentication.oidc.flags import add_oidc_arguments, oidc_flags
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
+
+log = logging.getLogger(__name__)
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -54,11 +58,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--authorization-webhook-version", choices=("v1", "v1beta1"), default=d.authorization_webhook_version)
     for what, ttl in (("authorized", 300.0), ("unauthorized", 30.0)):
         parser.add_argument(f"--authorization-webhook-cache-{what}-ttl", type=parse_duration, default=ttl)
+    parser.add_argument("--authentication-config", type=Path)
+    add_oidc_arguments(parser)
+    parser.add_argument("--authentication-token-webhook-config-file", type=Path)
+    parser.add_argument("--authentication-token-webhook-version", choices=("v1", "v1beta1"), default=d.authentication_token_webhook_version)
+    ttl = d.authentication_token_webhook_cache_ttl
+    parser.add_argument("--authentication-token-webhook-cache-ttl", type=parse_duration, default=ttl)
     parser.add_argument("--token-auth-file", type=Path)
     parser.add_argument("--enable-bootstrap-token-auth", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--service-account-issuer", action="append", default=[])
     parser.add_argument("--service-account-key-file", action="append", type=Path, default=[])
     parser.add_argument("--service-account-signing-key-file", type=Path)
+    parser.add_argument("--service-account-max-token-expiration", type=parse_duration, default=0.0)
+    parser.add_argument("--service-account-extend-token-expiration", type=_bool, nargs="?", const=True, default=True)
+    parser.add_argument("--service-account-jwks-uri", default="")
     parser.add_argument("--api-audiences", type=_list, default=())
     parser.add_argument("--requestheader-client-ca-file", type=Path)
     parser.add_argument("--requestheader-allowed-names", type=_list, default=())
@@ -70,6 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--enable-aggregator-routing", type=_bool, nargs="?", const=True, default=False)
     parser.add_argument("--enable-admission-plugins", type=_list, default=())
     parser.add_argument("--disable-admission-plugins", type=_list, default=())
+    parser.add_argument("--admission-control-config-file", type=Path)
+    parser.add_argument("--default-not-ready-toleration-seconds", type=int, default=d.default_not_ready_toleration_seconds)
+    parser.add_argument("--default-unreachable-toleration-seconds", type=int, default=d.default_unreachable_toleration_seconds)
     parser.add_argument("--service-cluster-ip-range", type=_list, default=d.service_cluster_ip_range)
     parser.add_argument("--service-node-port-range", type=_port_range, default=d.service_node_port_range)
     parser.add_argument("--kubelet-client-certificate", type=Path)
@@ -113,9 +129,26 @@ def config_of(options: argparse.Namespace) -> Config:
         raise ValueError("--tls-cert-file and --tls-private-key-file must be given together")
     if not options.tls_cert_file:
         raise ValueError("--tls-cert-file and --tls-private-key-file are required: this server speaks TLS only")
-    values["audit"] = audit_config(options)
+    values["audit"], values["oidc"] = audit_config(options), oidc_flags(options)
+    _check_security(values)
     values["tls"] = TLSFiles(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
     return Config(**values)
+
+
+def _check_security(values: dict[str, Any]) -> None:
+    """Combinations that upstream refuses. Raises ValueError."""
+    longest = values["service_account_max_token_expiration"]
+    if longest and not 3600 <= longest <= 1 << 32:
+        raise ValueError("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
+    issuers = values.get("service_account_issuer", ())
+    if repeated := next((issuer for i, issuer in enumerate(issuers) if issuer in issuers[:i]), None):
+        raise ValueError(f'service-account-issuer "{repeated}" is already specified')
+    uri = values["service_account_jwks_uri"]
+    if uri and not uri.startswith("https://"):
+        raise ValueError(f"service-account-jwks-uri requires https scheme, parsed as: {uri}")
+    if "AlwaysAllow" in values["authorization_mode"] and values["anonymous_auth"]:
+        log.warning("anonymous requests are not allowed with the AlwaysAllow authorizer: --anonymous-auth is now false")
+        values["anonymous_auth"] = False
 
 
 def _etcd_url(servers: tuple[str, ...], files: Mapping[str, Path]) -> str:

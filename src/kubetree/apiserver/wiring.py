@@ -22,6 +22,7 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
 from kubetree.apiserver.custom_resources.following import Following
@@ -118,9 +119,12 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
-        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        convert = converter(kinds, lambda row: registry.resource(row).codec)
+        chain = registry.admission = build_admission(
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+        )
         metrics.sections.append(chain.metrics.render)
-        authentication = build_authenticator(config, lister, writer)
+        authentication = build_authenticator(config, lister, writer, webhooks)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
         registry.codec_of = Codecs(webhooks, new_uuid)
@@ -155,7 +159,7 @@ async def build(
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
+            authenticate(authentication.requests, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
@@ -168,6 +172,8 @@ async def build(
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        if authentication.run is not None:
+            authentication.run(tasks)
         reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
@@ -180,6 +186,7 @@ async def build(
                 await auditing.sink.close()
             if encryption is not None:
                 await encryption.close()
+            await authentication.close()
             await backends.close()
             await webhooks.close()
 

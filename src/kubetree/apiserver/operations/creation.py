@@ -104,9 +104,9 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     metadata = obj["metadata"]
     prepare_for_create(storage, obj)
     template = template_of(storage, obj)
-    found = validate_create(storage, obj, template)
+    found = validate_create(storage, obj, template, kind)
     if found:
-        raise errors.invalid(obj.get("kind") or kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+        raise errors.invalid(obj.get("kind") or kind.kind, storage.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None, template=template))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
@@ -118,7 +118,7 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
         message = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(message, status_code=500, status_reason="")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
-    value = encode(obj) if resource.codec is None else await managers.written(resource, obj)
+    value = encode(obj) if resource.kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:
