@@ -1,8 +1,7 @@
 """The queues of one priority level: seats in use, and fairly queued requests that wait for some. No I/O; the clock is given.
 
 Follows apiserver/pkg/util/flowcontrol/fairqueuing/queueset, whose doc.go explains the virtual time: R counts the seat-seconds that each
-queue with work had to get so far; a queue's next request is dispatched when its virtual finish is the earliest. Where nobody waits,
-nothing of this is done.
+queue with work had to get so far; a queue's next request is dispatched when its virtual finish is the earliest.
 """
 
 from __future__ import annotations
@@ -58,6 +57,10 @@ class Queue:
         return bool(self.waiting) or self.executing > 0
 
 
+def _load(queue: Queue) -> int:
+    return queue.waiting_seats + queue.seats_in_use
+
+
 class Ticket:
     """A request that waits or is worked on. `seats` while it runs, `work` in seat-seconds as far as it can be guessed."""
 
@@ -79,7 +82,7 @@ class QueueSet:
         self.limit, self._hand, self._length = limit, hand, length
         self.seats_in_use = self.executing = self.waiting = self.waiting_seats = 0
         self.dispatched = self.rejected = self.timed_out = self.cancelled = 0
-        self._progress, self._at = 0.0, clock()
+        self._active, self._progress, self._at = 0, 0.0, clock()
         self.demand = Demand(self._at)
 
     @property
@@ -98,13 +101,22 @@ class QueueSet:
     def hand_of(self, value: int) -> tuple[int, ...]:
         return dealt_hand(value, len(self._queues), min(self._hand, len(self._queues))) if self._queues else ()
 
-    def try_enter(self, ticket: Ticket) -> bool:
+    def try_enter(self, ticket: Ticket, hand: tuple[int, ...]) -> bool:
         """Takes the seats if nobody waits for them and there are enough."""
         if self.waiting or not self._fits(ticket.seats):
             return False
-        ticket.started = self._clock()
+        self._advance()
+        if self._queues:
+            queue = ticket.queue = self._queue_of(hand)
+            if queue.next_start < self._progress:
+                queue.next_start = self._progress
+            self._active += not queue.active
         self._take(ticket)
         return True
+
+    def _queue_of(self, hand: tuple[int, ...]) -> Queue:
+        """The one with the least to do."""
+        return min([self._queues[i % len(self._queues)] for i in hand], key=_load)
 
     async def enter(self, ticket: Ticket, hand: tuple[int, ...], longest: float) -> None:
         """Waits in line for up to `longest` seconds. Raises Rejected."""
@@ -112,12 +124,13 @@ class QueueSet:
             self.rejected += 1
             raise Rejected(LIMIT)
         self._advance()
-        queue = min((self._queues[i % len(self._queues)] for i in hand), key=lambda q: q.waiting_seats + q.seats_in_use)
+        queue = self._queue_of(hand)
         if len(queue.waiting) >= self._length:
             self.rejected += 1
             raise Rejected(QUEUE_FULL)
         turn = asyncio.get_running_loop().create_future()
         ticket.queue, ticket.arrived, ticket.turn = queue, self._progress, turn
+        self._active += not queue.active
         queue.waiting.append(ticket)
         queue.waiting_seats += ticket.seats
         self.waiting += 1
@@ -144,8 +157,9 @@ class QueueSet:
         self.executing -= 1
         if queue is not None:
             queue.executing -= 1
-            queue.next_start -= ticket.seats * (_GUESSED_SECONDS - (self._clock() - ticket.started))
+            queue.next_start -= ticket.seats * (_GUESSED_SECONDS - (self._at - ticket.started))
             self._bound(queue)
+            self._active -= not queue.active
         if ticket.lingering > 0:
             asyncio.get_running_loop().call_later(ticket.lingering, self._free, ticket)
         else:
@@ -161,6 +175,7 @@ class QueueSet:
         return self.seats_in_use + seats <= self.limit
 
     def _take(self, ticket: Ticket) -> None:
+        ticket.started = self._at
         self.executing += 1
         self.dispatched += 1
         self.seats_in_use += ticket.seats
@@ -172,25 +187,22 @@ class QueueSet:
         self._note()
 
     def _free(self, ticket: Ticket) -> None:
+        self._advance()
         self.seats_in_use -= ticket.seats
         if ticket.queue is not None:
             ticket.queue.seats_in_use -= ticket.seats
         self._note()
-        if self.waiting:
-            self._advance()
-            self._dispatch()
+        self._dispatch()
 
     def _note(self) -> None:
-        self.demand.set(self.seats_in_use + self.waiting_seats, self._clock())
+        self.demand.set(self.seats_in_use + self.waiting_seats, self._at)
 
     def _advance(self) -> None:
         """Virtual time goes as fast as a queue with work gets seats."""
         now = self._clock()
         passed, self._at = now - self._at, now
-        if self.waiting and passed > 0:
-            active = sum(1 for q in self._queues if q.active)
-            wanted = min(self.seats_in_use + self.waiting_seats, self.limit)
-            self._progress += passed * wanted / max(active, 1)
+        if self._active and passed > 0:
+            self._progress += passed * min(self.seats_in_use + self.waiting_seats, self.limit) / self._active
 
     def _bound(self, queue: Queue) -> None:
         """A queue does not save up what it could not use: nothing is dispatched before it came."""
@@ -204,7 +216,6 @@ class QueueSet:
                 return
             ticket = queue.waiting.popleft()
             self._no_longer_waits(ticket, queue)
-            ticket.started = self._clock()
             self._take(ticket)
             self._bound(queue)
             assert ticket.turn is not None
@@ -240,6 +251,7 @@ class QueueSet:
         self._advance()
         queue.waiting.remove(ticket)
         self._no_longer_waits(ticket, queue)
+        self._active -= not queue.active
         self._bound(queue)
         self.rejected += 1
         self._note()

@@ -34,7 +34,7 @@ def take_turns(control: FlowControl, metrics: Metrics, flows: FlowMetrics, timeo
             ctx.flow_headers = place.headers
             ticket = Ticket(*((1, 0.0) if level.exempt else control.width(ctx, level)), place.schema, place.flow)
             queues = level.queues
-            if not queues.try_enter(ticket):
+            if not queues.try_enter(ticket, place.hand):
                 try:
                     await _wait(ctx, queues, ticket, place.hand, timeout, flows)
                 except Rejected as rejected:
