@@ -38,8 +38,6 @@ def prune_value(value: Any, node: Node | None, report: Report, path: str = "") -
             return
         else:
             items = node.items
-            if items is not None and items.scalar:
-                return
         for i, item in enumerate(value):
             if item.__class__ is dict or item.__class__ is list:
                 prune_value(item, items, report, f"{path}[{i}]")

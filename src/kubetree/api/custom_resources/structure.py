@@ -38,7 +38,6 @@ class Node:
         "nullable",
         "preserve",
         "properties",
-        "scalar",
         "schema",
         "type",
     )
@@ -51,7 +50,6 @@ class Node:
         self.items: Node | None = Node(items) if isinstance(items, dict) else None
         self.additional: Node | bool | None = Node(more) if isinstance(more, dict) else True if more is not None else None
         self.preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
-        self.scalar = self.type in ("string", "integer", "number", "boolean") and not self.preserve
         self.embedded = bool(schema.get("x-kubernetes-embedded-resource"))
         self.nullable = bool(schema.get("nullable"))
         self.list_type: str | None = schema.get("x-kubernetes-list-type")
