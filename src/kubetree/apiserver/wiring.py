@@ -33,7 +33,7 @@ from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
 from kubetree.apiserver.encryption.store import EncryptedStore
-from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.encryption.transformers import IDENTITY
 from kubetree.apiserver.flow_control.controller import FlowControl
 from kubetree.apiserver.flow_control.dumps import pages
 from kubetree.apiserver.flow_control.metrics import FlowMetrics
@@ -133,8 +133,8 @@ async def build(
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
             store = EncryptedStore(store, encryption.transformer_of)
-        elif config.storage.startswith("etcd"):
-            store = EncryptedStore(store, lambda key: _IDENTITY)
+        elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
+            store = EncryptedStore(store, lambda key: IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
@@ -253,10 +253,6 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
     encryption = Encryption(config.encryption_provider_config, kinds, time.time, new_uuid, tasks)
     await encryption.start(reload=config.encryption_provider_config_automatic_reload)
     return encryption
-
-
-_IDENTITY = Identity()
-"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
 
 
 def _told(config: Config, url: str) -> str:
