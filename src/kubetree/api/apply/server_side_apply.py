@@ -105,7 +105,7 @@ class _Apply:
         managed[self._key] = mine
         new = self._pruned(merged, managed, last)
         changed, removed = self._type.compare(standing, new)
-        changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)))
+        changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)), self._ownable)
         if not force:
             self._refuse_conflicts(managed, changes)
         managed = taken_away(managed, changes, keep=self._key)
