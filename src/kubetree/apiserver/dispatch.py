@@ -46,6 +46,8 @@ CUSTOM_SCALE: dict[str, Verb] = {"get": get_scale, "patch": patch_scale, "update
 
 _ON_NAME = ("get", "update", "patch", "delete")
 
+_WRITES = frozenset({"create", "update", "patch", "delete"})
+
 Action = tuple[str, str, str]
 """(group resource, subresource, verb)."""
 
@@ -87,7 +89,11 @@ class Dispatcher:
             ctx.warnings.append(told)
             self._metrics.deprecated(info, "")
             ctx.annotations["k8s.io/deprecated"] = "true"
-        return await verb(Call(ctx, self._registry, self._registry.resource(kind)))
+        resource = self._registry.resource(kind)
+        response = await verb(Call(ctx, self._registry, resource))
+        if info.verb in _WRITES and resource.cache.crowded:
+            await resource.cache.told()
+        return response
 
     def _built_in(self, group: str, version: str) -> bool:
         """Whether the group and version have a handler of their own upstream, which answers with a Status for resources that are not."""

@@ -29,6 +29,28 @@ def encode(obj: dict[str, Any]) -> bytes:
     return orjson.dumps(ordered) if b":[]" in data and write_nulls(ordered) else data
 
 
+def encode_custom(obj: dict[str, Any]) -> bytes:
+    """The stored form of a custom resource: whole numbers are written as such, 1.0 as 1, in `obj` as well."""
+    value = encode(obj)
+    if b".0" not in value:
+        return value
+    for name, item in obj.items():
+        if name != "metadata":
+            obj[name] = _whole(item)
+    return encode(obj)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            value[name] = _whole(item)
+    elif isinstance(value, list):
+        value[:] = map(_whole, value)
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    return value
+
+
 def with_revision(value: bytes, revision: int) -> bytes:
     """A stored value as clients see it: metadata.resourceVersion set to the revision that wrote it."""
     at = value.index(_METADATA) + len(_METADATA)

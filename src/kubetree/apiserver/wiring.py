@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
@@ -17,11 +18,14 @@ from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
+from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
 from kubetree.apiserver.custom_resources.following import Following
@@ -84,14 +88,23 @@ class Parts:
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
-        self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
+        self.run(compact_regularly(self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
-        service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
-        self._running.append(self.tasks.create_task(self.allocators.repair.run()))
-        self._running.append(self.tasks.create_task(self.definitions.run()))
-        self._running.append(self.tasks.create_task(self.aggregation.run()))
-        self._running.append(self.tasks.create_task(service.run()))
+        advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
+        service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
+        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
+            self.run(work)
+        for authorities in authority_files(config):
+            self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
+
+    async def _republish(self, authorities: bytes) -> None:
+        """A file of authorities has changed: aggregated servers learn of it."""
+        await publish_authentication(self.writer, self.registry.config)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Besides everything else, until the server stops."""
+        self._running.append(self.tasks.create_task(work))
 
     def stopping(self) -> None:
         self.health.stopping()
@@ -118,9 +131,12 @@ async def build(
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
-        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        convert = converter(kinds, lambda row: registry.resource(row).codec)
+        chain = registry.admission = build_admission(
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+        )
         metrics.sections.append(chain.metrics.render)
-        authentication = build_authenticator(config, lister, writer)
+        authentication = build_authenticator(config, lister, writer, webhooks)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
         registry.codec_of = Codecs(webhooks, new_uuid)
@@ -128,10 +144,10 @@ async def build(
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
+        discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
-        health = Health(lambda: store_health(store))
+        health = Health(lambda: store_health(store), grace=config.livez_grace_period)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         openapi = OpenAPI(kinds, aggregation, clock)
@@ -155,7 +171,7 @@ async def build(
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
+            authenticate(authentication.requests, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
@@ -168,6 +184,8 @@ async def build(
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        if authentication.run is not None:
+            authentication.run(tasks)
         reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
@@ -180,6 +198,7 @@ async def build(
                 await auditing.sink.close()
             if encryption is not None:
                 await encryption.close()
+            await authentication.close()
             await backends.close()
             await webhooks.close()
 
@@ -194,3 +213,8 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
 
 _IDENTITY = Identity()
 """An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
+
+
+def _told(config: Config, url: str) -> str:
+    """host:port that /api tells clients of."""
+    return external_address(config, url) if config.external_hostname else url.partition("://")[2]

@@ -93,9 +93,10 @@ EXACTLY: Object = {"deviceClassName": "c"}
             "CustomResourceDefinition",
             definition({"type": "object"}, storage=False),
             [
-                'spec.versions: Invalid value: [{"name":"v1","schema":{"openAPIV3Schema":{"type":"object"}},"served":true,"storage":false}]'
+                'spec.versions: Invalid value: [{"Name":"v1","Served":true,"Storage":false,"Deprecated":false,"DeprecationWarning":null,'
+                '"Schema":null,"Subresources":null,"AdditionalPrinterColumns":null,"SelectableFields":null}]'
                 ": must have exactly one version marked as storage version",
-                "status.storedVersions: Invalid value: []: must have at least one stored version",
+                "status.storedVersions: Invalid value: null: must have at least one stored version",
             ],
         ),
         (

@@ -120,7 +120,7 @@ SELECTED: Object = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLAT
             [
                 "spec.ports[0].name: Required value",
                 "spec.ports[1].name: Required value",
-                'spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP","targetPort":0}',
+                'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
             ],
         ),
         (
@@ -141,7 +141,7 @@ SELECTED: Object = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLAT
             "networking.k8s.io/v1",
             "Ingress",
             {"spec": {}},
-            ["spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"],
+            ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"],
         ),
         (
             "batch/v1",

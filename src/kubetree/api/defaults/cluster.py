@@ -24,7 +24,13 @@ def namespace(obj: dict[str, Any]) -> None:
 
 
 def node(obj: dict[str, Any]) -> None:
-    obj.setdefault("spec", {})
+    """podCIDR, which older clients write, is the first of podCIDRs, and wins where they differ."""
+    spec = obj.setdefault("spec", {})
+    first, ranges = spec.get("podCIDR"), spec.get("podCIDRs")
+    if first and (not ranges or ranges[0] != first):
+        spec["podCIDRs"] = [first]
+    elif ranges and ranges[0] and not first:
+        spec["podCIDR"] = ranges[0]
     status = obj.setdefault("status", {})
     resource_list(status.get("capacity"))
     if status.get("allocatable") is None:

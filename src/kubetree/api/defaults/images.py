@@ -9,6 +9,7 @@ _REPOSITORY = re.compile(
     r"(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?"
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
+_LONGEST = 255
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 
@@ -19,6 +20,6 @@ def pull_policy(image: str) -> str:
     head, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         head, tag = name, ""
-    if not _REPOSITORY.fullmatch(head) or (tag and not _TAG.fullmatch(tag)):
+    if len(head) > _LONGEST or not _REPOSITORY.fullmatch(head) or (tag and not _TAG.fullmatch(tag)):
         return "IfNotPresent"
     return "Always" if tag == "latest" or (not tag and not digest) else "IfNotPresent"

@@ -26,10 +26,10 @@ def _probe(probe: dict[str, Any]) -> None:
         probe["successThreshold"] = 1
     if not probe.get("failureThreshold"):
         probe["failureThreshold"] = 3
-    if probe.get("httpGet"):
+    if probe.get("httpGet") is not None:
         _http_get(probe["httpGet"])
     grpc = probe.get("grpc")
-    if grpc and grpc.get("service") is None:
+    if grpc is not None and grpc.get("service") is None:
         grpc["service"] = ""
 
 
@@ -49,11 +49,11 @@ def _env(variables: list[dict[str, Any]]) -> None:
     for variable in variables:
         source = variable.get("valueFrom")
         if source:
-            if source.get("fieldRef"):
+            if source.get("fieldRef") is not None:
                 object_field_selector(source["fieldRef"])
-            elif source.get("resourceFieldRef"):
+            if source.get("resourceFieldRef") is not None:
                 resource_field_selector(source["resourceFieldRef"])
-            elif source.get("fileKeyRef") and source["fileKeyRef"].get("optional") is None:
+            if source.get("fileKeyRef") is not None and source["fileKeyRef"].get("optional") is None:
                 source["fileKeyRef"]["optional"] = False
 
 
@@ -82,7 +82,7 @@ def container(c: dict[str, Any]) -> None:
     lifecycle = c.get("lifecycle")
     if lifecycle:
         for handler in (lifecycle.get("postStart"), lifecycle.get("preStop")):
-            if handler and handler.get("httpGet"):
+            if handler and handler.get("httpGet") is not None:
                 _http_get(handler["httpGet"])
 
 

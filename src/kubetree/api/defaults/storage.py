@@ -16,9 +16,9 @@ def persistent_volume(obj: dict[str, Any]) -> None:
     if spec.get("volumeMode") is None:
         spec["volumeMode"] = "Filesystem"
     for name in ("azureDisk", "hostPath", "iscsi", "rbd"):
-        if spec.get(name):
+        if spec.get(name) is not None:
             SOURCES[name](spec[name])
-    if spec.get("scaleIO"):
+    if spec.get("scaleIO") is not None:
         SOURCES["scaleIO"](spec["scaleIO"])
     status = obj.setdefault("status", {})
     if not status.get("phase"):

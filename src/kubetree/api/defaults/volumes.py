@@ -17,10 +17,10 @@ def _mode(source: dict[str, Any]) -> None:
 def _items(items: list[dict[str, Any]] | None) -> None:
     for item in items or ():
         ref = item.get("fieldRef")
-        if ref and not ref.get("apiVersion"):
+        if ref is not None and not ref.get("apiVersion"):
             ref["apiVersion"] = "v1"
         ref = item.get("resourceFieldRef")
-        if ref:
+        if ref is not None:
             if ref.get("divisor") is None:
                 ref["divisor"] = "0"
             else:
@@ -38,7 +38,7 @@ def _projected(source: dict[str, Any]) -> None:
         token = projection.get("serviceAccountToken")
         if token is not None and token.get("expirationSeconds") is None:
             token["expirationSeconds"] = 3600
-        if projection.get("downwardAPI"):
+        if projection.get("downwardAPI") is not None:
             _items(projection["downwardAPI"].get("items"))
 
 
@@ -51,7 +51,7 @@ def claim_spec(spec: dict[str, Any]) -> None:
 
 def _ephemeral(source: dict[str, Any]) -> None:
     template = source.get("volumeClaimTemplate")
-    if template:
+    if template is not None:
         template.setdefault("metadata", {})
         claim_spec(template.setdefault("spec", {}))
 

@@ -63,6 +63,9 @@ def _with_enums(name: str, schema: Schema) -> Schema:
             target = target["items"]
         elif field.endswith("{}"):
             target = target["additionalProperties"]
+        else:
+            listed = "".join(f'\n - `"{value}"`' for value in values)
+            target["description"] = f"{target.get('description', '')}\n\nPossible enum values:{listed}"
         target["enum"] = values
     return schema
 

@@ -20,16 +20,28 @@ from kubetree.api.validation.table import OTHER, TABLE
 __all__ = ["FieldError", "template_of", "validate_binding", "validate_create", "validate_scale", "validate_update"]
 
 
+_BY_REQUEST = frozenset({("events.k8s.io/v1", "Event")})
+"""Kinds whose rules depend on the version that the client speaks, though the object is in the stored one."""
+
+
+def _rules_of(kind: Kind, requested: Kind | None) -> Kind:
+    return requested if requested is not None and (requested.api_version, requested.kind) in _BY_REQUEST else kind
+
+
 def template_of(kind: Kind, obj: dict[str, Any]) -> bytes | None:
     """What a complete new object has in common with others made from the same template: findings about it are remembered. None: nothing."""
     return pod_shape(obj) if kind.kind == "Pod" and kind.api_version == "v1" else None
 
 
-def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = None) -> list[FieldError]:
-    """What is wrong with a new object; nothing when it may be stored. `template` is `template_of` it, where that is known."""
+def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = None, requested: Kind | None = None) -> list[FieldError]:
+    """What is wrong with a new object; nothing when it may be stored. `template` is `template_of` it, where that is known.
+
+    `requested` is the row of the request, where that is another.
+    """
     if kind.behaviour is not None:
         return kind.behaviour.validate_create(obj)
     errs: Errors = []
+    kind = _rules_of(kind, requested)
     rules = TABLE.get((kind.api_version, kind.kind))
     if rules is None:
         object_meta(errs, obj["metadata"], kind.namespaced, OTHER.name)
@@ -44,11 +56,14 @@ def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = No
     return errs
 
 
-def validate_update(kind: Kind, new: dict[str, Any], old: dict[str, Any], subresource: str = "") -> list[FieldError]:
+def validate_update(
+    kind: Kind, new: dict[str, Any], old: dict[str, Any], subresource: str = "", requested: Kind | None = None
+) -> list[FieldError]:
     """What is wrong with replacing `old` by `new`. `subresource` is '', status, finalize, ephemeralcontainers, resize or approval."""
     if kind.behaviour is not None:
         return kind.behaviour.validate_update(new, old, subresource)
     errs: Errors = []
+    kind = _rules_of(kind, requested)
     rules = TABLE.get((kind.api_version, kind.kind), OTHER)
     if rules.metadata or kind.stored:
         object_meta_update(errs, new["metadata"], old["metadata"])

@@ -18,16 +18,18 @@ def scale(errs: Errors, obj: Thing) -> None:
     nonnegative(errs, (obj.get("spec") or {}).get("replicas"), "spec.replicas")
 
 
-def _reference(errs: Errors, ref: Object, path: str, *, empty_group: bool = True) -> None:
+def _reference(errs: Errors, ref: Object, path: str, *, empty_group: bool = True, any_version: bool = False) -> None:
     for name in ("kind", "name"):
         if not ref.get(name):
             errs.append(required(f"{path}.{name}"))
         else:
             each(errs, f"{path}.{name}", ref[name], path_segment(ref[name]))
     version = ref.get("apiVersion") or ""
+    if any_version:
+        return
     if version.count("/") > 1:
         errs.append(invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}"))
-    elif not empty_group and "/" not in version:
+    elif not empty_group and not version.rpartition("/")[0]:
         errs.append(invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
 
 
@@ -134,23 +136,36 @@ def _scaling_rules(errs: Errors, rules: Object, path: str) -> None:
         errs.append(invalid(f"{path}.tolerance", str(quantity(tolerance)), NEGATIVE))
 
 
-def _replicas(errs: Errors, spec: Object) -> None:
+def _replicas(errs: Errors, spec: Object, before: Object) -> None:
     least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if least is not None and least < 1:
-        errs.append(invalid("spec.minReplicas", least, "must be greater than or equal to 1"))
+    bound = 0 if before.get("minReplicas") == 0 else 1
+    if least is not None and least < bound:
+        errs.append(invalid("spec.minReplicas", least, f"must be greater than or equal to {bound}"))
     if not most:
         errs.append(required("spec.maxReplicas", "must be set and greater than 0"))
     elif most < 0:
         errs.append(invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     if least is not None and most < least:
         errs.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    _reference(errs, spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
+    ref, was = spec.get("scaleTargetRef") or {}, before.get("scaleTargetRef") or {}
+    same = bool(before) and all((ref.get(n) or "") == (was.get(n) or "") for n in ("apiVersion", "kind"))
+    group_may_be_empty = not same and ref.get("kind") == "ReplicationController"
+    _reference(errs, ref, "spec.scaleTargetRef", empty_group=group_may_be_empty, any_version=same)
 
 
 def autoscaler(errs: Errors, obj: Thing) -> None:
     """autoscaling/v2, which is also what v1 is checked as after conversion."""
+    _autoscaler(errs, obj, {})
+
+
+def autoscaler_update(errs: Errors, new: Thing, old: Thing) -> None:
+    """What was there before may go on: a target's version, and no replicas at all."""
+    _autoscaler(errs, new, old.get("spec") or {})
+
+
+def _autoscaler(errs: Errors, obj: Thing, before: Object) -> None:
     spec = obj.get("spec") or {}
-    _replicas(errs, spec)
+    _replicas(errs, spec, before)
     _metrics(errs, spec.get("metrics") or [])
     behavior = spec.get("behavior") or {}
     for name in ("scaleUp", "scaleDown"):
@@ -160,7 +175,7 @@ def autoscaler(errs: Errors, obj: Thing) -> None:
 
 def autoscaler_v1(errs: Errors, obj: Thing) -> None:
     spec = obj.get("spec") or {}
-    _replicas(errs, spec)
+    _replicas(errs, spec, {})
     target = spec.get("targetCPUUtilizationPercentage")
     if target is not None and target < 1:
         errs.append(invalid("spec.metrics[0].resource.target.averageUtilization", target, "must be greater than 0"))

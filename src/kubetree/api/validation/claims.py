@@ -63,9 +63,9 @@ def claim_spec(errs: Errors, spec: Object, path: str) -> None:
         _data_source(errs, reference, f"{path}.dataSourceRef")
     if source is not None and reference is not None:
         if reference.get("namespace"):
-            errs.append(invalid(path, f"{path}.dataSource", "may not be specified when dataSourceRef.namespace is specified"))
+            errs.append(invalid(path, {}, "may not be specified when dataSourceRef.namespace is specified"))
         elif any(source.get(n) != reference.get(n) for n in ("apiGroup", "kind", "name")):
-            errs.append(invalid(path, f"{path}.dataSource", "must match dataSourceRef"))
+            errs.append(invalid(path, {}, "must match dataSourceRef"))
     if spec.get("volumeAttributesClassName"):
         name = spec["volumeAttributesClassName"]
         each(errs, f"{path}.volumeAttributesClassName", name, dns_subdomain(name))

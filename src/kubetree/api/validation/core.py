@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from typing import Any
 
-from kubetree.api.validation.addresses import dual_stack_cidrs, legacy_cidr
-from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required, too_long
+from kubetree.api.schema.go_json import Members, parse
+from kubetree.api.validation.addresses import dual_stack_cidrs, legacy_cidr, parse_cidr
+from kubetree.api.validation.errors import (
+    Errors,
+    Object,
+    duplicate,
+    each,
+    forbidden,
+    internal,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import IMMUTABLE, finalizer_name, immutable, label_name
 from kubetree.api.validation.names import config_map_key, label_key, label_value
 from kubetree.api.validation.pods.scheduling import EFFECTS
@@ -55,7 +67,7 @@ def _taints(errs: Errors, taints: list[Object], path: str) -> None:
         elif effect not in EFFECTS:
             errs.append(not_supported(f"{at}.effect", effect, EFFECTS))
         if (key, effect) in seen:
-            errs.append(duplicate(at, taint, "taints must be unique by key and effect pair"))
+            errs.append(duplicate(at, go_struct("Taint", taint), "taints must be unique by key and effect pair"))
         seen.add((key, effect))
 
 
@@ -96,6 +108,11 @@ def node(errs: Errors, obj: Thing) -> None:
     ranges = (obj.get("spec") or {}).get("podCIDRs") or ()
     for i, text in enumerate(ranges):
         legacy_cidr(errs, text, f"spec.podCIDRs[{i}]")
+    if len(ranges) > 1:
+        bad = next((i for i, text in enumerate(ranges) if parse_cidr(text) is None), None)
+        if bad is not None:
+            why = f"invalid CIDR[{bad}]: <nil> (invalid CIDR address: {ranges[bad]})"
+            errs.append(internal("spec.podCIDRs", f"invalid PodCIDRs. failed to check with dual stack with error:{why}"))
     if len(ranges) > 1 and (len(ranges) > 2 or not dual_stack_cidrs(ranges)):
         errs.append(invalid("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family"))
 
@@ -162,12 +179,15 @@ _REQUIRED_KEYS: dict[str, tuple[str, ...]] = {
 
 
 def _json_problem(encoded: str) -> str:
-    """Why the value is no JSON object, '' if it is one."""
+    """Why the value is no JSON object, in Go's words; '' if it is one."""
     try:
-        value = json.loads(b64decode(encoded, validate=True))
+        value = parse(b64decode(encoded, validate=True))
     except (ValueError, Base64Error) as error:
-        return f"invalid character in JSON: {error}"
-    return "" if isinstance(value, dict) or value is None else "json: cannot unmarshal value into Go value of type map[string]interface {}"
+        return str(error)
+    if isinstance(value, Members) or value is None:
+        return ""
+    what = {bool: "bool", str: "string", list: "array"}.get(type(value), "number")
+    return f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
 
 
 def secret(errs: Errors, obj: Thing) -> None:

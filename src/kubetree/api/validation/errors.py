@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api.errors import Cause
+from kubetree.api.validation.go_structs import GoStruct
 
 REQUIRED = "FieldValueRequired"
 INVALID = "FieldValueInvalid"
@@ -53,6 +54,8 @@ def quote(text: str) -> str:
 
 def _ordered(value: Any) -> Any:
     """Map keys sorted, as Go writes them, except that a label selector keeps the order of its struct."""
+    if isinstance(value, GoStruct):
+        return {name: _ordered(item) for name, item in value.items()}
     if isinstance(value, dict):
         names = sorted(value)
         if "matchExpressions" in value and "matchLabels" in value:
@@ -69,6 +72,8 @@ def render(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value if isinstance(value, Printed) else quote(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
     if isinstance(value, int | float):
         return str(value)
     return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False)

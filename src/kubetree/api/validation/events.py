@@ -11,7 +11,8 @@ from kubetree.api.validation.names import dns_subdomain, label_key
 Event = dict[str, Any]
 
 
-def _shared(errs: Errors, event: Event, regarding: Object, controller_field: str, note_field: str) -> None:
+def _shared(errs: Errors, event: Event, controller_field: str) -> None:
+    regarding: Object = event.get("involvedObject") or {}
     namespace, where = event["metadata"].get("namespace") or "", regarding.get("namespace") or ""
     mismatch = "does not match event.namespace"
     if not event.get("eventTime"):
@@ -20,7 +21,7 @@ def _shared(errs: Errors, event: Event, regarding: Object, controller_field: str
     else:
         if not where and namespace not in ("default", "kube-system"):
             errs.append(invalid("involvedObject.namespace", where, mismatch))
-        controller, instance = event.get(controller_field) or "", event.get("reportingInstance") or ""
+        controller, instance = event.get("reportingComponent") or "", event.get("reportingInstance") or ""
         if not controller:
             errs.append(required(controller_field))
         each(errs, controller_field, controller, label_key(controller))
@@ -33,14 +34,14 @@ def _shared(errs: Errors, event: Event, regarding: Object, controller_field: str
                 errs.append(required(field))
             if len(value) > limit:
                 errs.append(invalid(field, "", f"can have at most {limit} characters"))
-        if len(event.get(note_field) or "") > 1024:
+        if len(event.get("message") or "") > 1024:
             errs.append(invalid("message", "", "can have at most 1024 characters"))
     each(errs, "namespace", namespace, dns_subdomain(namespace))
 
 
 def core(errs: Errors, event: Event) -> None:
-    """The core v1 form."""
-    _shared(errs, event, event.get("involvedObject") or {}, "reportingComponent", "message")
+    """Written through core v1."""
+    _shared(errs, event, "reportingComponent")
 
 
 def core_update(errs: Errors, new: Event, old: Event) -> None:
@@ -57,35 +58,28 @@ def _series(errs: Errors, event: Event) -> None:
 
 
 def create(errs: Errors, event: Event) -> None:
-    """events.k8s.io/v1: stricter, and without the old fields."""
-    _shared(errs, event, event.get("regarding") or {}, "reportingController", "note")
+    """Written through events.k8s.io/v1: stricter, and without the old fields. The event itself is in the stored, core form."""
+    _shared(errs, event, "reportingController")
     _series(errs, event)
     if not event.get("eventTime"):
         errs.append(required("eventTime"))
     if event.get("type") not in ("Normal", "Warning"):
         errs.append(invalid("type", "", f"has invalid value: {event.get('type') or ''}"))
-    for field, shown in (
-        ("deprecatedFirstTimestamp", "firstTimestamp"),
-        ("deprecatedLastTimestamp", "lastTimestamp"),
-        ("deprecatedCount", "count"),
-    ):
-        if event.get(field):
-            errs.append(invalid(shown, "", "needs to be unset"))
-    if any((event.get("deprecatedSource") or {}).values()):
+    errs.extend(invalid(field, "", "needs to be unset") for field in ("firstTimestamp", "lastTimestamp", "count") if event.get(field))
+    if any((event.get("source") or {}).values()):
         errs.append(invalid("source", "", "needs to be unset"))
 
 
-_IMMUTABLE = {
-    "regarding": "involvedObject", "reason": "reason", "note": "message", "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp", "deprecatedLastTimestamp": "lastTimestamp", "deprecatedCount": "count", "type": "type",
-    "eventTime": "eventTime", "action": "action", "related": "related", "reportingController": "reportingController",
-    "reportingInstance": "reportingInstance",
-}  # fmt: skip
+_IMMUTABLE = (
+    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type", "eventTime", "action", "related",
+    "reportingComponent", "reportingInstance",
+)  # fmt: skip
 
 
 def update(errs: Errors, new: Event, old: Event) -> None:
-    _shared(errs, new, new.get("regarding") or {}, "reportingController", "note")
+    _shared(errs, new, "reportingController")
     if new.get("series") != old.get("series"):
         _series(errs, new)
-    for field, shown in _IMMUTABLE.items():
+    for field in _IMMUTABLE:
+        shown = "reportingController" if field == "reportingComponent" else field
         immutable(errs, new.get(field) or None, old.get(field) or None, shown)

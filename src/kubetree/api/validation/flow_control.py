@@ -7,6 +7,7 @@ from typing import Any
 
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.names import dns_label, dns_subdomain
 
 Thing = dict[str, Any]
@@ -149,7 +150,7 @@ def flow_schema(errs: Errors, obj: Thing) -> None:
         errs.append(invalid(at, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
     method = spec.get("distinguisherMethod")
     if method is not None and method.get("type") not in ("ByNamespace", "ByUser"):
-        errs.append(not_supported("spec.distinguisherMethod.type", method, ("ByNamespace", "ByUser")))
+        errs.append(not_supported("spec.distinguisherMethod.type", go_struct("FlowDistinguisherMethod", method), ("ByNamespace", "ByUser")))
     level, at = (spec.get("priorityLevelConfiguration") or {}).get("name") or "", "spec.priorityLevelConfiguration.name"
     if level:
         each(errs, at, level, dns_subdomain(level))

@@ -19,6 +19,7 @@ from kubetree.api.validation.errors import (
     too_long,
     too_many,
 )  # fmt: skip
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import immutable, label_selector, nonnegative, nonnegative_fields
 from kubetree.api.validation.names import HTTP_PATH_MESSAGE, dns_label, dns_subdomain, http_path, label_key
 from kubetree.api.validation.pods.spec import template
@@ -63,7 +64,7 @@ def _on_exit_codes(errs: Errors, rule: Object, path: str, containers: set[str]) 
         detail = "must be one of the container or initContainer names in the pod template"
         errs.append(invalid(f"{path}.containerName", name, detail))
     if not values:
-        errs.append(invalid(f"{path}.values", values, "at least one value is required"))
+        errs.append(invalid(f"{path}.values", rule.get("values"), "at least one value is required"))
     elif len(values) > 255:
         errs.append(too_many(f"{path}.values", len(values), 255))
     seen: set[int] = set()
@@ -214,7 +215,7 @@ def job_spec(errs: Errors, spec: Object, path: str, *, check_template: bool = Tr
         _failure_policy(errs, spec, f"{path}.podFailurePolicy")
     if success is not None:
         if mode != "Indexed":
-            errs.append(invalid(f"{path}.successPolicy", success, "requires indexed completion mode"))
+            errs.append(invalid(f"{path}.successPolicy", go_struct("SuccessPolicy", success), "requires indexed completion mode"))
         else:
             _success_policy(errs, spec, f"{path}.successPolicy")
     replacement = spec.get("podReplacementPolicy")

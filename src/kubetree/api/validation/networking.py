@@ -181,7 +181,7 @@ def ingress_update(errs: Errors, new: Thing, old: Thing) -> None:
 def _ingress(errs: Errors, spec: Object) -> None:
     rules, default = spec.get("rules") or [], spec.get("defaultBackend")
     if not rules and default is None:
-        errs.append(invalid("spec", rules, "either `defaultBackend` or `rules` must be specified"))
+        errs.append(invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified"))
     if default is not None:
         _backend(errs, default, "spec.defaultBackend")
     for i, rule in enumerate(rules):

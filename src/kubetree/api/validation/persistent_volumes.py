@@ -12,7 +12,7 @@ from kubetree.api.validation.errors import Errors, Object, each, forbidden, inva
 from kubetree.api.validation.metadata import IMMUTABLE, immutable
 from kubetree.api.validation.names import dns_subdomain, label_key
 from kubetree.api.validation.pods.scheduling import node_selector
-from kubetree.api.validation.pods.volume_sources import PERSISTENT_SOURCES
+from kubetree.api.validation.pods.volume_sources import PERSISTENT_SOURCES, SHOWN
 from kubetree.api.validation.resources import ZERO, amount, basic, is_native, positive, quantity
 
 Thing = dict[str, Any]
@@ -29,7 +29,7 @@ def volume_spec(errs: Errors, spec: Object, name: str, path: str, *, inline: boo
     only_inline = "may not be specified in the context of inline volumes"
     if inline:
         for field in ("claimRef", "capacity"):
-            if spec.get(field):
+            if spec.get(field) is not None:
                 errs.append(forbidden(f"{path}.{field}", only_inline))
         if spec.get("csi") is None:
             errs.append(required(f"{path}.csi", "has to be specified in the context of inline volumes"))
@@ -41,7 +41,7 @@ def volume_spec(errs: Errors, spec: Object, name: str, path: str, *, inline: boo
         if not capacity:
             errs.append(required(f"{path}.capacity"))
         if "storage" not in capacity or len(capacity) > 1:
-            errs.append(not_supported(f"{path}.capacity", capacity, ("storage",)))
+            errs.append(not_supported(f"{path}.capacity", spec.get("capacity"), ("storage",)))
         for resource, text in capacity.items():
             basic(errs, text, f"{path}.capacity[{resource}]")
             positive(errs, text, f"{path}.capacity[{resource}]")
@@ -72,8 +72,8 @@ def _source(errs: Errors, spec: Object, name: str, path: str) -> None:
         source = spec.get(field)
         if source is None:
             continue
-        if found:
-            errs.append(forbidden(f"{path}.{field}", "may not specify more than 1 volume type"))
+        if found and field != "flexVolume":
+            errs.append(forbidden(f"{path}.{SHOWN.get(field, field)}", "may not specify more than 1 volume type"))
             continue
         found = True
         rule(errs, source, f"{path}.{shown}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.intstr import not_more_than_100_percent, positive_int_or_percent
 from kubetree.api.validation.metadata import conditions, immutable, label_selector, labels, nonnegative_fields
 from kubetree.api.validation.names import dns_1035_label, dns_label, dns_subdomain, label_key, port_number
@@ -17,7 +18,7 @@ Thing = dict[str, Any]
 def disruption_budget(errs: Errors, obj: Thing) -> None:
     spec = obj.get("spec") or {}
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        errs.append(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
+        errs.append(invalid("spec", go_struct("PodDisruptionBudgetSpec", spec), "minAvailable and maxUnavailable cannot be both set"))
     for name in ("minAvailable", "maxUnavailable"):
         if spec.get(name) is not None:
             positive_int_or_percent(errs, spec[name], f"spec.{name}")

@@ -9,6 +9,7 @@ from kubetree.api.validation.errors import Errors, Object, each, invalid, not_su
 from kubetree.api.validation.metadata import label_selector
 from kubetree.api.validation.names import dns_subdomain, path_segment
 from kubetree.api.validation.rules import ChangeCheck, Check
+from kubetree.api.validation.selection import well_formed
 
 GROUP = "rbac.authorization.k8s.io"
 Thing = dict[str, Any]
@@ -46,6 +47,8 @@ def cluster_role(errs: Errors, obj: Thing) -> None:
             errs.append(required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
         for i, selector in enumerate(selectors):
             label_selector(errs, selector, f"{path}[{i}]")
+            if not well_formed(selector):
+                errs.append(invalid(f"{path}[{i}]", None, "invalid label selector."))
 
 
 def _subject(errs: Errors, subject: Object, path: str, namespaced: bool) -> None:
@@ -92,6 +95,11 @@ def binding_update(namespaced: bool) -> ChangeCheck:
     def check(errs: Errors, new: Thing, old: Thing) -> None:
         create(errs, new)
         if not semantic_equal(new.get("roleRef"), old.get("roleRef")):
-            errs.append(invalid("roleRef", new.get("roleRef"), "cannot change roleRef"))
+            errs.append(invalid("roleRef", _go_struct(new.get("roleRef") or {}), "cannot change roleRef"))
 
     return check
+
+
+def _go_struct(reference: dict[str, Any]) -> dict[str, Any]:
+    """A roleRef as upstream shows its internal type, which has no JSON names."""
+    return {"APIGroup": reference.get("apiGroup", ""), "Kind": reference.get("kind", ""), "Name": reference.get("name", "")}

@@ -220,5 +220,6 @@ def _claim_names(errs: Errors, uses: list[Object], known: Collection[str], path:
                 errs.extend(duplicate(at, name) for other in names if other.partition("/")[0] == name and "/" in other)
             names.add(key)
         if name not in known:
-            where = f": {', '.join(sorted(known))}" if known else " which is empty"
+            named = sorted(filter(None, known))
+            where = f": {', '.join(named)}" if named else " which is empty"
             errs.append(not_found(at, name, f"must be one of the names in pod.spec.resourceClaims{where}"))

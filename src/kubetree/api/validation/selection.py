@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubetree.api.validation.errors import Object
+from kubetree.api.validation.names import label_key, label_value
 
 
 def _holds(requirement: Object, labels: Mapping[str, str]) -> bool:
@@ -28,9 +29,16 @@ def selects(selector: Object | None, labels: Mapping[str, str] | None) -> bool:
 
 def well_formed(selector: Object | None) -> bool:
     """Whether upstream could turn the selector into a matcher at all."""
-    for requirement in (selector or {}).get("matchExpressions") or ():
+    if selector is None:
+        return True
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if label_key(key) or label_value(value):
+            return False
+    for requirement in selector.get("matchExpressions") or ():
         operator, values = requirement.get("operator"), requirement.get("values") or ()
         if operator not in ("In", "NotIn", "Exists", "DoesNotExist") or bool(values) != (operator in ("In", "NotIn")):
+            return False
+        if label_key(requirement.get("key") or "") or any(label_value(value) for value in values):
             return False
     return True
 

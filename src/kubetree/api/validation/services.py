@@ -7,6 +7,7 @@ from typing import Any
 from kubetree.api.defaults.networking import externally_accessible
 from kubetree.api.validation.addresses import dual_stack, endpoint_ip, legacy_cidr, legacy_ip, parse_sloppy
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.intstr import port as port_or_name
 from kubetree.api.validation.metadata import labels
 from kubetree.api.validation.names import dns_label, dns_subdomain, label_key, port_number
@@ -69,7 +70,8 @@ def _ports(errs: Errors, spec: Object) -> None:
             node_ports.add((protocol, number))
         key = (protocol, port.get("port"))
         if key in used:
-            errs.append(duplicate(f"spec.ports[{i}]", {"port": port.get("port"), "protocol": protocol, "targetPort": 0}))
+            shown = go_struct("ServicePort", {"port": port.get("port"), "protocol": protocol})
+            errs.append(duplicate(f"spec.ports[{i}]", shown))
         used.add(key)
 
 

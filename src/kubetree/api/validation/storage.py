@@ -37,7 +37,7 @@ def _parameters(errs: Errors, parameters: Object | None, *, may_be_empty: bool) 
 
 
 def _topologies(errs: Errors, terms: list[Object]) -> None:
-    seen: list[dict[str, set[str]]] = []
+    seen: list[dict[str, set[str]]] = [{} for _ in terms]  # upstream compares with as many empty ones first
     for i, term in enumerate(terms):
         path, keys = f"allowedTopologies[{i}]", {}
         for j, expression in enumerate(term.get("matchLabelExpressions") or ()):
@@ -51,8 +51,7 @@ def _topologies(errs: Errors, terms: list[Object]) -> None:
             if key in keys:
                 errs.append(duplicate(f"{at}.key", key))
             keys[key] = set(values)
-        if keys in seen:
-            errs.append(duplicate(f"{path}.matchLabelExpressions", ""))
+        errs.extend(duplicate(f"{path}.matchLabelExpressions", "") for known in seen if known == keys)
         seen.append(keys)
 
 

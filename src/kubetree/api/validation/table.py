@@ -96,7 +96,9 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("authentication.k8s.io/v1", "TokenReview"): Rules(metadata=False),
     ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): Rules(metadata=False),
     ("autoscaling/v1", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler_v1, subresources={"status": autoscaling.autoscaler_status}),
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler, subresources={"status": autoscaling.autoscaler_status}),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): Rules(
+        autoscaling.autoscaler, autoscaling.autoscaler_update, subresources={"status": autoscaling.autoscaler_status}
+    ),
     ("batch/v1", "CronJob"): Rules(cron_jobs.create, cron_jobs.update),
     ("batch/v1", "Job"): Rules(jobs.create, jobs.update, subresources={"status": job_status.update}),
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): Rules(

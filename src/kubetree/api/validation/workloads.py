@@ -7,10 +7,11 @@ from typing import Any
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.claims import claim_spec
 from kubetree.api.validation.errors import Errors, Object, each, forbidden, invalid, not_supported, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.intstr import not_more_than_100_percent, plain_value, positive_int_or_percent
 from kubetree.api.validation.metadata import NEGATIVE, immutable, label_selector, nonnegative, nonnegative_fields
 from kubetree.api.validation.names import dns_label
-from kubetree.api.validation.pods.spec import template
+from kubetree.api.validation.pods.spec import template, template_metadata
 from kubetree.api.validation.rules import ChangeCheck
 from kubetree.api.validation.selection import is_empty, selects, well_formed
 
@@ -21,6 +22,11 @@ _MISMATCH = "`selector` does not match template `labels`"
 def _template_labels(spec: Object) -> dict[str, str]:
     labels: dict[str, str] = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     return labels
+
+
+def shown_labels(spec: Object) -> dict[str, str] | None:
+    """A template's labels as a message shows them: null where there are none."""
+    return ((spec.get("template") or {}).get("metadata") or {}).get("labels")
 
 
 def _always(errs: Errors, pod: Object, path: str, owner: str) -> None:
@@ -66,7 +72,7 @@ def replication_controller(errs: Errors, obj: Workload) -> None:
         return
     labels = _template_labels(spec)
     if selector and not selects({"matchLabels": selector}, labels):
-        errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
+        errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
     _template(errs, spec, "ReplicationController")
 
 
@@ -80,7 +86,7 @@ def _selected_template(errs: Errors, spec: Object) -> None:
     if _selector(errs, spec, "deployment"):
         labels = _template_labels(spec)
         if not (spec.get("selector") is not None and is_empty(spec["selector"])) and not selects(spec.get("selector"), labels):
-            errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
+            errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
         _template(errs, spec, "ReplicaSet")
 
 
@@ -112,7 +118,7 @@ def _deployment_strategy(errs: Errors, strategy: Object) -> None:
             errs.append(invalid(at, unavailable if unavailable is not None else 0, "may not be 0 when `maxSurge` is 0"))
         not_more_than_100_percent(errs, unavailable, at)
     else:
-        errs.append(not_supported(path, strategy, ("Recreate", "RollingUpdate")))
+        errs.append(not_supported(path, go_struct("DeploymentStrategy", strategy), ("Recreate", "RollingUpdate")))
 
 
 def deployment(errs: Errors, obj: Workload) -> None:
@@ -142,7 +148,7 @@ def _daemon_strategy(errs: Errors, strategy: Object) -> None:
         elif not unavailable and not surge:
             errs.append(required(f"{path}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0"))
     elif sort != "OnDelete":
-        errs.append(not_supported(path, strategy, ("RollingUpdate", "OnDelete")))
+        errs.append(not_supported(path, go_struct("DaemonSetUpdateStrategy", strategy), ("RollingUpdate", "OnDelete")))
 
 
 def daemon_set(errs: Errors, obj: Workload) -> None:
@@ -150,7 +156,7 @@ def daemon_set(errs: Errors, obj: Workload) -> None:
     selector, labels = spec.get("selector"), _template_labels(spec)
     label_selector(errs, selector, "spec.selector")
     if well_formed(selector) and not selects(selector, labels):
-        errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
+        errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
     if selector is not None and is_empty(selector):
         errs.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
     _template(errs, spec, "DaemonSet")
@@ -165,7 +171,8 @@ def _stateful_strategy(errs: Errors, strategy: Object) -> None:
         errs.append(required(path))
     elif sort == "OnDelete":
         if rolling is not None:
-            errs.append(invalid(f"{path}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'"))
+            shown = go_struct("RollingUpdateStatefulSetStrategy", rolling)
+            errs.append(invalid(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'"))
     elif sort == "RollingUpdate":
         if rolling is not None:
             nonnegative(errs, rolling.get("partition"), f"{path}.rollingUpdate.partition")
@@ -176,7 +183,7 @@ def _stateful_strategy(errs: Errors, strategy: Object) -> None:
                     errs.append(invalid(at, most, "cannot be 0"))
                 not_more_than_100_percent(errs, most, at)
     else:
-        errs.append(invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'"))
+        errs.append(invalid(path, go_struct("StatefulSetUpdateStrategy", strategy), "must be 'RollingUpdate' or 'OnDelete'"))
 
 
 def _stateful_template(errs: Errors, spec: Object) -> None:
@@ -187,7 +194,9 @@ def _stateful_template(errs: Errors, spec: Object) -> None:
     if claims:
         added = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in sorted(claims)]
         pod["volumes"] = added + [v for v in pod.get("volumes") or () if v.get("name") not in claims]
-    template(errs, {"metadata": value.get("metadata") or {}, "spec": pod}, "spec.template")
+    metadata = value.get("metadata") or {}
+    template(errs, {"metadata": metadata, "spec": pod}, "spec.template")
+    template_metadata(errs, metadata, pod, "spec.template")
 
 
 def _stateful_spec(errs: Errors, spec: Object, *, new: bool) -> None:
@@ -223,7 +232,7 @@ def _stateful_spec(errs: Errors, spec: Object, *, new: bool) -> None:
     else:
         labels = _template_labels(spec)
         if not (selector is not None and is_empty(selector)) and not selects(selector, labels):
-            errs.append(invalid("spec.template.metadata.labels", labels or None, _MISMATCH))
+            errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
         _stateful_template(errs, spec)
     _always(errs, (spec.get("template") or {}).get("spec") or {}, "spec.template.spec", "StatefulSet")
 

@@ -16,16 +16,16 @@ class DefaultTolerationSeconds(Plugin):
     resources = frozenset({"pods"})
     mutates = True
 
-    def __init__(self, seconds: int = 300) -> None:
-        self._seconds = seconds
+    def __init__(self, not_ready: int = 300, unreachable: int = 300) -> None:
+        self._seconds = dict(zip(_TAINTS, (not_ready, unreachable), strict=True))
 
     async def admit(self, request: AdmissionRequest) -> None:
         spec: dict[str, Any] = (request.obj or {}).setdefault("spec", {})
         tolerations = list(spec.get("tolerations") or ())
         missing = [taint for taint in _TAINTS if not any(_tolerates(t, taint) for t in tolerations)]
         if missing:
-            added = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": self._seconds} for key in missing]
-            spec["tolerations"] = tolerations + added
+            always = {"operator": "Exists", "effect": "NoExecute"}
+            spec["tolerations"] = tolerations + [{"key": key, **always, "tolerationSeconds": self._seconds[key]} for key in missing]
 
 
 def _tolerates(toleration: dict[str, Any], taint: str) -> bool:

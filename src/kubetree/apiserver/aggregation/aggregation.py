@@ -43,7 +43,7 @@ class Aggregation:
         self.on_change: list[Callable[[], None]] = []
         self.remotes = Remotes(registry, lister, writer, self.transport, self._changed)
         self.registration = Registration(registry, lister, writer)
-        self.proxy = Proxy(self.transport)
+        self.proxy = Proxy(self.transport, redirects=not config.aggregator_reject_forwarding_redirect)
         self.documents = RemoteDocuments(self.remotes, self.transport, time.monotonic)
 
     async def run(self) -> None:

@@ -5,12 +5,12 @@ Pure. Follows pkg/registry/core/service/storage (normalizeClusterIPs, patchAlloc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any
 
 from kubetree.api.errors import Cause, Invalid, invalid
+from kubetree.api.validation.errors import quote, render
 from kubetree.apiserver.allocators.ip_ranges import IPV4, IPV6, family_of
 
 NONE = "None"
@@ -82,7 +82,7 @@ def init_ip_families(service: Object, old: Object | None, families: Sequence[str
     spec, before = service["spec"], (old or {}).get("spec")
     if not needs_cluster_ip(spec) or _unchanged_dual(spec, before):
         return
-    if not spec.get("ipFamilyPolicy"):
+    if spec.get("ipFamilyPolicy") is None:
         if before is not None and before.get("ipFamilyPolicy"):
             spec["ipFamilyPolicy"] = before["ipFamilyPolicy"]
         elif spec.get("clusterIP") == NONE and not spec.get("selector"):
@@ -132,9 +132,9 @@ def _related_fields(spec: Object) -> list[Cause]:
         if family not in (IPV4, IPV6):
             causes.append(_unsupported(f"spec.ipFamilies[{index}]", family, (IPV4, IPV6)))
         if family in families[:index]:
-            causes.append(Cause("FieldValueDuplicate", f"Duplicate value: {json.dumps(family)}", f"spec.ipFamilies[{index}]"))
+            causes.append(Cause("FieldValueDuplicate", f"Duplicate value: {quote(family)}", f"spec.ipFamilies[{index}]"))
     policy = spec.get("ipFamilyPolicy")
-    if policy and policy not in (SINGLE, PREFER, REQUIRE):
+    if policy is not None and policy not in (SINGLE, PREFER, REQUIRE):
         causes.append(_unsupported("spec.ipFamilyPolicy", policy, (PREFER, REQUIRE, SINGLE)))
     return causes + _addresses(several, families, headless=is_headless(spec))
 
@@ -223,12 +223,12 @@ def _is_address(text: str) -> bool:
 
 
 def _invalid(field: str, value: Any, detail: str) -> Cause:
-    return Cause("FieldValueInvalid", f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {detail}", field)
+    return Cause("FieldValueInvalid", f"Invalid value: {render(value)}: {detail}", field)
 
 
 def _unsupported(field: str, value: str, supported: Sequence[str]) -> Cause:
-    choices = ", ".join(json.dumps(choice) for choice in supported)
-    return Cause("FieldValueNotSupported", f"Unsupported value: {json.dumps(value)}: supported values: {choices}", field)
+    choices = ", ".join(map(quote, supported))
+    return Cause("FieldValueNotSupported", f"Unsupported value: {quote(value)}: supported values: {choices}", field)
 
 
 def _refuse(service: Object, causes: list[Cause]) -> None:

@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 
 def _canonical(behaviour: Behaviour, value: bytes) -> bytes:
-    return encode(behaviour.canonical(decode(value)))
+    return value if behaviour.has_written(value) else encode(behaviour.canonical(decode(value)))
 
 
 class Caches:

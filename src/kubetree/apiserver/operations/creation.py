@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
-from kubetree.api.objects import copy
 from kubetree.api.strategies import prepare_for_create
 from kubetree.api.times import format_time
 from kubetree.api.validation import template_of, validate_create
@@ -60,9 +61,9 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     metadata = obj["metadata"]
     if metadata.get("name") or not metadata.get("generateName"):
         return await _create_named(registry, resource, obj, scope)
-    unnamed = copy(obj)
+    unnamed = orjson.dumps(obj)
     for attempt in range(NAME_ATTEMPTS):
-        candidate = copy(unnamed) if attempt else obj
+        candidate = orjson.loads(unnamed) if attempt else obj
         candidate["metadata"]["name"] = generated_name(metadata["generateName"])
         try:
             return await _create_named(registry, resource, candidate, scope)
@@ -103,9 +104,9 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     metadata = obj["metadata"]
     prepare_for_create(storage, obj)
     template = template_of(storage, obj)
-    found = validate_create(storage, obj, template)
+    found = validate_create(storage, obj, template, kind)
     if found:
-        raise errors.invalid(obj.get("kind") or kind.kind, kind.group, metadata.get("name", ""), [e.to_cause() for e in found])
+        raise errors.invalid(obj.get("kind") or kind.kind, storage.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None, template=template))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
@@ -117,7 +118,7 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
         message = "resourceVersion should not be set on objects to be created"
         raise errors.ApiError(message, status_code=500, status_reason="")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
-    value = encode(obj) if resource.codec is None else await managers.written(resource, obj)
+    value = encode(obj) if resource.kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:

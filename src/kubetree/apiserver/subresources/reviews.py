@@ -13,12 +13,23 @@ from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.bodies import decode_object
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.operations.creation import check_namespace
+from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.options import write_options
 from kubetree.apiserver.verbs.call import Call, Verb
 
 Object = dict[str, Any]
 Reply = Callable[[RequestContext, Object], Awaitable[Object]]
 """From the review as sent to the review with its status. Raises Invalid for one that asks nothing sensible."""
+
+_UNANSWERED: dict[str, Object] = {
+    "LocalSubjectAccessReview": {"allowed": False},
+    "SelfSubjectAccessReview": {"allowed": False},
+    "SelfSubjectReview": {"userInfo": {}},
+    "SelfSubjectRulesReview": {"incomplete": False, "nonResourceRules": None, "resourceRules": None},
+    "SubjectAccessReview": {"allowed": False},
+    "TokenReview": {"user": {}},
+}
+"""The status that admission sees of a review that nobody has answered yet."""
 
 
 def review(reply: Reply) -> Verb:
@@ -30,7 +41,11 @@ def review(reply: Reply) -> Verb:
         obj = decode_object(ctx, await call.body(), kind, options.validation)
         check_namespace(call.namespace, obj.setdefault("metadata", {}))
         apply_defaults(kind, obj)
-        request = call.scope(options, "CreateOptions").admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
+        obj.setdefault("status", _UNANSWERED.get(kind.kind, {}))
+        scope = call.scope(options, "CreateOptions")
+        obj = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj}
+        obj = track_create(call.resource, obj, scope, call.registry.clock())
+        request = scope.admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
         await call.registry.admission.admit(request)
         await call.registry.admission.validate(request)
         return call.object(await reply(ctx, obj), output, 201)

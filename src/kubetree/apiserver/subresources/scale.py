@@ -122,9 +122,8 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
         scale = make(standing)
         check_namespace(call.namespace, scale.setdefault("metadata", {}))
         check_name(scale["metadata"], call.name)
-        admission = scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, live))
-        await call.registry.admission.admit(admission)
-        await call.registry.admission.validate(admission)
+        scale.setdefault("status", {"replicas": 0})
+        await call.registry.admission.admit(scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, live)))
         metadata = scale["metadata"]
         _check_uid(kind, metadata, live["metadata"])
         replicas = (scale.get("spec") or {}).get("replicas") or 0
@@ -141,6 +140,7 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
         if given:
             new["metadata"]["resourceVersion"] = given
         new["metadata"]["managedFields"] = parent_managers(before, metadata.get("managedFields"), where, kind.api_version)
+        await call.registry.admission.validate(scope.admission(UPDATE, kind, call.name, scale_of(kind, new), scale_of(kind, live)))
         return new
 
     stored = await change.update(call.registry, resource, call.name, transform, replace(scope, admit=False), tracked=True)

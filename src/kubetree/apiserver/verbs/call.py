@@ -71,7 +71,8 @@ class Call:
         if output.as_kind == "" and self.resource.same_version and output.serializer is not PROTOBUF:
             data = with_revision(stored.value, stored.revision) if stored.revision else stored.value
             return answer(self.ctx, data, output, status)
-        obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision or "")}}
+        revision = {"resourceVersion": str(stored.revision)} if stored.revision else {}
+        obj = {**stored.obj, "metadata": {**stored.obj["metadata"], **revision}}
         return self.object(requested_version(self.resource, obj), output, status)
 
     def object(self, obj: Object, output: Output, status: int = 200) -> web.StreamResponse:

@@ -12,6 +12,7 @@ from kubetree.api.custom_resources.field_paths import field_path
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.custom_resources.schemas import schema
 from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden, invalid, not_supported, quote, required, too_many
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import immutable
 from kubetree.api.validation.names import dns_1035_label, dns_subdomain
 from kubetree.api.validation.webhooks import webhook_service, webhook_url
@@ -91,10 +92,12 @@ def _spec(errs: Errors, spec: Object, *, keep_unknown: bool, unchanged: frozense
         own = {field: version.get(field) for field, _ in _PER_VERSION if field not in common}
         _parts(errs, own, at, "schema", status_enabled[i], version.get("schema"), unchanged=name in unchanged)
     names_seen = [v.get("name") for v in versions]
+    own_parts = [{k: v for k, v in version.items() if k not in common} for version in versions]
+    shown = go_struct("CustomResourceDefinitionVersion", own_parts if spec.get("versions") is not None else None)
     if len(set(names_seen)) != len(names_seen):
-        errs.append(invalid("spec.versions", versions, "must contain unique version names"))
+        errs.append(invalid("spec.versions", shown, "must contain unique version names"))
     if sum(bool(v.get("storage")) for v in versions) != 1:
-        errs.append(invalid("spec.versions", versions, "must have exactly one version marked as storage version"))
+        errs.append(invalid("spec.versions", shown, "must have exactly one version marked as storage version"))
     names = spec.get("names") or {}
     for field in ("plural", "singular", "kind", "listKind"):
         if not names.get(field):
@@ -307,7 +310,7 @@ def _stored(errs: Errors, obj: Thing) -> None:
     stored: list[str] = (obj.get("status") or {}).get("storedVersions") or []
     versions = (obj.get("spec") or {}).get("versions") or ()
     if not stored:
-        errs.append(invalid("status.storedVersions", stored, "must have at least one stored version"))
+        errs.append(invalid("status.storedVersions", None, "must have at least one stored version"))
         return
     for version in versions:
         if version.get("storage") and version.get("name") not in stored:

@@ -23,6 +23,7 @@ from kubetree.api.validation.errors import Errors, Object, duplicate, each, forb
 from kubetree.api.validation.metadata import annotation_map, conditions, immutable, labels
 from kubetree.api.validation.names import dns_label, dns_subdomain
 from kubetree.api.validation.pods.scheduling import node_selector
+from kubetree.api.validation.pods.volumes import only_labels_and_annotations
 from kubetree.api.validation.resources import is_extended
 
 Thing = dict[str, Any]
@@ -46,6 +47,7 @@ def template(errs: Errors, obj: Thing) -> None:
     metadata = spec.get("metadata") or {}
     annotation_map(errs, metadata.get("annotations"), "spec.metadata.annotations")
     labels(errs, metadata.get("labels"), "spec.metadata.labels")
+    only_labels_and_annotations(errs, metadata, "spec.metadata")
     _claim_spec(errs, spec.get("spec") or {}, "spec.spec")
 
 

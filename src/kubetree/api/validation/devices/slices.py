@@ -17,6 +17,7 @@ from kubetree.api.validation.devices.parts import (
     unique,
 )
 from kubetree.api.validation.errors import Errors, Object, each, forbidden, invalid, not_supported, required, too_long, too_many
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import immutable, label_name
 from kubetree.api.validation.names import dns_subdomain, label_value
 from kubetree.api.validation.pods.scheduling import node_selector
@@ -62,9 +63,11 @@ def _spec(errs: Errors, spec: Object) -> None:
     if (pool.get("generation") or 0) < 0:
         errs.append(invalid("spec.pool.generation", pool["generation"], "must be greater than or equal to zero"))
     found = _nodes(errs, spec, "spec", "must be either unset or set to a non-empty string")
-    terms = (spec.get("nodeSelector") or {}).get("nodeSelectorTerms") or []
-    if spec.get("nodeSelector") is not None and len(terms) != 1:
-        errs.append(invalid("spec.nodeSelector.nodeSelectorTerms", terms, "must have exactly one node selector term"))
+    terms = (spec.get("nodeSelector") or {}).get("nodeSelectorTerms")
+    if spec.get("nodeSelector") is not None and len(terms or ()) != 1:
+        errs.append(
+            invalid("spec.nodeSelector.nodeSelectorTerms", go_struct("NodeSelectorTerm", terms), "must have exactly one node selector term")
+        )
     _flag(errs, spec, "perDeviceNodeSelection", "spec", found)
     if not found:
         errs.append(required("spec", _ONE_OF))
@@ -182,7 +185,7 @@ def _attribute(errs: Errors, attribute: Object, path: str) -> None:
             for i, item in enumerate(value):
                 _text(errs, item, f"{path}.{name}[{i}]", version=name == "versions")
     if len(given) != 1:
-        errs.append(invalid(path, attribute if given else "", "exactly one value must be specified"))
+        errs.append(invalid(path, go_struct("DeviceAttribute", attribute) if given else "", "exactly one value must be specified"))
 
 
 def _taint(errs: Errors, taint: Object, path: str) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required, too_long
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.names import dns_subdomain, id_number
 from kubetree.api.validation.pods.paths import descending
 
@@ -50,7 +51,9 @@ def _seccomp(errs: Errors, profile: Object, path: str) -> None:
         else:
             descending(errs, local, f"{path}.localhostProfile")
     elif local is not None:
-        errs.append(invalid(f"{path}.localhostProfile", profile, "can only be set when seccomp type is Localhost"))
+        errs.append(
+            invalid(f"{path}.localhostProfile", go_struct("SeccompProfile", profile), "can only be set when seccomp type is Localhost")
+        )
 
 
 def _app_armor(errs: Errors, profile: Object, path: str) -> None:
@@ -162,7 +165,7 @@ def _sysctls(errs: Errors, sysctls: list[Object], spec: Object, path: str) -> No
 _POLICIES = {
     "fsGroupChangePolicy": ("Always", "OnRootMismatch"),
     "supplementalGroupsPolicy": ("Merge", "Strict"),
-    "seLinuxChangePolicy": ("MountOption", "Recursive"),
+    "seLinuxChangePolicy": ("Recursive",),
 }
 
 

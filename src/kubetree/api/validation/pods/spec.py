@@ -8,6 +8,7 @@ from typing import Any
 from kubetree.api.defaults.pod_resources import aggregate
 from kubetree.api.validation.addresses import legacy_ip
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_found, not_supported, required, too_long
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import annotation_map, labels
 from kubetree.api.validation.names import dns_label, dns_subdomain, dns_subdomain_with_underscore
 from kubetree.api.validation.pods import containers as rules
@@ -86,9 +87,12 @@ def _resource_claims(errs: Errors, claims: list[Object], path: str) -> None:
             names.add(name)
         sources = [n for n in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(n) is not None]
         if len(sources) > 1:
-            errs.append(invalid(at, claim, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
+            shown = go_struct("PodResourceClaim", claim)
+            errs.append(invalid(at, shown, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
         if not sources:
-            errs.append(invalid(at, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
+            errs.append(
+                invalid(at, go_struct("PodResourceClaim", claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
+            )
         for source in sources:
             each(errs, f"{at}.{source}", claim[source], dns_subdomain(claim[source]))
 
@@ -356,14 +360,20 @@ def _valid_cost(text: str) -> bool:
     return -(1 << 31) <= int(text) < 1 << 31
 
 
-def template(errs: Errors, value: dict[str, Any], path: str) -> None:
-    """A PodTemplateSpec."""
-    metadata, spec = value.get("metadata") or {}, value.get("spec") or {}
+def template_metadata(errs: Errors, metadata: Object, spec: Spec, path: str) -> None:
+    """The labels and annotations of a pod template."""
     labels(errs, metadata.get("labels"), f"{path}.labels")
     notes = metadata.get("annotations")
     if notes:
         annotation_map(errs, notes, f"{path}.annotations")
         pod_annotations(errs, notes, spec, f"{path}.annotations")
+
+
+def template(errs: Errors, value: dict[str, Any], path: str) -> None:
+    """A PodTemplateSpec."""
+    metadata, spec = value.get("metadata") or {}, value.get("spec") or {}
+    template_metadata(errs, metadata, spec, path)
+    notes = metadata.get("annotations")
     pod_spec(errs, spec, f"{path}.spec")
     if notes:
         security.annotations_match_fields(errs, notes, spec, f"{path}.spec")

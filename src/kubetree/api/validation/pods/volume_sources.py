@@ -318,9 +318,10 @@ _SHARED: dict[str, tuple[str, Source]] = {
     "scaleIO": ("scaleIO", fields("gateway", "system", "volumeName")),
 }
 
-POD_SOURCES: dict[str, tuple[str, Source]] = {
+SHOWN = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+"""Sources that upstream spells otherwise where there is one too many."""
+_POD_ONLY: dict[str, tuple[str, Source]] = {
     "emptyDir": ("emptyDir", _empty_dir),
-    **_SHARED,
     "gitRepo": ("gitRepo", _git_repo),
     "secret": ("secret", _items_of("secretName")),
     "iscsi": ("iscsi", _iscsi(False)),
@@ -334,10 +335,7 @@ POD_SOURCES: dict[str, tuple[str, Source]] = {
     "projected": ("projected", _projected),
     "csi": ("csi", _csi),
 }
-"""By field name: the name in error paths, and the rule. `ephemeral` and `image` need their pod and stand with it."""
-
-PERSISTENT_SOURCES: dict[str, tuple[str, Source]] = {
-    **_SHARED,
+_PERSISTENT_ONLY: dict[str, tuple[str, Source]] = {
     "glusterfs": ("glusterfs", _glusterfs(True)),
     "iscsi": ("iscsi", _iscsi(True)),
     "cinder": ("cinder", _secret_ref("name", "namespace", first=fields("volumeID"))),
@@ -346,3 +344,23 @@ PERSISTENT_SOURCES: dict[str, tuple[str, Source]] = {
     "storageos": ("storageos", _secret_ref("name", "namespace", first=_storage_os)),
     "csi": ("csi", _csi_persistent),
 }
+
+
+def _in_order(own: dict[str, tuple[str, Source]], names: str) -> dict[str, tuple[str, Source]]:
+    """Sources in the order in which upstream looks at them."""
+    return {name: own.get(name) or _SHARED[name] for name in names.split()}
+
+
+POD_SOURCES = _in_order(
+    _POD_ONLY,
+    "emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs flocker persistentVolumeClaim rbd cinder "
+    "cephfs quobyte downwardAPI fc flexVolume configMap azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk storageos "
+    "projected scaleIO csi",
+)
+"""By field name: the name in error paths, and the rule. `ephemeral` and `image` need their pod and stand with it."""
+
+PERSISTENT_SOURCES = _in_order(
+    _PERSISTENT_ONLY,
+    "hostPath gcePersistentDisk awsElasticBlockStore glusterfs flocker nfs rbd quobyte cephfs iscsi cinder fc flexVolume azureFile "
+    "vsphereVolume photonPersistentDisk portworxVolume azureDisk scaleIO local storageos csi",
+)

@@ -8,11 +8,13 @@ from kubetree.api.validation.claims import claim_spec
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
 from kubetree.api.validation.metadata import annotation_map, labels
 from kubetree.api.validation.names import dns_label, dns_subdomain
-from kubetree.api.validation.pods.volume_sources import POD_SOURCES
+from kubetree.api.validation.pods.volume_sources import POD_SOURCES, SHOWN
 
 _ISCSI_LENGTH = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_ALLOWED_TEMPLATE_METADATA = frozenset({"annotations", "labels", "creationTimestamp"})
+_ORDER = [*POD_SOURCES, "ephemeral", "image"]
+_TEMPLATE_METADATA = {"annotations": None, "labels": None, "uid": "uID"}
+"""Metadata that templates may have, and names that upstream's messages spell otherwise."""
 
 
 def pull_policy(errs: Errors, value: str | None, path: str) -> None:
@@ -20,6 +22,15 @@ def pull_policy(errs: Errors, value: str | None, path: str) -> None:
         errs.append(required(path))
     elif value not in _PULL_POLICIES:
         errs.append(not_supported(path, value, _PULL_POLICIES))
+
+
+def only_labels_and_annotations(errs: Errors, metadata: Object, path: str) -> None:
+    """Templates of claims have no other metadata: also what is set to nothing counts."""
+    for name in sorted(metadata):
+        shown = _TEMPLATE_METADATA.get(name, name)
+        value = metadata[name]
+        if shown is not None and value is not None and value not in ("", 0):
+            errs.append(forbidden(f"{path}.{shown}", "cannot be set"))
 
 
 def _ephemeral(errs: Errors, source: Object, path: str) -> None:
@@ -31,23 +42,20 @@ def _ephemeral(errs: Errors, source: Object, path: str) -> None:
     metadata = template.get("metadata") or {}
     annotation_map(errs, metadata.get("annotations"), f"{at}.metadata.annotations")
     labels(errs, metadata.get("labels"), f"{at}.metadata.labels")
-    for name, value in metadata.items():
-        if value and name not in _ALLOWED_TEMPLATE_METADATA:
-            errs.append(forbidden(f"{at}.metadata.{name}", "cannot be set"))
+    only_labels_and_annotations(errs, metadata, f"{at}.metadata")
     claim_spec(errs, template.get("spec") or {}, f"{at}.spec")
 
 
 def _source(errs: Errors, volume: dict[str, Any], path: str, pod_name: str, is_pod: bool) -> None:
-    found = False
-    for name, source in volume.items():
-        if name == "name" or source is None:
-            continue
-        rule = POD_SOURCES.get(name)
+    given = [name for name, source in volume.items() if name != "name" and source is not None]
+    if len(given) > 1:
+        given.sort(key=_ORDER.index)
+    for place, name in enumerate(given):
+        source, rule = volume[name], POD_SOURCES.get(name)
         at = f"{path}.{rule[0] if rule else name}"
-        if found:
-            errs.append(forbidden(f"{path}.{name}", "may not specify more than 1 volume type"))
+        if place:
+            errs.append(forbidden(f"{path}.{SHOWN.get(name, name)}", "may not specify more than 1 volume type"))
             continue
-        found = True
         if rule is not None:
             rule[1](errs, source, at)
             if name == "iscsi" and source.get("initiatorName") is not None:
@@ -63,7 +71,7 @@ def _source(errs: Errors, volume: dict[str, Any], path: str, pod_name: str, is_p
             if is_pod and not source.get("reference"):
                 errs.append(required(f"{at}.reference"))
             pull_policy(errs, source.get("pullPolicy"), f"{at}.pullPolicy")
-    if not found:
+    if not given:
         errs.append(required(path, "must specify a volume type"))
 
 

@@ -50,28 +50,34 @@ def target(row: Kind, subresource: str) -> Target:
     return Target(row, subresource, GroupVersionKind(group, version, sub.kind))
 
 
-def equivalents(kinds: Kinds, row: Kind, subresource: str) -> list[Target]:
+class Equivalents:
     """Other versions and groups that serve the same stored objects: upstream's EquivalentResourceRegistry, which goes by storage key."""
-    prefix = row.prefix
-    found = []
-    for other in kinds:
-        if other is row or other.prefix != prefix or (other.api_version == row.api_version and other.plural == row.plural):
-            continue
-        if not subresource or other.subresource(subresource) is not None:
-            found.append(target(other, subresource))
-    return found
+
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
+        self._known: dict[tuple[str, str, str, str], tuple[Target, ...]] = {}
+        kinds.on_change(self._known.clear)
+
+    def of(self, row: Kind, subresource: str) -> tuple[Target, ...]:
+        key = row.group, row.version, row.plural, subresource
+        found = self._known.get(key)
+        if found is None:
+            same = [
+                other for other in self.kinds if other.prefix == row.prefix and (other.group, other.version) != (row.group, row.version)
+            ]
+            found = tuple(target(o, subresource) for o in same if not subresource or o.subresource(subresource) is not None)
+            self._known[key] = found
+        return found
 
 
-def chosen(rules: Sequence[Rule], request: AdmissionRequest, asked: Asked, kinds: Kinds, *, equivalent: bool) -> Target | None:
+def chosen(rules: Sequence[Rule], request: AdmissionRequest, asked: Asked, equivalents: Equivalents, *, equivalent: bool) -> Target | None:
     """The version at which one of the rules wants the request, the request's own before others; None when none wants it."""
     if any(rule.matches(asked) for rule in rules):
         return target(request.kind, request.subresource)
-    if not equivalent:
-        return None
-    others = [(other, other.asked(request)) for other in equivalents(kinds, request.kind, request.subresource)]
-    for rule in rules:
-        for other, seen in others:
-            if rule.matches(seen):
+    others = equivalents.of(request.kind, request.subresource) if equivalent else ()
+    for rule in rules if others else ():
+        for other in others:
+            if rule.matches(other.asked(request)):
                 return other
     return None
 
