@@ -143,18 +143,25 @@ def check_type(obj: Object, api_version: str, kind: str) -> None:
     """Fills in a missing kind or apiVersion; raises BadRequest for another one."""
     given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
     if (given_version, given_kind) != (api_version, kind):
-        group, _, version = given_version.rpartition("/")
-        if schema.definition_name(group, version, given_kind) is None:
-            scheme = "pkg/api/legacyscheme/scheme.go:30"
-            why = f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "{scheme}"'
-        elif given_kind != kind:
-            why = f"converting ({version}.{given_kind}) to ({go_type(api_version.rpartition('/')[0], kind)}): unknown conversion"
-        else:
+        why = unconvertible(given_version, given_kind, api_version, kind)
+        if not why:
             raise errors.BadRequest(
                 f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
             )
+        version = given_version.rpartition("/")[2]
         raise errors.BadRequest(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
     obj["apiVersion"], obj["kind"] = api_version, kind
+
+
+def unconvertible(given_version: str, given_kind: str, api_version: str, kind: str) -> str:
+    """Why an object of one type cannot become one of another; '' when it is another version of the same kind."""
+    group, _, version = given_version.rpartition("/")
+    if schema.definition_name(group, version, given_kind) is None:
+        scheme = "pkg/api/legacyscheme/scheme.go:30"
+        return f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "{scheme}"'
+    if given_kind != kind:
+        return f"converting ({version}.{given_kind}) to ({go_type(api_version.rpartition('/')[0], kind)}): unknown conversion"
+    return ""
 
 
 def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: str, kind: str, validation: str) -> Object:
