@@ -36,6 +36,7 @@ from kubetree.apiserver.encryption.store import EncryptedStore
 from kubetree.apiserver.encryption.transformers import Identity
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
@@ -94,7 +95,8 @@ class Parts:
         config = self.registry.config
         advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
         service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
-        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run(), lease.run()):
             self.run(work)
         for authorities in authority_files(config):
             self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
