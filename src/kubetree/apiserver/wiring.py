@@ -39,6 +39,7 @@ from kubetree.apiserver.flow_control.dumps import pages
 from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
@@ -99,7 +100,8 @@ class Parts:
         config = self.registry.config
         advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
         service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
-        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run(), lease.run()):
             self.run(work)
         if self.flow_control is not None:
             self.run(self.flow_control.run())
