@@ -179,11 +179,24 @@ def delete_options_body(ctx: RequestContext, body: bytes) -> Object | None:
     """metav1.DeleteOptions from a body, None for an empty one. Any group's DeleteOptions is accepted, as upstream does."""
     if not body:
         return None
-    data = to_json(ctx, body, "DeleteOptions")
-    obj, _ = schema.decode_as("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", data, "Ignore")
+    try:
+        data = to_json(ctx, body, "DeleteOptions")
+        obj, _ = schema.decode_as("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", data, "Ignore")
+    except errors.BadRequest as error:
+        raise errors.BadRequest(_bare(error.message)) from None
     given = obj.get("kind") or "DeleteOptions"
     if given != "DeleteOptions":
-        raise errors.BadRequest("decoded object cannot be converted to DeleteOptions")
+        scheme = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+        raise errors.BadRequest(f'no kind "{given}" is registered for version "{obj.get("apiVersion", "")}" in scheme "{scheme}"')
     if ctx.audit is not None:
         ctx.audit.requested({"kind": "DeleteOptions", **obj, "apiVersion": "meta.k8s.io/__internal"})
     return obj
+
+
+def _bare(message: str) -> str:
+    """The decoder's own words, without those of which object it was."""
+    _, found, bare = message.partition(" cannot be handled as a DeleteOptions: ")
+    if found:
+        return bare
+    _, found, bare = message.partition("(must be of type DeleteOptions): ")
+    return bare.rpartition(" (")[0] if found else message
