@@ -115,7 +115,9 @@ class ExtensionServer:
             case ["apis", _, _]:
                 return web.json_response(legacy())
             case ["openapi", "v2"]:
-                return web.json_response(openapi_v2(), headers={"Etag": '"two"'})
+                document = web.json_response(openapi_v2(), headers={"Etag": '"two"'})
+                document.enable_compression()
+                return document
             case ["openapi", "v3"] if self.openapi_v3:
                 return web.json_response(
                     {"paths": {f"apis/{API_VERSION}": {"serverRelativeURL": f"/openapi/v3/apis/{API_VERSION}?hash=33"}}}

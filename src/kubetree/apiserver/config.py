@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubetree.apiserver.audit.config import AuditConfig
+from kubetree.apiserver.authentication.oidc.flags import OIDCFlags
 
 VERSION_MAJOR, VERSION_MINOR, GIT_VERSION = "1", "36", "v1.36.0+kubetree"
 
@@ -32,6 +33,12 @@ class Config:
     """What the `kubernetes` Service's endpoints point to; the bind address unless given."""
     tls: TLSFiles | None = None
     """None: plain HTTP, for tests only."""
+    tls_min_version: str = ""
+    """VersionTLS10 to VersionTLS13; '' for 1.2."""
+    tls_cipher_suites: tuple[str, ...] = ()
+    """Go's names; those of TLS 1.3 are always on."""
+    tls_sni_cert_keys: tuple[tuple[Path, Path, tuple[str, ...]], ...] = ()
+    """Certificate, key and the host names that they are for (those in the certificate unless given)."""
     anonymous_auth: bool = True
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
     authorization_config: Path | None = None
@@ -41,11 +48,21 @@ class Config:
     authorization_webhook_version: str = "v1beta1"
     authorization_webhook_cache_authorized_ttl: float = 300.0
     authorization_webhook_cache_unauthorized_ttl: float = 30.0
+    authentication_config: Path | None = None
+    """An AuthenticationConfiguration, which takes the place of `oidc`."""
+    oidc: OIDCFlags | None = None
+    authentication_token_webhook_config_file: Path | None = None
+    authentication_token_webhook_version: str = "v1beta1"
+    authentication_token_webhook_cache_ttl: float = 120.0
     token_auth_file: Path | None = None
     enable_bootstrap_token_auth: bool = False
     service_account_issuer: tuple[str, ...] = ("https://kubernetes.default.svc.cluster.local",)
     service_account_key_files: tuple[Path, ...] = ()
     service_account_signing_key_file: Path | None = None
+    service_account_max_token_expiration: float = 0.0
+    """Seconds; 0: no limit."""
+    service_account_extend_token_expiration: bool = True
+    service_account_jwks_uri: str = ""
     api_audiences: tuple[str, ...] = ()
     """Audiences of tokens; the issuers unless given."""
     requestheader_client_ca: Path | None = None
@@ -61,6 +78,9 @@ class Config:
     """Services that are called out to (webhooks, aggregated APIs) are reached at their endpoints, not at their cluster IPs."""
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    admission_control_config_file: Path | None = None
+    default_not_ready_toleration_seconds: int = 300
+    default_unreachable_toleration_seconds: int = 300
     service_cluster_ip_range: tuple[str, ...] = ("10.96.0.0/12",)
     service_node_port_range: tuple[int, int] = (30000, 32767)
     kubelet_client_certificate: Path | None = None
@@ -76,6 +96,8 @@ class Config:
     max_requests_inflight: int = 400
     """Reads at once; 0: no limit."""
     max_mutating_requests_inflight: int = 200
+    enable_priority_and_fairness: bool = True
+    """The sum of both is shared by priority level; else each is a limit of its own."""
     max_request_body: int = 3 * 1024 * 1024
     watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0
@@ -83,6 +105,16 @@ class Config:
     cors_allowed_origins: tuple[str, ...] = ()
     """Regular expressions of the origins whose pages may read answers."""
     strict_transport_security_directives: tuple[str, ...] = ()
+    external_hostname: str = ""
+    """What others are told to reach this server by, instead of the advertised address."""
+    endpoint_reconciler_type: str = "lease"
+    """`none`: the endpoints of the Service kubernetes are somebody else's."""
+    permit_port_sharing: bool = False
+    shutdown_delay_duration: float = 0.0
+    """How long a server that is told to stop goes on as before, but for /readyz."""
+    livez_grace_period: float = 0.0
+    """How long after the start /livez does not mind what has not finished yet."""
+    aggregator_reject_forwarding_redirect: bool = True
     profiling: bool = True
     """Whether /debug is served."""
     flags: tuple[tuple[str, str], ...] = ()

@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.schema.go_values import write_nulls
+
 _METADATA = b'"metadata":{'
 _DROPPED_EMPTY = frozenset({"annotations", "finalizers", "generateName", "labels", "managedFields", "namespace", "ownerReferences", "uid"})
 """Metadata that is not written when it is empty, as Go's omitempty has it."""
@@ -23,7 +25,30 @@ def encode(obj: dict[str, Any]) -> bytes:
     for key, value in obj.items():
         if key not in ordered:
             ordered[key] = value
-    return orjson.dumps(ordered)
+    data = orjson.dumps(ordered)
+    return orjson.dumps(ordered) if b":[]" in data and write_nulls(ordered) else data
+
+
+def encode_custom(obj: dict[str, Any]) -> bytes:
+    """The stored form of a custom resource: whole numbers are written as such, 1.0 as 1, in `obj` as well."""
+    value = encode(obj)
+    if b".0" not in value:
+        return value
+    for name, item in obj.items():
+        if name != "metadata":
+            obj[name] = _whole(item)
+    return encode(obj)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            value[name] = _whole(item)
+    elif isinstance(value, list):
+        value[:] = map(_whole, value)
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    return value
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

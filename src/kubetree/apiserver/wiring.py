@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
@@ -17,11 +18,14 @@ from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
+from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.connect.backend import Backends
-from kubetree.apiserver.context import Handler
+from kubetree.apiserver.context import Handler, Middleware
+from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
 from kubetree.apiserver.custom_resources.following import Following
@@ -29,17 +33,23 @@ from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
 from kubetree.apiserver.encryption.store import EncryptedStore
-from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.encryption.transformers import IDENTITY
+from kubetree.apiserver.flow_control.controller import FlowControl
+from kubetree.apiserver.flow_control.dumps import pages
+from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
+from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
-from kubetree.apiserver.middleware.flow_control import limit_requests
+from kubetree.apiserver.middleware.flow_control import take_turns
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
@@ -74,6 +84,7 @@ class Parts:
     aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
+    flow_control: FlowControl | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -84,14 +95,26 @@ class Parts:
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
-        self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
+        self.run(compact_regularly(self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
-        service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
-        self._running.append(self.tasks.create_task(self.allocators.repair.run()))
-        self._running.append(self.tasks.create_task(self.definitions.run()))
-        self._running.append(self.tasks.create_task(self.aggregation.run()))
-        self._running.append(self.tasks.create_task(service.run()))
+        advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
+        service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run(), lease.run()):
+            self.run(work)
+        if self.flow_control is not None:
+            self.run(self.flow_control.run())
+        for authorities in authority_files(config):
+            self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
+
+    async def _republish(self, authorities: bytes) -> None:
+        """A file of authorities has changed: aggregated servers learn of it."""
+        await publish_authentication(self.writer, self.registry.config)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Besides everything else, until the server stops."""
+        self._running.append(self.tasks.create_task(work))
 
     def stopping(self) -> None:
         self.health.stopping()
@@ -107,20 +130,25 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        measured = MeasuredStore(store, kinds)
+        store = measured
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
             store = EncryptedStore(store, encryption.transformer_of)
-        elif config.storage.startswith("etcd"):
-            store = EncryptedStore(store, lambda key: _IDENTITY)
+        elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
+            store = EncryptedStore(store, lambda key: IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
-        chain = registry.admission = build_admission(config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks)
+        convert = converter(kinds, lambda row: registry.resource(row).codec)
+        chain = registry.admission = build_admission(
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+        )
         metrics.sections.append(chain.metrics.render)
-        authentication = build_authenticator(config, lister, writer)
+        authentication = build_authenticator(config, lister, writer, webhooks)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
         registry.codec_of = Codecs(webhooks, new_uuid)
@@ -128,17 +156,23 @@ async def build(
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
+        discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
-        health = Health(lambda: store_health(store))
+        health = Health(lambda: store_health(store), grace=config.livez_grace_period)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         openapi = OpenAPI(kinds, aggregation, clock)
         add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
-        metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
+        metrics.sections += [
+            measured.metrics,
+            lambda: storage_lines(caches, config.storage),
+            aggregation.metrics,
+            lambda: build_lines(version_info()),
+            process_lines,
+        ]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
@@ -147,15 +181,16 @@ async def build(
         following.sync()
         await caches.ready()
         health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
+        flow_control = _flow_control(config, registry, lister, writer)
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
-            limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
+            _admit_requests(config, flow_control, metrics, dispatcher),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, anonymous=config.anonymous_auth, refused=refused),
+            authenticate(authentication.requests, refused=refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
@@ -163,11 +198,26 @@ async def build(
         for layer in answer_headers(config):
             handler = layer(handler)
         parts = Parts(
-            registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, webhooks, aggregation, address, tasks
+            registry,
+            writer,
+            lister,
+            discovery,
+            dispatcher,
+            health,
+            handler,
+            allocators,
+            definitions,
+            webhooks,
+            aggregation,
+            address,
+            tasks,
+            flow_control,
         )
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
+        if authentication.run is not None:
+            authentication.run(tasks)
         reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
         try:
             yield parts
@@ -180,8 +230,23 @@ async def build(
                 await auditing.sink.close()
             if encryption is not None:
                 await encryption.close()
+            await authentication.close()
             await backends.close()
             await webhooks.close()
+
+
+def _flow_control(config: Config, registry: Registry, lister: CacheLister, writer: RegistryWriter) -> FlowControl | None:
+    total = config.max_requests_inflight + config.max_mutating_requests_inflight
+    return FlowControl(registry, lister, writer, total) if config.enable_priority_and_fairness and total else None
+
+
+def _admit_requests(config: Config, control: FlowControl | None, metrics: Metrics, dispatcher: Dispatcher) -> Middleware:
+    if control is None:
+        return limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics)
+    flows = FlowMetrics(control.levels)
+    metrics.sections.append(flows.lines)
+    dispatcher.pages |= pages(control.levels)
+    return take_turns(control, metrics, flows, config.request_timeout)
 
 
 async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:
@@ -192,5 +257,6 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
     return encryption
 
 
-_IDENTITY = Identity()
-"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
+def _told(config: Config, url: str) -> str:
+    """host:port that /api tells clients of."""
+    return external_address(config, url) if config.external_hostname else url.partition("://")[2]

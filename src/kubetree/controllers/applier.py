@@ -134,6 +134,7 @@ class Applier:
                     type=request.type,
                     subresource=request.subresource,
                     field_manager=request.field_manager,
+                    force=request.force,
                 )
             case Delete():
                 return await client.delete(

@@ -71,6 +71,8 @@ class Patch:
     failed: Event | None = None
     ignore: frozenset[str] = NONE
     field_manager: str = ""
+    force: bool = False
+    """Of an apply: takes fields over from other managers."""
 
 
 @dataclass(frozen=True, slots=True)

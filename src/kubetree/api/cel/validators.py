@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from kubetree.api.go_regex import compiled
+
 from .checker import Checker
 from .errors import EvaluationError
 from .formatting import WRONG, FormatError, walk
-from .go_regex import compiled
 from .operations import convert
 from .tree import Call, Expr, ListExpr, Literal, MapExpr, children
 from .types import DURATION, TIMESTAMP, Kind, Type, describe

@@ -15,7 +15,7 @@ from kubetree.api.custom_resources.defaulting import apply_defaults, prune_defau
 from kubetree.api.custom_resources.embedded import coerce_embedded, validate_embedded
 from kubetree.api.custom_resources.json_path import compile_path
 from kubetree.api.custom_resources.lists import validate_lists
-from kubetree.api.custom_resources.pruning import prune, prune_nulls
+from kubetree.api.custom_resources.pruning import prune
 from kubetree.api.custom_resources.rules import RuleTree, rule_tree
 from kubetree.api.custom_resources.scale import ScalePaths
 from kubetree.api.custom_resources.structure import Node
@@ -42,6 +42,8 @@ from kubetree.api.validation.names import dns_subdomain, label_key
 Object = dict[str, Any]
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
+_REMEMBERED = 256
+_NEVER: Any = object()
 _BLOCKING = frozenset({NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID})
 """Errors after which rules are not tried: what they would say of such an object is worth little."""
 
@@ -74,6 +76,8 @@ class Definition:
         self.stored_versions: list[str] = (crd.get("status") or {}).get("storedVersions") or []
         self.versions = {v["name"]: Version(self, v) for v in versions}
         self.selectable = {label: path for version in self.versions.values() for label, path in version.selectable.items()}
+        self.written: dict[bytes, None] = {}
+        """Values on their way to the store, the newest last."""
         self.rows = {name: self._row(version) for name, version in self.versions.items()}
         self.served = [self.rows[v["name"]] for v in versions if v.get("served")]
 
@@ -202,8 +206,6 @@ class Version:
             return unknown
         if not self.definition.preserve:
             prune(obj, node, unknown.append)
-            if node is not None:
-                _prune_member_nulls(obj, node)
             unknown.sort()
         if node is not None and node.below_embedded:
             more: list[str] = []
@@ -217,6 +219,15 @@ class Version:
 
     def canonical(self, obj: Object) -> Object:
         return self.definition.canonical(obj)
+
+    def wrote(self, value: bytes) -> None:
+        written = self.definition.written
+        written[value] = None
+        if len(written) > _REMEMBERED:
+            del written[next(iter(written))]
+
+    def has_written(self, value: bytes) -> bool:
+        return self.definition.written.pop(value, _NEVER) is None
 
     # validation
 
@@ -326,14 +337,6 @@ class Version:
 def _odd(metadata: Any) -> bool:
     """Whether stored metadata needs a second look: everything this server writes is in canonical form."""
     return not isinstance(metadata, dict) or not isinstance(metadata.get("labels", {}), dict) or not isinstance(metadata.get("annotations", {}), dict)  # fmt: skip
-
-
-def _prune_member_nulls(obj: Object, node: Node) -> None:
-    """Metadata has been decoded on its own."""
-    metadata = obj.pop("metadata", None)
-    prune_nulls(obj, node)
-    if metadata is not None:
-        obj["metadata"] = metadata
 
 
 def _finalizer_warnings(name: str) -> list[str]:

@@ -49,7 +49,7 @@ def json_type(value: Any) -> tuple[str, str]:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, float) and (value.is_integer() if math.isfinite(value) else False)
+    return isinstance(value, float) and math.isfinite(value) and abs(value) < 2**53 and value.is_integer()
 
 
 @dataclass(slots=True)
@@ -318,18 +318,34 @@ class Values:
         out, sort = _Result([], 1), self.types[0] if len(self.types) == 1 else ""
         form = self.format if sort in ("integer", "number") else ""
         if not _in_range(value, sort, form):
-            shown = f"of type {sort} with format {form}" if form else f"of type {sort} (default format)"
-            out.errors.append(_composite(f"Checked value must be {shown} in {path}"))
-        step = self.schema.get("multipleOf")
-        if step is not None and not _is_multiple(value, step):
-            out.errors.append(_invalid(path, value, f"{path} in body should be a multiple of {_number_text(step)}"))
-        for word, beyond, phrase in (("minimum", _below, "greater"), ("maximum", _above, "less")):
-            bound = self.schema.get(word)
-            exclusive = bool(self.schema.get("exclusive" + word.capitalize()))
-            if bound is not None and beyond(value, bound, exclusive):
-                than = f"{phrase} than" if exclusive else f"{phrase} than or equal to"
-                out.errors.append(_invalid(path, value, f"{path} in body should be {than} {_number_text(bound)}"))
+            out.errors.append(_composite(f"Checked value must be {_of_type(sort, form)} in {path}"))
+        for word, shown in _LIMITS:
+            limit = self.schema.get(word)
+            if limit is None:
+                continue
+            native = _in_range(limit, sort, form)
+            if not native:
+                out.errors.append(_composite(f"{shown} value must be {_of_type(sort, form)} in {path}"))
+            seen = value if native else float(value)
+            limit = int(limit) if native and isinstance(value, int) else limit
+            problem = self._beyond(word, seen, limit)
+            if problem:
+                out.errors.append(_invalid(path, seen if not problem.startswith("factor") else limit, problem.replace("{}", path)))
         return out
+
+    def _beyond(self, word: str, value: Any, limit: Any) -> str:
+        """What is wrong with a number that lies beyond a limit; `{}` stands for its path."""
+        if word == "multipleOf":
+            if limit <= 0:
+                return f"factor MultipleOf declared for {{}} must be positive: {_number_text(limit)}"
+            return "" if _is_multiple(value, limit) else f"{{}} in body should be a multiple of {_number_text(limit)}"
+        exclusive = bool(self.schema.get("exclusive" + word.capitalize()))
+        if word == "minimum":
+            beyond, phrase = (value <= limit if exclusive else value < limit), "greater"
+        else:
+            beyond, phrase = (value >= limit if exclusive else value > limit), "less"
+        than = f"{phrase} than" if exclusive else f"{phrase} than or equal to"
+        return f"{{}} in body should be {than} {_number_text(limit)}" if beyond else ""
 
     def _array_faults(self, value: list[Any], path: str, correlated: Correlated | None) -> _Result:
         out, size = _Result(), len(value)
@@ -375,11 +391,12 @@ def _key(correlated: Correlated | None, name: str, path: str) -> Correlated | No
 
 
 _NOWHERE = "<nil>"
+_LIMITS = (("multipleOf", "MultipleOf"), ("minimum", "Minimum boundary"), ("maximum", "Maximum boundary"))
 _NUMERIC = frozenset({"int32", "int64", "float", "double"})
 
 
 def _field(path: str) -> str:
-    return path or _NOWHERE
+    return path.removeprefix(".") or _NOWHERE
 
 
 def _invalid(path: str, value: Any, detail: str) -> FieldError:
@@ -423,7 +440,17 @@ def _type_passes(types: tuple[str, ...], form: str, nullable: bool, value: Any) 
 
 
 def _enum_equal(value: Any, allowed: Any) -> bool:
-    return value is not None and allowed is not None and same(value, allowed)
+    """Go converts the value to the type of what is allowed before it compares, which lets 2.5 pass for 2."""
+    if value is None or allowed is None:
+        return False
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(allowed, int) and not isinstance(allowed, bool):
+            return math.isfinite(value) and int(value) == allowed
+        if isinstance(allowed, float):
+            return float(value) == allowed
+        if isinstance(allowed, str) and isinstance(value, int):
+            return 0 <= value < 0x110000 and chr(value) == allowed
+    return same(value, allowed)
 
 
 def _unique(value: list[Any]) -> bool:
@@ -439,23 +466,15 @@ def _in_range(value: Any, sort: str, form: str) -> bool:
     return form != "float" or not math.isfinite(value) or abs(value) <= 3.4028234663852886e38
 
 
+def _of_type(sort: str, form: str) -> str:
+    return f"of type {sort} with format {form}" if form else f"of type {sort} (default format)"
+
+
 def _is_multiple(value: Any, step: Any) -> bool:
-    if isinstance(value, int) and float(step).is_integer():
-        return int(step) > 0 and value % int(step) == 0
-    if step <= 0:
-        return False
+    if isinstance(value, int) and isinstance(step, int):
+        return value % step == 0
     times = 1 / step * value if step < 1 else value / step
-    return math.isfinite(times) and abs(times - round(times)) < 1e-9
-
-
-def _below(value: Any, bound: Any, exclusive: bool) -> bool:
-    bound = int(bound) if isinstance(value, int) else bound
-    return bool(value <= bound if exclusive else value < bound)
-
-
-def _above(value: Any, bound: Any, exclusive: bool) -> bool:
-    bound = int(bound) if isinstance(value, int) else bound
-    return bool(value >= bound if exclusive else value > bound)
+    return math.isfinite(times) and abs(times) < 2**53 and abs(times - round(times)) < 1e-9
 
 
 def _number_text(value: Any) -> str:

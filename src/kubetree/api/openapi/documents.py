@@ -12,6 +12,7 @@ from typing import Any
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.openapi import operations as ops
 from kubetree.api.openapi import schemas
+from kubetree.api.openapi.custom_operations import CustomPaths
 from kubetree.api.openapi.custom_schemas import custom, custom_name
 from kubetree.api.openapi.operations import Operation
 from kubetree.api.openapi.parameters import Parameter
@@ -23,6 +24,7 @@ SchemaOf = Callable[[Kind], dict[str, Any] | None]
 """The `openAPIV3Schema` of a custom resource's kind; None for one without."""
 
 _INFO = {"title": "Kubernetes", "version": "v1.36.0+kubetree"}
+_CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 _SECURITY = {"BearerToken": {"description": "Bearer Token authentication", "in": "header", "name": "authorization", "type": "apiKey"}}
 _META_DOCUMENTS: dict[str, tuple[tuple[str, Operation], ...]] = {
     "api": (ops.of_group(""),),
@@ -44,6 +46,35 @@ def _name(kind: Kind, name: str) -> str | None:
 
 def _is_custom(kind: Kind) -> bool:
     return d.name_of(kind) is None
+
+
+def _custom(row: Kind, schema_of: SchemaOf | None, prefix: str) -> dict[str, Document]:
+    """The definitions of a custom resource. A row that knows its schema needs nobody else to."""
+    found = row.behaviour
+    schema = found.schema if found is not None else schema_of(row) if schema_of is not None else None
+    list_kind, labels = (found.list_kind, found.field_labels()) if found is not None else ("", ())
+    return custom(schema, row.group, row.version, row.kind, row.plural, prefix, list_kind=list_kind, selectable=labels)
+
+
+def _of_rows(rows: list[Kind]) -> dict[str, list[Operation]]:
+    found = ops.of_kinds([row for row in rows if row.behaviour is None], _name)
+    for row in rows:
+        if row.behaviour is not None:
+            found |= dict(CustomPaths(row, _name).all())
+    return found
+
+
+def _of_groups(rows: list[Kind]) -> dict[str, list[Operation]]:
+    """The discovery of groups and versions, where there is a built-in kind in them."""
+    built_in = [row for row in rows if row.behaviour is None]
+    found = {}
+    for group, version in dict.fromkeys((row.group, row.version) for row in built_in):
+        path, operation = ops.of_group_version(group, version)
+        found[path] = [operation]
+    for group in dict.fromkeys(row.group for row in built_in):
+        path, operation = ops.of_group(group)
+        found[path] = [operation]
+    return found
 
 
 def _definitions_used(paths: Mapping[str, list[Operation]]) -> set[str]:
@@ -78,19 +109,13 @@ def _extensions(operation: Operation) -> Document:
 def openapi_v2(kinds: Kinds, schema_of: SchemaOf | None = None) -> Document:
     """The whole API in OpenAPI v2. `schema_of` gives the schemas of custom resources."""
     rows = list(kinds)
-    paths = ops.of_kinds(rows, _name)
-    for group, version in dict.fromkeys((row.group, row.version) for row in rows):
-        path, operation = ops.of_group_version(group, version)
-        paths[path] = [operation]
-    for group in dict.fromkeys(row.group for row in rows):
-        path, operation = ops.of_group(group)
-        paths[path] = [operation]
+    paths = _of_rows(rows) | _of_groups(rows)
     for path, operation in (ops.ALL_GROUPS, ops.VERSION, ops.KEYS, ops.ISSUER):
         paths[path] = [operation]
     found = {name: schemas.v2(name) for name in schemas.needed(_definitions_used(paths) | {d.OBJECT_META, d.LIST_META})}
     for row in rows:
         if _is_custom(row):
-            found |= custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, row.plural, schemas.V2)
+            found |= _custom(row, schema_of, schemas.V2)
     rendered = {path: _path_v2(paths[path]) for path in sorted(paths)}
     return {
         "swagger": "2.0",
@@ -149,7 +174,7 @@ def document_names(kinds: Kinds) -> list[str]:
     """The names of all v3 documents: `api/v1`, `apis/apps`, `apis/apps/v1`, `version`."""
     names = dict.fromkeys(_META_DOCUMENTS)
     for row in kinds:
-        if row.group:
+        if row.group and row.behaviour is None:
             names[f"apis/{row.group}"] = None
         names[f"apis/{row.group}/{row.version}" if row.group else f"api/{row.version}"] = None
     return sorted(names)
@@ -170,7 +195,9 @@ def document_hash(kinds: Kinds, name: str, schema_of: SchemaOf | None = None) ->
     digest = hashlib.sha512(f"{_INFO['version']} {name}".encode())
     for row in _rows(kinds, name):
         digest.update(repr(row).encode())
-        if schema_of is not None and _is_custom(row):
+        if row.behaviour is not None:
+            digest.update(repr((row.behaviour.schema, row.behaviour.list_kind, row.behaviour.field_labels())).encode())
+        elif schema_of is not None and _is_custom(row):
             digest.update(repr(schema_of(row)).encode())
     return digest.hexdigest().upper()
 
@@ -191,18 +218,24 @@ def openapi_v3_document(kinds: Kinds, name: str, schema_of: SchemaOf | None = No
     rows = _rows(kinds, name)
     if not rows:
         group = name.removeprefix("apis/")
-        if "/" in group or not any(row.group == group for row in kinds):
+        if "/" in group or not any(row.group == group and row.behaviour is None for row in kinds):
             return None
         path, operation = ops.of_group(group)
         return _document({path: [operation]})
-    paths = ops.of_kinds(rows, _name)
-    path, operation = ops.of_group_version(rows[0].group, rows[0].version)
-    paths[path] = [operation]
+    paths = _of_rows(rows)
+    custom_only = all(row.behaviour is not None for row in rows)
+    if not custom_only:
+        path, operation = ops.of_group_version(rows[0].group, rows[0].version)
+        paths[path] = [operation]
     own: Document = {}
     for row in rows:
         if _is_custom(row):
-            own |= custom(schema_of(row) if schema_of else None, row.group, row.version, row.kind, row.plural, schemas.V3)
-    return _document(paths, own, rows[0].group, rows[0].version)
+            own |= _custom(row, schema_of, schemas.V3)
+    document = _document(paths, own, rows[0].group, rows[0].version)
+    if custom_only:
+        document["info"] = _CUSTOM_INFO
+        del document["components"]["securitySchemes"]
+    return document
 
 
 def _document(paths: dict[str, list[Operation]], own: Document | None = None, group: str = "", version: str = "") -> Document:

@@ -26,7 +26,7 @@ PATCHES = (
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 )
-_CUSTOM_PATCHES = tuple(kind for kind in PATCHES if "strategic" not in kind)
+CUSTOM_PATCHES = tuple(kind for kind in PATCHES if "strategic" not in kind)
 ANY = ("*/*",)
 
 _RETURNS_DELETED = frozenset(
@@ -182,7 +182,7 @@ class _Paths:
         if "get" in verbs:
             yield self._operation("get", self._id("read", rest), f"read {what}", "get", *self._named, ok=definition, **more)
         if "patch" in verbs:
-            formats = _CUSTOM_PATCHES if self._custom else PATCHES
+            formats = CUSTOM_PATCHES if self._custom else PATCHES
             yield self._operation(
                 "patch", self._id("patch", rest), f"partially update {what}", "patch", *self._named, *p.PATCH,
                 body=PATCH, body_formats=formats, answers=changed, **more,

@@ -89,8 +89,6 @@ def decode_custom(
         obj = None
     whole = isinstance(obj, dict) and not faults and data.count(b":") == orjson.dumps(obj).count(b":")
     if whole and obj.get("kind") and _plain_meta(obj, data):
-        if _FRACTION.search(data):
-            _whole_numbers(obj)
         refused = f'{kind} in version "{version}" cannot be handled as a {kind}'
         unknown = _coerced(coerce, obj, refused)
         return obj, _judged(unknown, validation, refused) if unknown else []
@@ -109,7 +107,6 @@ def decode_custom(
         raise _unrecognized(kind, "exceeded max depth", data) from None
     if not isinstance(free, dict):
         free = {}
-    _whole_numbers(free)
     if "metadata" in free:
         free["metadata"] = _decoded_meta(walk, free["metadata"], given_kind or kind, shown, kind)
     refused = f'{given_kind or kind} in version "{shown}" cannot be handled as a {kind}'
@@ -140,26 +137,6 @@ def object_meta(value: Any, path: str) -> tuple[dict[str, Any], list[str], str]:
         return {}, [], str(fault)
     unknown = [error.split('"')[1] for error in walk.strict_errors if error.startswith("unknown field")]
     return found or {}, unknown, walk.error
-
-
-_FRACTION = re.compile(rb"[0-9](?:\.[0-9]|[eE])")
-
-
-def _whole_numbers(value: Any) -> Any:
-    """1.0 is kept as 1, as Go writes it; in place."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if isinstance(item, (dict, list)):
-                _whole_numbers(item)
-            elif isinstance(item, float) and item.is_integer() and abs(item) < 2**63:
-                value[name] = int(item)
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            if isinstance(item, (dict, list)):
-                _whole_numbers(item)
-            elif isinstance(item, float) and item.is_integer() and abs(item) < 2**63:
-                value[i] = int(item)
-    return value
 
 
 def _plain_meta(obj: dict[str, Any], data: bytes) -> bool:

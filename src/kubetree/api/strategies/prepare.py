@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies.disabled_fields import drop_disabled
 from kubetree.api.strategies.equality import semantic_equal
@@ -55,6 +57,11 @@ def _system_metadata(new: Object, old: Object) -> None:
         new["deletionTimestamp"] = old["deletionTimestamp"]
     if old.get("deletionGracePeriodSeconds") is not None and new.get("deletionGracePeriodSeconds") is None:
         new["deletionGracePeriodSeconds"] = old["deletionGracePeriodSeconds"]
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Of custom resources nothing is known: an empty list is something, and true is not 1."""
+    return bool(a == b) and orjson.dumps(a, option=orjson.OPT_SORT_KEYS) == orjson.dumps(b, option=orjson.OPT_SORT_KEYS)
 
 
 def _bump(new: Object, old: Object) -> None:
@@ -125,7 +132,7 @@ def prepare_for_update(kind: Kind, new: Object, old: Object, subresource: str = 
             restore(new, old, "status")
         ignored = {"metadata", "status"} if kind.subresource("status") is not None else {"metadata"}
         names = (new.keys() | old.keys()) - ignored
-        if not all(semantic_equal(new.get(n), old.get(n)) for n in names):
+        if not all(_alike(new.get(n), old.get(n)) for n in names):
             _bump(new, old)
         return
     strategy = row(kind)

@@ -1,14 +1,17 @@
-"""Validating and mutating admission policies and their bindings. Whether expressions compile is checked by who evaluates them."""
+"""Validating and mutating admission policies and their bindings, expressions included: what does not compile is refused here."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from kubetree.api.cel import BOOL, NULL, STRING, list_of
+from kubetree.api.policy_expressions import Scope, Variables, environment
+from kubetree.api.policy_expressions.objects import JSON_PATCH, OBJECT
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
 from kubetree.api.validation.metadata import conditions, label_selector
 from kubetree.api.validation.names import dns_1035_label, dns_subdomain, label_key, path_segment
-from kubetree.api.validation.webhooks import enum, match_conditions, rule_with_operations
+from kubetree.api.validation.webhooks import compiles, enum, match_conditions, rule_with_operations
 
 Thing = dict[str, Any]
 _identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
@@ -85,13 +88,16 @@ def _param_kind(errs: Errors, ref: Object, path: str) -> None:
         errs.append(invalid(f"{path}.kind", kind, detail))
 
 
-def _expression(errs: Errors, value: str | None, path: str, detail: str = "expression is not specified") -> None:
+def _expression(errs: Errors, value: str | None, path: str, detail: str = "expression is not specified") -> bool:
+    """Whether there is one."""
     if not (value or "").strip():
         errs.append(required(path, detail))
+        return False
+    return True
 
 
-def _shared(errs: Errors, spec: Object) -> None:
-    """Failure policy, parameters, constraints, conditions and variables."""
+def _shared(errs: Errors, spec: Object) -> Variables:
+    """Failure policy, parameters, constraints, conditions and variables. Gives the variables' types."""
     if spec.get("failurePolicy") is None:
         errs.append(required("spec.failurePolicy"))
     enum(errs, spec, "spec", "failurePolicy", "Fail", "Ignore")
@@ -104,23 +110,30 @@ def _shared(errs: Errors, spec: Object) -> None:
         _match_resources(errs, constraints, "spec.matchConstraints")
         if not constraints.get("resourceRules"):
             errs.append(required("spec.matchConstraints.resourceRules"))
-    match_conditions(errs, spec.get("matchConditions") or [], "spec.matchConditions")
+    params, variables = spec.get("paramKind") is not None, Variables()
+    match_conditions(errs, spec.get("matchConditions") or [], "spec.matchConditions", params=params)
     for i, variable in enumerate(spec.get("variables") or ()):
         at, name = f"spec.variables[{i}]", variable.get("name") or ""
         if not name.strip():
             errs.append(required(f"{at}.name", "name is not specified"))
         elif not _identifier(name) or name in _RESERVED:
             errs.append(invalid(f"{at}.name", name, "must be a valid CEL identifier"))
-        _expression(errs, variable.get("expression"), f"{at}.expression")
+        if _expression(errs, variable.get("expression"), f"{at}.expression"):
+            scope = environment(Scope(params=params), variables)
+            variables.add(name, compiles(errs, variable["expression"], f"{at}.expression", scope))
+    return variables
 
 
-def _validation(errs: Errors, rule: Object, path: str) -> None:
-    _expression(errs, rule.get("expression"), f"{path}.expression")
-    for name in ("messageExpression", "message"):
-        value = rule.get(name) or ""
+def _validation(errs: Errors, rule: Object, path: str, params: bool, variables: Variables | None) -> None:
+    if _expression(errs, rule.get("expression"), f"{path}.expression"):
+        compiles(errs, rule["expression"], f"{path}.expression", environment(Scope(params=params), variables), BOOL)
+    told, message = rule.get("messageExpression") or "", rule.get("message") or ""
+    if told.strip():
+        quiet = environment(Scope(params=params, authorizer=False), variables)
+        compiles(errs, told, f"{path}.messageExpression", quiet, STRING)
+    for name, value in (("messageExpression", told), ("message", message)):
         if value and not value.strip():
             errs.append(invalid(f"{path}.{name}", value, "must be non-empty if specified"))
-    message = rule.get("message") or ""
     if "\n" in message.strip() or "\r" in message.strip():
         errs.append(invalid(f"{path}.message", message, "must not contain line breaks"))
     enum(errs, rule, path, "reason", "Forbidden", "Invalid", "RequestEntityTooLarge")
@@ -128,13 +141,14 @@ def _validation(errs: Errors, rule: Object, path: str) -> None:
 
 def validating_policy(errs: Errors, obj: Thing) -> None:
     spec, name = obj.get("spec") or {}, obj["metadata"].get("name") or ""
-    _shared(errs, spec)
+    params, found = spec.get("paramKind") is not None, _shared(errs, spec)
+    variables = found if spec.get("variables") else None
     validations, annotations_ = spec.get("validations") or (), spec.get("auditAnnotations") or []
     if not validations and not annotations_:
         for field in ("validations", "auditAnnotations"):
             errs.append(required(f"spec.{field}", "validations or auditAnnotations must contain at least one item"))
     for i, rule in enumerate(validations):
-        _validation(errs, rule, f"spec.validations[{i}]")
+        _validation(errs, rule, f"spec.validations[{i}]", params, variables)
     if len(annotations_) > 20:
         errs.append(invalid("spec.auditAnnotations", annotations_, "must not have more than 20 auditAnnotations"))
     keys: set[str] = set()
@@ -145,9 +159,13 @@ def validating_policy(errs: Errors, obj: Thing) -> None:
         else:
             errs.append(invalid(f"{at}.key", key, "requires metadata.name be non-empty"))
         value = (annotation.get("valueExpression") or "").strip()
-        _expression(errs, value, f"{at}.valueExpression", "valueExpression is not specified")
-        if len(value) > 5 * 1024:
+        if not _expression(errs, value, f"{at}.valueExpression", "valueExpression is not specified"):
+            pass
+        elif len(value) > 5 * 1024:
             errs.append(required(f"{at}.valueExpression", "must not exceed 5120 bytes in length"))
+        else:
+            scope, given = environment(Scope(params=params), variables), annotation["valueExpression"]
+            compiles(errs, value, f"{at}.valueExpression", scope, STRING, NULL, shown=given)
         if key in keys:
             errs.append(duplicate(f"{at}.key", key))
         keys.add(key)
@@ -169,29 +187,29 @@ def _mutating_operations(errs: Errors, match: Object | None, path: str) -> None:
                 errs.append(not_supported(f"{path}.resourceRules.operations", operation, _MUTATING))
 
 
-_PATCHES = {"JSONPatch": "jsonPatch", "ApplyConfiguration": "applyConfiguration"}
+_PATCHES = {"JSONPatch": ("jsonPatch", list_of(JSON_PATCH)), "ApplyConfiguration": ("applyConfiguration", OBJECT)}
 
 
 def mutating_policy(errs: Errors, obj: Thing) -> None:
     spec = obj.get("spec") or {}
-    _shared(errs, spec)
+    scope = environment(Scope(params=spec.get("paramKind") is not None, patches=True), _shared(errs, spec))
     _mutating_operations(errs, spec.get("matchConstraints"), "spec.matchConstraints")
     mutations = spec.get("mutations") or ()
     if not mutations:
         errs.append(required("spec.mutations", "mutations must contain at least one item"))
     for i, mutation in enumerate(mutations):
         at, sort = f"spec.mutations[{i}]", mutation.get("patchType") or ""
-        field = _PATCHES.get(sort)
         if not sort:
             errs.append(required(f"{at}.patchType"))
-        elif field is None:
+        elif sort not in _PATCHES:
             errs.append(not_supported(f"{at}.patchType", sort, ("ApplyConfiguration", "JSONPatch")))
         else:
+            field, result = _PATCHES[sort]
             if mutation.get(field) is None:
                 errs.append(required(f"{at}.{field}", f"must be specified when patchType is {sort}"))
-            else:
-                _expression(errs, mutation[field].get("expression"), f"{at}.{field}.expression", "")
-            for other in _PATCHES.values():
+            elif _expression(errs, mutation[field].get("expression"), f"{at}.{field}.expression", ""):
+                compiles(errs, mutation[field]["expression"].strip(), f"{at}.{field}.expression", scope, result)
+            for other, _ in _PATCHES.values():
                 if other != field and mutation.get(other) is not None:
                     errs.append(invalid(f"{at}.{other}", f"{{{other}}}", f"must not be specified when patchType is {sort}"))
     if not spec.get("reinvocationPolicy"):

@@ -72,6 +72,8 @@ def render(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value if isinstance(value, Printed) else quote(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
     if isinstance(value, int | float):
         return str(value)
     return go_json(value)

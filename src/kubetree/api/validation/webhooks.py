@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from kubetree.api.cel import BOOL, Environment, Type
+from kubetree.api.policy_expressions import Scope, compiled, environment
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, invalid, not_supported, required, too_many
 from kubetree.api.validation.metadata import label_selector
 from kubetree.api.validation.names import dns_1035_label, dns_subdomain, label_key, port_number
@@ -139,15 +141,18 @@ def rule_with_operations(errs: Errors, rule: Object, path: str) -> None:
         errs.append(not_supported(f"{path}.scope", scope, ("*", "Cluster", "Namespaced")))
 
 
-def match_conditions(errs: Errors, values: list[Object], path: str) -> None:
-    """Names and presence; whether the expressions compile is for who evaluates them."""
+def match_conditions(errs: Errors, values: list[Object], path: str, *, params: bool = False) -> None:
+    """`params`: the expressions belong to a policy that has parameters."""
     if len(values) > 64:
         errs.append(too_many(path, len(values), 64))
     names: set[str] = set()
     for i, condition in enumerate(values):
         name = condition.get("name") or ""
-        if not (condition.get("expression") or "").strip():
+        expression = (condition.get("expression") or "").strip()
+        if not expression:
             errs.append(required(f"{path}[{i}].expression"))
+        else:
+            compiles(errs, expression, f"{path}[{i}].expression", environment(Scope(params=params)), BOOL)
         if not name:
             errs.append(required(f"{path}[{i}].name"))
             continue
@@ -155,6 +160,15 @@ def match_conditions(errs: Errors, values: list[Object], path: str) -> None:
         if name in names:
             errs.append(duplicate(f"{path}[{i}].name", name))
         names.add(name)
+
+
+def compiles(errs: Errors, expression: str, path: str, scope: Environment, *expected: Type, shown: str = "") -> Type | None:
+    """The type of an expression, which must be one of `expected`; None for one that does not compile. `shown` is the expression as
+    it was written."""
+    found = compiled(scope, expression, *expected)
+    if found.error:
+        errs.append(invalid(path, shown or expression, found.error))
+    return found.type
 
 
 def _review_versions(errs: Errors, versions: list[str], path: str) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from kubetree.api.kind_table import builtin, kind
 from kubetree.api.kinds import Kinds
@@ -19,27 +21,41 @@ from kubetree.apiserver.admission.certificates import (
 )
 from kubetree.apiserver.admission.chain import AdmissionChain
 from kubetree.apiserver.admission.claim_resize import PersistentVolumeClaimResize
+from kubetree.apiserver.admission.configuration import Configuration, read_configuration
 from kubetree.apiserver.admission.default_classes import DefaultIngressClass, DefaultStorageClass
 from kubetree.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kubetree.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 from kubetree.apiserver.admission.device_claims import DeviceClaims
+from kubetree.apiserver.admission.event_rate_limit import EventRateLimit
 from kubetree.apiserver.admission.extended_resource_toleration import ExtendedResourceToleration
 from kubetree.apiserver.admission.hard_anti_affinity import LimitPodHardAntiAffinityTopology
+from kubetree.apiserver.admission.image_policy import ImagePolicyWebhook
+from kubetree.apiserver.admission.image_policy import settings as image_policy_settings
 from kubetree.apiserver.admission.limit_ranger import LimitRanger
-from kubetree.apiserver.admission.matching.conditions import Evaluation, compile_conditions
 from kubetree.apiserver.admission.matching.selectors import Namespaces
+from kubetree.apiserver.admission.matching.targets import Equivalents
 from kubetree.apiserver.admission.matching.versions import Convert
 from kubetree.apiserver.admission.matching.versions import convert as convert_builtin
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from kubetree.apiserver.admission.namespace_provision import NamespaceAutoProvision, NamespaceExists
+from kubetree.apiserver.admission.node_declared_features import NodeDeclaredFeatureValidator
 from kubetree.apiserver.admission.node_restriction import NodeRestriction
 from kubetree.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.pod_node_selector import PodNodeSelector
 from kubetree.apiserver.admission.pod_resize import PodResizeValidator
 from kubetree.apiserver.admission.pod_security import PodSecurity
+from kubetree.apiserver.admission.pod_security import Settings as PodSecuritySettings
+from kubetree.apiserver.admission.pod_security import settings as pod_security_settings
+from kubetree.apiserver.admission.pod_toleration_restriction import PodTolerationRestriction
 from kubetree.apiserver.admission.pod_topology_labels import PodTopologyLabels
+from kubetree.apiserver.admission.policies import mutations, validations
+from kubetree.apiserver.admission.policies.definitions import Definitions
+from kubetree.apiserver.admission.policies.matches import Matches
+from kubetree.apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from kubetree.apiserver.admission.policies.params import Params
+from kubetree.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from kubetree.apiserver.admission.priority import Priority
 from kubetree.apiserver.admission.rbac_escalation import RBACEscalation
 from kubetree.apiserver.admission.resource_quota import ResourceQuota
@@ -58,7 +74,10 @@ from kubetree.apiserver.identifiers import new_suffix as random_suffix
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
-from kubetree.apiserver.webhooks import WebhookClient, service_resolver
+from kubetree.apiserver.webhooks import Credentials, WebhookClient, load_credentials, service_resolver
+from kubetree.client.config import ConfigError
+
+_GROUP = "admissionregistration.k8s.io/v1"
 
 
 def _utc_now() -> datetime:
@@ -77,9 +96,28 @@ class Needs:
     new_suffix: Callable[[], str] = field(default=random_suffix)
     kinds: Kinds = field(default_factory=builtin)
     caller: Caller | None = None
+    configuration: Configuration = field(default_factory=Configuration)
+    toleration_seconds: tuple[int, int] = (300, 300)
+    """On nodes that are not ready and on those that are not reachable."""
 
-    def hooks(self, name: str) -> Configurations:
-        return Configurations(self.lister, kind("admissionregistration.k8s.io/v1", name), compile_conditions)
+    def hooks(self, plugin: type[Plugin], name: str, step: str) -> Configurations:
+        return Configurations(self.lister, kind(_GROUP, name), step, _webhook_credentials(self.configuration, plugin.name))
+
+    def validating(self) -> Plugin:
+        rows = (kind(_GROUP, "ValidatingAdmissionPolicy"), kind(_GROUP, "ValidatingAdmissionPolicyBinding"))
+        calls = self.calls()
+        definitions = Definitions(self.lister, *rows, validations.compile_policy)
+        return ValidatingAdmissionPolicy(definitions, self.matches(), calls.convert, calls.authorizer, calls.metrics, self.clock)
+
+    def mutating(self) -> Plugin:
+        rows = (kind(_GROUP, "MutatingAdmissionPolicy"), kind(_GROUP, "MutatingAdmissionPolicyBinding"))
+        calls = self.calls()
+        definitions = Definitions(self.lister, *rows, mutations.compile_policy)
+        return MutatingAdmissionPolicy(definitions, self.matches(), self.kinds, calls.convert, calls.authorizer, calls.metrics, self.clock)
+
+    def matches(self) -> Matches:
+        calls = self.calls()
+        return Matches(calls.equivalents, calls.namespaces, Params(self.lister, self.kinds, calls.convert))
 
     def calls(self) -> Caller:
         assert self.caller is not None
@@ -95,6 +133,44 @@ class Registered:
     by_default: bool = True
 
 
+def _pod_security(configuration: Configuration) -> PodSecuritySettings:
+    return pod_security_settings(configuration.typed("PodSecurity", "pod-security.admission.config.k8s.io", "PodSecurityConfiguration"))
+
+
+def _webhook_credentials(configuration: Configuration, plugin: str) -> Credentials:
+    """A file of credentials, which the plugin's part names by an absolute path."""
+    given = configuration.typed(plugin, "apiserver.config.k8s.io", "WebhookAdmissionConfiguration")
+    file = given.get("kubeConfigFile") or ""
+    if not file:
+        return Credentials()
+    if not Path(file).is_absolute():
+        raise ValueError(f'kubeConfigFile: Invalid value: "{file}": must be an absolute file path')
+    try:
+        return load_credentials(Path(file))
+    except ConfigError as error:
+        raise ValueError(f"{plugin}: {error}") from None
+
+
+def _pod_tolerations(needs: Needs) -> Plugin:
+    group = "podtolerationrestriction.admission.k8s.io"
+    given = needs.configuration.typed("PodTolerationRestriction", group, "Configuration")
+    return PodTolerationRestriction(needs.lister, needs.writer, given.get("default") or (), given.get("whitelist") or ())
+
+
+def _event_limits(needs: Needs) -> Plugin:
+    given = needs.configuration.typed("EventRateLimit", "eventratelimit.admission.k8s.io", "Configuration")
+    return EventRateLimit(given.get("limits") or (), needs.clock)
+
+
+def _limited_resources(configuration: Configuration) -> Sequence[dict[str, Any]]:
+    given = configuration.of("ResourceQuota")
+    if given.get("kind") == "Configuration":
+        given = configuration.typed("ResourceQuota", "resourcequota.admission.k8s.io", "Configuration")
+    else:
+        given = configuration.typed("ResourceQuota", "apiserver.config.k8s.io", "ResourceQuotaConfiguration")
+    return given.get("limitedResources") or ()
+
+
 PLUGINS: tuple[Registered, ...] = (
     Registered(AlwaysAdmit, lambda n: AlwaysAdmit(), by_default=False),
     Registered(NamespaceAutoProvision, lambda n: NamespaceAutoProvision(n.lister, n.writer), by_default=False),
@@ -106,10 +182,21 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer), by_default=False),
     Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),
     Registered(AlwaysPullImages, lambda n: AlwaysPullImages(), by_default=False),
-    Registered(PodSecurity, lambda n: PodSecurity(n.lister, n.writer)),
-    Registered(PodNodeSelector, lambda n: PodNodeSelector(n.lister, n.writer), by_default=False),
+    Registered(
+        ImagePolicyWebhook,
+        lambda n: ImagePolicyWebhook(image_policy_settings(n.configuration), n.calls().client, n.clock),
+        by_default=False,
+    ),
+    Registered(PodSecurity, lambda n: PodSecurity(n.lister, n.writer, _pod_security(n.configuration))),
+    Registered(
+        PodNodeSelector,
+        lambda n: PodNodeSelector(n.lister, n.writer, n.configuration.of("PodNodeSelector").get("podNodeSelectorPluginConfig")),
+        by_default=False,
+    ),
     Registered(Priority, lambda n: Priority(n.lister)),
-    Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds()),
+    Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds(*n.toleration_seconds)),
+    Registered(PodTolerationRestriction, _pod_tolerations, by_default=False),
+    Registered(EventRateLimit, _event_limits, by_default=False),
     Registered(ExtendedResourceToleration, lambda n: ExtendedResourceToleration(), by_default=False),
     Registered(DefaultStorageClass, lambda n: DefaultStorageClass(n.lister)),
     Registered(StorageObjectInUseProtection, lambda n: StorageObjectInUseProtection()),
@@ -126,37 +213,35 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(DefaultIngressClass, lambda n: DefaultIngressClass(n.lister)),
     Registered(DenyServiceExternalIPs, lambda n: DenyServiceExternalIPs(), by_default=False),
     Registered(PodTopologyLabels, lambda n: PodTopologyLabels(n.lister)),
+    Registered(NodeDeclaredFeatureValidator, lambda n: NodeDeclaredFeatureValidator(n.lister)),
     Registered(PodResizeValidator, lambda n: PodResizeValidator(n.lister)),
-    Registered(MutatingAdmissionWebhook, lambda n: MutatingAdmissionWebhook(n.hooks("MutatingWebhookConfiguration"), n.calls())),
-    Registered(ValidatingAdmissionWebhook, lambda n: ValidatingAdmissionWebhook(n.hooks("ValidatingWebhookConfiguration"), n.calls())),
-    Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now)),
+    Registered(MutatingAdmissionPolicy, lambda n: n.mutating()),
+    Registered(
+        MutatingAdmissionWebhook,
+        lambda n: MutatingAdmissionWebhook(n.hooks(MutatingAdmissionWebhook, "MutatingWebhookConfiguration", "admit"), n.calls()),
+    ),
+    Registered(ValidatingAdmissionPolicy, lambda n: n.validating()),
+    Registered(
+        ValidatingAdmissionWebhook,
+        lambda n: ValidatingAdmissionWebhook(
+            n.hooks(ValidatingAdmissionWebhook, "ValidatingWebhookConfiguration", "validating"), n.calls()
+        ),
+    ),
+    Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now, _limited_resources(n.configuration))),
     Registered(AlwaysDeny, lambda n: AlwaysDeny(), by_default=False),
 )
 """All plugins in upstream's order (pkg/kubeapiserver/options/plugins.go)."""
 
 
-_ELSEWHERE = frozenset(
-    {
-        "ClusterTrustBundleAttest",
-        "EventRateLimit",
-        "ImagePolicyWebhook",
-        "JobValidation",
-        "MutatingAdmissionPolicy",
-        "NodeDeclaredFeatureValidator",
-        "PodGroupProtection",
-        "PodGroupWorkloadExists",
-        "PodTolerationRestriction",
-        "ValidatingAdmissionPolicy",
-    }
-)
-"""Names of upstream's that no row has: a configuration that disables one of them is right already."""
+_GATED = frozenset({"ClusterTrustBundleAttest", "JobValidation", "PodGroupProtection", "PodGroupWorkloadExists"})
+"""Plugins of upstream's whose features are off in v1.36: they do nothing, whether enabled or disabled."""
 
 
 def enabled_plugins(enable: Sequence[str], disable: Sequence[str]) -> list[Registered]:
     """The rows to run. Raises ValueError for names that are not in the table and for names both enabled and disabled."""
-    known = {row.plugin.name for row in PLUGINS}
+    known = {row.plugin.name for row in PLUGINS} | _GATED
     for name in (*enable, *disable):
-        if name not in known and not (name in disable and name in _ELSEWHERE):
+        if name not in known:
             raise ValueError(f"unknown admission plugin {name!r}; there are {', '.join(sorted(known))}")
     both = set(enable) & set(disable)
     if both:
@@ -178,12 +263,16 @@ def build_admission(
     metrics: AdmissionMetrics | None = None,
     convert: Convert = convert_builtin,
 ) -> AdmissionChain:
-    """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends."""
+    """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends.
+
+    Raises ValueError for plugins that there are not and for configuration that they cannot go by.
+    """
     kinds, metrics = kinds or builtin(), metrics or AdmissionMetrics()
     client = webhooks or WebhookClient(service_resolver(lister, endpoints=False))
-    evaluation = Evaluation(authorization.authorizer, metrics, clock)
-    caller = Caller(client, kinds, Namespaces(lister, writer), convert, evaluation, metrics, new_uuid, clock)
-    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller)
+    caller = Caller(client, Equivalents(kinds), Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, clock)
+    seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
+    configuration = read_configuration(config.admission_control_config_file)
+    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))

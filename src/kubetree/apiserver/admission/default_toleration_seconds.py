@@ -16,17 +16,19 @@ class DefaultTolerationSeconds(Plugin):
     resources = frozenset({"pods"})
     mutates = True
 
-    def __init__(self, seconds: int = 300) -> None:
-        self._seconds = seconds
+    def __init__(self, not_ready: int = 300, unreachable: int = 300) -> None:
+        self._seconds = dict(zip(_TAINTS, (not_ready, unreachable), strict=True))
 
     async def admit(self, request: AdmissionRequest) -> None:
         spec: dict[str, Any] = (request.obj or {}).setdefault("spec", {})
-        tolerations = list(spec.get("tolerations") or ())
-        missing = [taint for taint in _TAINTS if not any(_tolerates(t, taint) for t in tolerations)]
+        tolerations = spec.get("tolerations") or []
+        tolerated = {t.get("key", "") for t in tolerations if t.get("effect", "") in ("NoExecute", "")}
+        if "" in tolerated:
+            return
+        missing = [
+            {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+            for key, seconds in self._seconds.items()
+            if key not in tolerated
+        ]
         if missing:
-            added = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": self._seconds} for key in missing]
-            spec["tolerations"] = tolerations + added
-
-
-def _tolerates(toleration: dict[str, Any], taint: str) -> bool:
-    return toleration.get("key", "") in (taint, "") and toleration.get("effect", "") in ("NoExecute", "")
+            spec["tolerations"] = [*tolerations, *missing]

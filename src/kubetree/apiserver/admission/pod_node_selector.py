@@ -1,6 +1,8 @@
-"""PodNodeSelector: a namespace's annotation says on which nodes its pods may run."""
+"""PodNodeSelector: a namespace's annotation says on which nodes its pods may run, the configuration which it may name at all."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from kubetree.api.errors import InternalError
 from kubetree.api.kind_table import kind
@@ -10,6 +12,7 @@ from kubetree.apiserver.authentication.live_objects import Reader
 from kubetree.apiserver.lister import Lister
 
 NAMESPACE = kind("v1", "Namespace")
+_CLUSTER_DEFAULT = "clusterDefaultNodeSelector"
 ANNOTATION = "scheduler.alpha.kubernetes.io/node-selector"
 
 
@@ -19,8 +22,9 @@ class PodNodeSelector(Plugin):
     resources = frozenset({"pods"})
     mutates = validates = True
 
-    def __init__(self, lister: Lister, reader: Reader) -> None:
-        self._lister, self._reader = lister, reader
+    def __init__(self, lister: Lister, reader: Reader, configured: Mapping[str, str] | None = None) -> None:
+        """`configured` has a selector for each namespace that is restricted, and `clusterDefaultNodeSelector`."""
+        self._lister, self._reader, self._configured = lister, reader, configured or {}
 
     async def admit(self, request: AdmissionRequest) -> None:
         spec = (request.obj or {}).setdefault("spec", {})
@@ -30,10 +34,15 @@ class PodNodeSelector(Plugin):
 
     async def validate(self, request: AdmissionRequest) -> None:
         await self._checked(request)
+        allowed = _parsed(self._configured.get(request.namespace, ""))
+        stated = ((request.obj or {}).get("spec") or {}).get("nodeSelector") or {}
+        if allowed and any(allowed.get(key) != value for key, value in stated.items()):
+            raise refusal(request, "pod node label selector labels conflict with its namespace whitelist")
 
     async def _checked(self, request: AdmissionRequest) -> dict[str, str]:
         namespace = self._lister.get(NAMESPACE, "", request.namespace) or await self._reader.get(NAMESPACE, "", request.namespace)
-        wanted = _parsed((namespace["metadata"].get("annotations") or {}).get(ANNOTATION, ""))
+        usual = self._configured.get(_CLUSTER_DEFAULT, "")
+        wanted = _parsed((namespace["metadata"].get("annotations") or {}).get(ANNOTATION, usual))
         stated = ((request.obj or {}).get("spec") or {}).get("nodeSelector") or {}
         if any(stated.get(key, value) != value for key, value in wanted.items()):
             raise refusal(request, "pod node label selector conflicts with its namespace node label selector")

@@ -22,6 +22,7 @@ from kubetree.apiserver.lister import Lister
 
 NAMESPACE, POD = kind("v1", "Namespace"), kind("v1", "Pod")
 PREFIX = "pod-security.kubernetes.io/"
+_EXEMPT = PREFIX + "exempt"
 _LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
 _VERSION = re.compile(r"v1\.(0|[1-9][0-9]*)")
 _TEMPLATES = {
@@ -63,6 +64,32 @@ class Policy:
 _NOTHING = Policy()
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the plugin's configuration says: `defaults` for what a namespace's labels leave open, and who is not looked at."""
+
+    defaults: Policy = _NOTHING
+    usernames: frozenset[str] = frozenset()
+    runtime_classes: frozenset[str] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+
+
+def settings(given: Object) -> Settings:
+    """Of a PodSecurityConfiguration. Raises ValueError for levels and versions that are none."""
+    defaults, exemptions = given.get("defaults") or {}, given.get("exemptions") or {}
+    found: dict[str, Level] = {}
+    for mode in ("enforce", "audit", "warn"):
+        level, version = defaults.get(mode) or PRIVILEGED, defaults.get(f"{mode}-version") or "latest"
+        match = _VERSION.fullmatch(version)
+        if level not in _LEVELS:
+            raise ValueError(f"defaults.{mode}: Invalid value: {json.dumps(level)}: must be one of {', '.join(_LEVELS)}")
+        if match is None and version != "latest":
+            raise ValueError(f'defaults.{mode}-version: Invalid value: {json.dumps(version)}: must be "latest" or "v1.x"')
+        found[mode] = Level(level, int(match[1]) if match else LATEST)
+    names = (frozenset(exemptions.get(field) or ()) for field in ("usernames", "runtimeClasses", "namespaces"))
+    return Settings(Policy(**found), *names)
+
+
 class PodSecurity(Plugin):
     name = "PodSecurity"
     operations = frozenset({CREATE, UPDATE})
@@ -70,8 +97,8 @@ class PodSecurity(Plugin):
     subresources = ANY_SUBRESOURCE
     validates = True
 
-    def __init__(self, lister: Lister, reader: Reader) -> None:
-        self._lister, self._reader = lister, reader
+    def __init__(self, lister: Lister, reader: Reader, settings: Settings = Settings()) -> None:
+        self._lister, self._reader, self._settings = lister, reader, settings
 
     async def validate(self, request: AdmissionRequest) -> None:
         group_resource = request.kind.group_resource
@@ -86,16 +113,38 @@ class PodSecurity(Plugin):
         namespace = self._lister.get(NAMESPACE, "", request.namespace)
         if namespace is None:
             namespace = await self._reader.get(NAMESPACE, "", request.namespace)
-        labels = namespace["metadata"].get("labels")
-        return policy_of(labels)[0] if labels else _NOTHING
+        labels, defaults = namespace["metadata"].get("labels") or {}, self._settings.defaults
+        for label in labels:
+            if label.startswith(PREFIX):
+                return policy_of(labels, defaults)[0]
+        return defaults
+
+    def _exempt(self, request: AdmissionRequest) -> bool:
+        """Whether the namespace or the user is not looked at, which is noted down."""
+        what = ""
+        if request.namespace in self._settings.namespaces:
+            what = "namespace"
+        elif request.user.name in self._settings.usernames:
+            what = "user"
+        if what:
+            request.annotations[_EXEMPT] = what
+        return bool(what)
+
+    def _exempt_class(self, request: AdmissionRequest, spec: Object) -> bool:
+        if spec.get("runtimeClassName") not in self._settings.runtime_classes:
+            return False
+        request.annotations[_EXEMPT] = "runtimeClass"
+        return True
 
     async def _pod(self, request: AdmissionRequest) -> None:
-        if request.subresource in _UNCHECKED or request.obj is None:
+        if request.subresource in _UNCHECKED or request.obj is None or self._exempt(request):
             return
         policy = await self._policy(request)
-        if policy == _NOTHING or (request.operation == UPDATE and not _matters(request.obj, request.old or {})):
+        if policy is _NOTHING or policy == _NOTHING or (request.operation == UPDATE and not _matters(request.obj, request.old or {})):
             return
         metadata, spec = request.obj["metadata"], request.obj.get("spec") or {}
+        if self._exempt_class(request, spec):
+            return
         request.annotations["pod-security.kubernetes.io/enforce-policy"] = str(policy.enforce)
         found = policy.enforce.violations(metadata, spec)
         _audit(request, policy, metadata, spec)
@@ -104,6 +153,8 @@ class PodSecurity(Plugin):
         _warn(request, policy, metadata, spec)
 
     async def _controller(self, request: AdmissionRequest, path: Sequence[str]) -> None:
+        if self._exempt(request):
+            return
         policy = await self._policy(request)
         if policy.warn.level == PRIVILEGED and policy.audit.level == PRIVILEGED:
             return
@@ -113,24 +164,30 @@ class PodSecurity(Plugin):
         if not template:
             return
         metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+        if self._exempt_class(request, spec):
+            return
         _audit(request, policy, metadata, spec)
         _warn(request, policy, metadata, spec)
 
     def _namespace(self, request: AdmissionRequest) -> None:
         if request.subresource or request.obj is None:
             return
-        policy, causes = policy_of(request.obj["metadata"].get("labels") or {})
+        defaults, labels = self._settings.defaults, request.obj["metadata"].get("labels") or {}
+        policy, causes = policy_of(labels, defaults)
+        exempted = request.namespace in self._settings.namespaces
         if request.operation == CREATE:
             self._require_valid(request, causes)
+            if exempted:
+                request.warnings.extend(_ignored(request.name, policy, labels, defaults))
             return
-        before, old_causes = policy_of((request.old or {"metadata": {}})["metadata"].get("labels") or {})
+        before, old_causes = policy_of((request.old or {"metadata": {}})["metadata"].get("labels") or {}, defaults)
         if causes != old_causes:
             self._require_valid(request, causes)
         new, old = policy.enforce, before.enforce
         relaxed = new.minor == old.minor and _LEVELS.index(new.level) <= _LEVELS.index(old.level)
         if new == old or new.level == PRIVILEGED or relaxed:
             return
-        request.warnings.extend(self._existing(request.name, new))
+        request.warnings.extend(_ignored(request.name, policy, labels, defaults) if exempted else self._existing(request.name, new))
 
     def _require_valid(self, request: AdmissionRequest, causes: Sequence[Cause]) -> None:
         if causes:
@@ -138,7 +195,9 @@ class PodSecurity(Plugin):
 
     def _existing(self, namespace: str, enforce: Level) -> list[str]:
         """Warnings about pods that run already and would be refused now: one for each kind of violation."""
-        pods = _one_of_each_first(self._lister.list(POD, namespace))
+        classes = self._settings.runtime_classes
+        looked_at = [p for p in self._lister.list(POD, namespace) if (p.get("spec") or {}).get("runtimeClassName") not in classes]
+        pods = _one_of_each_first(looked_at)
         names: dict[str, list[str]] = {}
         for pod in pods[:_MOST_PODS]:
             found = enforce.violations(pod["metadata"], pod.get("spec") or {})
@@ -152,13 +211,27 @@ class PodSecurity(Plugin):
         return warnings + sorted(f"{_first_of(found)}: {reasons}" for reasons, found in names.items())
 
 
-def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[Cause]]:
+def _ignored(namespace: str, policy: Policy, labels: Mapping[str, str], defaults: Policy) -> list[str]:
+    """The warning that labels of an exempt namespace do nothing, where they ask for something."""
+    modes = {"enforce": policy.enforce, "audit": policy.audit, "warn": policy.warn}
+    if policy == defaults or all(stated.level == PRIVILEGED for stated in modes.values()):
+        return []
+    shown = [
+        f"{mode}={stated}"
+        for mode, stated in modes.items()
+        if stated.level != PRIVILEGED and (f"{PREFIX}{mode}" in labels or f"{PREFIX}{mode}-version" in labels)
+    ]
+    return [f'namespace "{namespace}" is exempt from Pod Security, and the policy ({", ".join(shown)}) will be ignored']
+
+
+def policy_of(labels: Mapping[str, str], defaults: Policy = _NOTHING) -> tuple[Policy, list[Cause]]:
     """What the labels ask for, and what is wrong with them. Enforcement of a broken label is restricted, warnings of one are off."""
     causes: list[Cause] = []
+    usual = {"enforce": defaults.enforce, "audit": defaults.audit, "warn": defaults.warn}
     found = {}
     for mode in ("enforce", "audit", "warn"):
         level, version = labels.get(f"{PREFIX}{mode}"), labels.get(f"{PREFIX}{mode}-version")
-        stated = Level()
+        stated = usual[mode]
         if level is not None:
             if level not in _LEVELS:
                 causes.append(_invalid(f"{PREFIX}{mode}", level, f"must be one of {', '.join(_LEVELS)}"))
@@ -171,7 +244,8 @@ def policy_of(labels: Mapping[str, str]) -> tuple[Policy, list[Cause]]:
             stated = replace(stated, minor=int(match[1]) if match else LATEST)
         found[mode] = stated
     enforced = labels.get(f"{PREFIX}enforce")
-    if f"{PREFIX}warn" not in labels and enforced in _LEVELS and enforced != PRIVILEGED:
+    stricter = enforced in _LEVELS and _LEVELS.index(enforced) > _LEVELS.index(found["warn"].level)
+    if f"{PREFIX}warn" not in labels and enforced is not None and stricter:
         minor = found["warn"].minor if f"{PREFIX}warn-version" in labels else found["enforce"].minor
         found["warn"] = Level(enforced, minor)
     return Policy(**found), causes

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from kubetree.api.errors import ApiError, NotFound
+from kubetree.api.errors import ApiError, InternalError, NotFound, qualified
 from kubetree.api.kind_table import kind
 from kubetree.api.pod_resources import resource_list
 from kubetree.api.quotas import Evaluator, add, evaluator_of, exceeded, masked, pretty, subtract_or_zero, without_zeros
+from kubetree.api.quotas.evaluators import scope_selectors
 from kubetree.api.quotas.resource_lists import ResourceList
 from kubetree.apiserver.admission.by_namespace import ByNamespace
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
@@ -50,7 +51,9 @@ class ResourceQuota(Plugin):
     subresources = ANY_SUBRESOURCE
     validates = True
 
-    def __init__(self, lister: Lister, writer: Writer, clock: Callable[[], datetime]) -> None:
+    def __init__(self, lister: Lister, writer: Writer, clock: Callable[[], datetime], limited: Sequence[Object] = ()) -> None:
+        """`limited` are the configuration's limitedResources: what may only be used where a quota says how much."""
+        self._limited = limited
         self._quotas = ByNamespace(lister, RESOURCE_QUOTA)
         self._writer, self._clock = writer, clock
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
@@ -60,7 +63,7 @@ class ResourceQuota(Plugin):
         if not request.namespace or request.obj is None or request.kind.group_resource == "namespaces":
             return
         quotas = self._quotas(request.namespace)
-        if not quotas:
+        if not quotas and not self._limited:
             return
         evaluator = evaluator_of(request.kind.group_resource)
         if evaluator is None or not evaluator.handles(request.operation, request.subresource, request.obj, request.old):
@@ -68,6 +71,8 @@ class ResourceQuota(Plugin):
         waiting = self._prepared(request, evaluator)
         for quota in quotas:
             _check_stated(waiting, quota)
+        if self._limited:
+            _check_covered(waiting, quotas, self._limited)
         if request.dry_run:
             _check_dry_run(waiting, quotas)
         elif any(_delta(waiting, quota) for quota in quotas):
@@ -189,6 +194,34 @@ def _check_stated(waiting: _Waiting, quota: Object) -> None:
     used = (quota.get("status") or {}).get("used") or {}
     if any(resource not in used for resource in restricted):
         raise refusal(request, f"status unknown for quota: {name}, resources: {','.join(sorted(restricted))}")
+
+
+def _check_covered(waiting: _Waiting, quotas: Sequence[Object], limited: Sequence[Object]) -> None:
+    """Refuses what is limited by default and covered by no quota. Follows CheckRequest of plugin/resourcequota."""
+    request, evaluator = waiting.request, waiting.evaluator
+    assert request.obj is not None
+    usage = waiting.usage
+    if waiting.before is not None and not any(_matches(waiting, quota, request.obj) for quota in quotas):
+        usage = subtract_or_zero(usage, waiting.before)
+    if not without_zeros(usage):
+        return
+    mine = [entry for entry in limited if _group_resource(entry) == request.kind.group_resource]
+    parts = [part for entry in mine for part in entry.get("matchContains") or ()]
+    wanted = {name for name, quantity in waiting.usage.items() if quantity.milli() > 0 and any(part in name for part in parts)}
+    covered = {name for quota in quotas for name in _matches(waiting, quota, request.obj)}
+    lacking = sorted(wanted - covered)
+    if lacking:
+        raise refusal(request, f"insufficient quota to consume: {','.join(lacking)}")
+    scopes = [scope for entry in limited for scope in entry.get("matchScopes") or () if evaluator.matches_scope(scope, request.obj)]
+    held = [scope for quota in quotas for scope in scope_selectors(quota) if evaluator.matches_scope(scope, request.obj)]
+    open_ = [scope for scope in scopes if not any(scope.get("scopeName") == other.get("scopeName") for other in held)]
+    if open_:
+        shown = " ".join(f"{{{s.get('scopeName')} {s.get('operator')} [{' '.join(s.get('values') or ())}]}}" for s in open_)
+        raise InternalError(f"insufficient quota to match these scopes: [{shown}]", status_reason="")
+
+
+def _group_resource(entry: Object) -> str:
+    return qualified(entry.get("resource") or "", entry.get("apiGroup") or "")
 
 
 def _check_fits(request: AdmissionRequest, quota: Object, wanted: ResourceList, used: ResourceList) -> None:

@@ -144,7 +144,7 @@ class Transport:
                 ssl=self.tls(remote),
                 server_hostname=remote.server_name,
                 allow_redirects=False,
-                skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(worded(error)) from None

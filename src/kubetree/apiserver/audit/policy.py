@@ -20,6 +20,8 @@ from kubetree.apiserver.authorization.attributes import Attributes
 
 log = logging.getLogger(__name__)
 
+PATCH_ANNOTATION = "patch.webhook.admission.k8s.io/"
+"""Keys of annotations that show parts of the request: they are for events that show the request."""
 API_VERSION = "audit.k8s.io/v1"
 REQUEST_RECEIVED, RESPONSE_STARTED, RESPONSE_COMPLETE, PANIC = "RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"
 STAGES = (REQUEST_RECEIVED, RESPONSE_STARTED, RESPONSE_COMPLETE, PANIC)

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from kubetree.api.times import format_micro_time
-from kubetree.apiserver.audit.policy import API_VERSION, PANIC, REQUEST_RECEIVED, RESPONSE_COMPLETE, RESPONSE_STARTED, Level, Recording
+from kubetree.apiserver.audit.policy import (
+    API_VERSION,
+    PANIC,
+    PATCH_ANNOTATION,
+    REQUEST_RECEIVED,
+    RESPONSE_COMPLETE,
+    RESPONSE_STARTED,
+    Level,
+    Recording,
+)
 from kubetree.apiserver.authentication.identity_reviews import user_info
 from kubetree.apiserver.authentication.user import User
 
@@ -158,8 +167,10 @@ class AuditRecord:
             event["responseStatus"] = dict(self._status)
         event["requestReceivedTimestamp"] = self._received
         event["stageTimestamp"] = self._received if stage == REQUEST_RECEIVED else format_micro_time(self._clock())
-        if ctx.annotations:
-            event["annotations"] = dict(sorted(ctx.annotations.items()))
+        whole = self._recording.level >= Level.REQUEST
+        annotations = {k: v for k, v in sorted(ctx.annotations.items()) if whole or not k.startswith(PATCH_ANNOTATION)}
+        if annotations:
+            event["annotations"] = annotations
         return event
 
     def _fragment(self, obj: Object) -> orjson.Fragment:

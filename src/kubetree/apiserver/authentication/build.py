@@ -5,10 +5,13 @@ Follows pkg/kubeapiserver/authenticator: front proxy, client certificate, tokens
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,20 +20,40 @@ from kubetree.api.service_account_keys import SigningKey, VerificationKeys, publ
 from kubetree.apiserver.authentication.bootstrap_tokens import BootstrapTokens
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, ClientCertificates
 from kubetree.apiserver.authentication.live_objects import LiveObjects
+from kubetree.apiserver.authentication.oidc.configuration import (
+    ALGORITHMS,
+    Anonymous,
+    AuthenticationConfiguration,
+    authentication_of,
+    parse_authentication,
+)
+from kubetree.apiserver.authentication.oidc.group import Issuers
 from kubetree.apiserver.authentication.request_headers import HeaderNames, RequestHeaders
 from kubetree.apiserver.authentication.service_account_tokens import ServiceAccountTokens
 from kubetree.apiserver.authentication.static_tokens import StaticTokens, read_token_file
 from kubetree.apiserver.authentication.token_requests import TokenRequests
-from kubetree.apiserver.authentication.tokens import AudienceAgnostic, TokenAuthenticator, TokenRejected, TokenUnion, bearer_token
+from kubetree.apiserver.authentication.tokens import (
+    AudienceAgnostic,
+    TokenAuthenticator,
+    TokenRejected,
+    TokenUnion,
+    bearer_token,
+    has_stray_space,
+)
 from kubetree.apiserver.authentication.user import ANONYMOUS_USER, AUTHENTICATED_GROUP, MASTERS_GROUP, User
+from kubetree.apiserver.authentication.webhook_tokens import WebhookTokens
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
+from kubetree.apiserver.webhooks import WebhookClient, of_kubeconfig
 
 if TYPE_CHECKING:
     from kubetree.apiserver.context import RequestContext
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+_STRAY_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
 
 EVERYONE = User("system:unsecured", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 """Who everyone is on a server without authentication."""
@@ -49,12 +72,14 @@ class RequestAuthenticator:
         proxy: RequestHeaders | None = None,
         certificates: ClientCertificates | None = None,
         fallback: User | None = ANONYMOUS_USER,
+        paths: frozenset[str] = frozenset(),
         lenient: bool = False,
     ) -> None:
+        """`paths`: where `fallback` is for; empty: everywhere."""
         self.tokens = tokens
         self._proxy = proxy
         self._certificates = certificates
-        self._fallback = fallback
+        self._fallback, self._paths = fallback, paths
         self._lenient = lenient
 
     async def authenticate(self, ctx: RequestContext) -> User | None:
@@ -82,17 +107,22 @@ class RequestAuthenticator:
             except Unauthorized as error:
                 failed = error
         token = bearer_token(ctx.headers)
+        if token == "" and has_stray_space(ctx.headers):
+            ctx.warnings.append(_STRAY_SPACE)
         if token:
             try:
                 verdict = await self.tokens.authenticate_token(token, ())
             except TokenRejected as error:
                 raise Unauthorized() from error
-            if verdict is not None:
-                return verdict.user
-            raise Unauthorized()
+            if verdict is None:
+                raise Unauthorized()
+            if verdict.annotations:
+                ctx.annotations.update(verdict.annotations)
+                ctx.warnings.extend(verdict.warnings)
+            return verdict.user
         if failed is not None:
             raise Unauthorized() from failed
-        return self._fallback
+        return self._fallback if not self._paths or ctx.path in self._paths else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +134,20 @@ class Authentication:
     keys: VerificationKeys | None
     issuer: str
     audiences: tuple[str, ...]
+    jwks_uri: str = ""
+    issuers: Issuers | None = None
+    run: Callable[[asyncio.TaskGroup], None] | None = None
+    """Begins to fetch the keys of OpenID providers, and to follow the configuration file."""
+
+    async def close(self) -> None:
+        if self.issuers is not None:
+            await self.issuers.close()
 
     def openid_configuration(self, external_address: str) -> bytes | None:
         """The discovery document; `external_address` is host:port of this server. None where tokens are not verified here."""
         if self.keys is None or not self.issuer.startswith("https://"):
             return None
-        return self.keys.configuration(self.issuer, f"https://{external_address}/openid/v1/jwks")
+        return self.keys.configuration(self.issuer, self.jwks_uri or f"https://{external_address}/openid/v1/jwks")
 
     def openid_keys(self) -> bytes | None:
         return None if self.keys is None else self.keys.key_set()
@@ -119,6 +157,7 @@ def build_authenticator(
     config: Config,
     lister: Lister,
     writer: Writer,
+    client: WebhookClient,
     *,
     clock: Callable[[], float] = time.time,
     new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -135,19 +174,61 @@ def build_authenticator(
         tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, objects, clock, writer))
     if config.enable_bootstrap_token_auth:
         tokens.append(AudienceAgnostic(BootstrapTokens(lister, clock), audiences))
+    structured, algorithms = _structured(config)
+    issuers = None
+    if structured.issuers or config.authentication_config is not None:
+        issuers = Issuers(algorithms, clock, time.monotonic)
+        tokens.append(AudienceAgnostic(issuers, audiences))
+    if config.authentication_token_webhook_config_file is not None:
+        destination = of_kubeconfig(config.authentication_token_webhook_config_file)
+        version, ttl = config.authentication_token_webhook_version, config.authentication_token_webhook_cache_ttl
+        tokens.append(WebhookTokens(client, destination, version, ttl, audiences))
     minter = None
     if config.service_account_signing_key_file is not None:
         key = _from_file(config.service_account_signing_key_file, SigningKey.from_pem)
-        minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid)
+        longest, extend = int(config.service_account_max_token_expiration), config.service_account_extend_token_expiration
+        minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid, longest=longest, extend=extend)
     client_ca = config.tls.client_ca if config.tls is not None else None
+    anonymous = structured.anonymous or Anonymous(config.anonymous_auth)
     requests = RequestAuthenticator(
         TokenUnion(tokens),
         proxy=_front_proxy(config, clock),
         certificates=None if client_ca is None else ClientCertificates(CertificateVerifier.from_file(client_ca, clock)),
-        fallback=EVERYONE if config.always_allow else ANONYMOUS_USER if config.anonymous_auth else None,
+        fallback=EVERYONE if config.always_allow else ANONYMOUS_USER if anonymous.enabled else None,
+        paths=anonymous.paths if not config.always_allow else frozenset(),
         lenient=config.always_allow,
     )
-    return Authentication(requests, minter, keys, issuer, tuple(audiences))
+    run = partial(_run, config, issuers, structured) if issuers is not None else None
+    return Authentication(requests, minter, keys, issuer, tuple(audiences), config.service_account_jwks_uri, issuers, run)
+
+
+def _structured(config: Config) -> tuple[AuthenticationConfiguration, Sequence[str]]:
+    """What the configuration file or the --oidc-* flags say, and how tokens may be signed. Raises OSError, ValueError."""
+    path = config.authentication_config
+    if path is not None and config.oidc is not None:
+        raise ValueError("authentication-config file and oidc-* flags are mutually exclusive")
+    if path is not None:
+        return _from_file(path, lambda text: parse_authentication(text, config.service_account_issuer)), ALGORITHMS
+    if config.oidc is None:
+        return AuthenticationConfiguration(), ()
+    found = config.oidc.configuration()
+    return authentication_of(found, config.service_account_issuer), config.oidc.signing_algs
+
+
+def _run(config: Config, issuers: Issuers, structured: AuthenticationConfiguration, tasks: asyncio.TaskGroup) -> None:
+    issuers.run(structured.issuers, tasks)
+    path = config.authentication_config
+    if path is None:
+        return
+
+    async def reload(text: bytes) -> None:
+        new = parse_authentication(text, config.service_account_issuer)
+        if new.anonymous != structured.anonymous:
+            raise ValueError("anonymous: Forbidden: changed from initial configuration file")
+        await issuers.replace(new.issuers)
+        log.info("authentication configuration %s taken up", path)
+
+    issuers.also(follow_file(path, path.read_bytes(), reload))
 
 
 def _verification_keys(config: Config) -> VerificationKeys | None:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubetree.apiserver.authentication.user import User
@@ -26,10 +26,15 @@ class TokenRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whom a token stands for. `audiences` are those asked for that it is valid for; empty where the authenticator knows none."""
+    """Whom a token stands for. `audiences` are those asked for that it is valid for; empty where the authenticator knows none.
+
+    `warnings` are for whoever uses the token, `annotations` for the audit log.
+    """
 
     user: User
     audiences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    annotations: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 class TokenAuthenticator(Protocol):
@@ -92,6 +97,12 @@ def bearer_token(headers: Mapping[str, str]) -> str:
     return _websocket_token(protocols) if protocols else ""
 
 
+def has_stray_space(headers: Mapping[str, str]) -> bool:
+    """`Authorization: Bearer  token`: what follows the second space is no token, which users find hard to see."""
+    authorization = headers.get("Authorization")
+    return authorization is not None and authorization.strip().lower().startswith("bearer  ")
+
+
 def _websocket_token(protocols: str) -> str:
     """Browsers cannot set headers on a WebSocket, so upstream takes the token from a subprotocol in unpadded base64url."""
     for protocol in protocols.split(","):
@@ -117,4 +128,4 @@ class AudienceAgnostic:
         if not valid and self._own:
             return None
         verdict = await self._authenticator.authenticate_token(token, audiences)
-        return None if verdict is None else Verdict(verdict.user, valid)
+        return None if verdict is None else replace(verdict, audiences=valid)

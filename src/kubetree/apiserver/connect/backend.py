@@ -79,7 +79,7 @@ class Backends:
                 headers=headers,
                 ssl=tls,
                 allow_redirects=False,
-                skip_auto_headers=("User-Agent",),
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ServiceUnavailable(f"error trying to reach service: {error}") from None

@@ -8,15 +8,12 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.apiserver.authentication.user import User
-from kubetree.apiserver.context import NOBODY, Authenticator, Handler, Middleware, RequestContext
-
-_ALWAYS_ANONYMOUS = frozenset({"/healthz", "/livez", "/readyz"})
-
+from kubetree.apiserver.context import Authenticator, Handler, Middleware, RequestContext
 
 Refused = Callable[[RequestContext, errors.Unauthorized], Awaitable[None]]
 
 
-def authenticate(authenticator: Authenticator, *, anonymous: bool, refused: Refused | None = None) -> Middleware:
+def authenticate(authenticator: Authenticator, *, refused: Refused | None = None) -> Middleware:
     """`refused` is told of requests whose credentials are not accepted."""
 
     def wrap(inner: Handler) -> Handler:
@@ -32,9 +29,7 @@ def authenticate(authenticator: Authenticator, *, anonymous: bool, refused: Refu
         async def identify(ctx: RequestContext) -> User:
             user = await authenticator.authenticate(ctx)
             if user is None:
-                if not anonymous and ctx.path not in _ALWAYS_ANONYMOUS:
-                    raise errors.Unauthorized()
-                user = NOBODY
+                raise errors.Unauthorized()
             return user
 
         return handle

@@ -1,7 +1,7 @@
 """Changing an object: read, transform, check, compare-and-swap, again when another came between.
 
-Follows genericregistry.Store.Update over storage.GuaranteedUpdate: the first try starts from the watch cache, and only a failure
-that a newer object could explain goes to the store.
+Follows genericregistry.Store.Update over storage.GuaranteedUpdate: the first try starts from the watch cache; a failure, and that there
+was nothing to change, are believed once the store is seen to have the same.
 """
 
 from __future__ import annotations
@@ -50,27 +50,35 @@ async def update(
     tracked: bool = False,
     trusted: bool = False,
     uid: str = "",
+    replacing: bool = True,
 ) -> Stored:
     """`tracked`: the transform has set managedFields itself (server-side apply). `trusted`: what it makes needs no strategy and no
-    validation (bindings). `uid`: a precondition on the object.
+    validation (bindings). `uid`: a precondition on the object. `replacing`: so is the uid in what the transform gives, which otherwise may
+    not change.
 
     Raises NotFound, Conflict, Invalid, what admission and the transform raise.
     """
     namespace = scope.namespace if resource.kind.namespaced else ""
     key = resource.key(namespace, name)
     cached = resource.cache.get(key)
+    doubtful: Stored | errors.ApiError | None = None
     if cached is not None:
-        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         try:
-            old = cached.obj if resource.codec is None else await standing(resource, cached.obj)
-            stored = await attempt.change(old, cached.revision, transform, current=False)
-        except errors.ApiError:
-            stored = None
-        if stored is not None:
-            return stored
+            old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
+            doubtful = await attempt.change(old, cached.revision, transform)
+        except errors.ApiError as error:
+            doubtful = error
+        if isinstance(doubtful, Stored) and not doubtful.unchanged:
+            return doubtful
     entry, _ = await registry.store.get(key)
+    if doubtful is not None and cached is not None and entry is not None and entry.revision == cached.revision:
+        if isinstance(doubtful, errors.ApiError):
+            raise doubtful
+        if not entry.stale and not is_stale(resource, entry.value):
+            return doubtful
     while True:
-        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         if entry is None:
             creating = allow_create_on_update(resource.kind) or allow_create
             if scope.subresource or not creating:
@@ -95,10 +103,19 @@ class _Attempt:
     """One turn of the loop."""
 
     def __init__(
-        self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, trusted: bool, uid: str
+        self,
+        registry: Registry,
+        resource: Resource,
+        key: str,
+        name: str,
+        scope: WriteScope,
+        tracked: bool,
+        trusted: bool,
+        uid: str,
+        replacing: bool,
     ) -> None:
         self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
-        self.tracked, self.trusted, self.uid = tracked, trusted, uid
+        self.tracked, self.trusted, self.uid, self.replacing = tracked, trusted, uid, replacing
 
     async def create(self, transform: Transform) -> Stored | None:
         """None: another created it meanwhile."""
@@ -113,14 +130,14 @@ class _Attempt:
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
         if scope.admit:
             await registry.admission.admit(scope.admission(CREATE, resource.kind, self.name, obj, None))
-        creation.fill_system_fields(registry, obj)
+        creation.fill_system_fields(registry, obj, registry.clock())
         obj["metadata"].pop("resourceVersion", None)
         hook = resource.hook
         finish = await hook.begin_create(obj, dry_run=scope.dry_run) if hook is not None else None
         committed = False
         try:
             await creation.prepare_and_validate(registry, resource, obj, scope)
-            value = encode(obj) if resource.codec is None else await written(resource, obj)
+            value = encode(obj) if resource.kind.behaviour is None else await written(resource, obj)
             if scope.dry_run:
                 return Stored(obj, value, 0, created=True)
             result = await registry.store.create(self.key, value, ttl=resource.ttl)
@@ -140,9 +157,8 @@ class _Attempt:
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 
-    async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True, stale: bool = False) -> Stored | None:
-        """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed.
-        `stale`: what is stored is in another form than it would be now, so that it is written although nothing changes."""
+    async def change(self, old: Object, revision: int, transform: Transform, *, stale: bool = False) -> Stored | None:
+        """None: `old` was not what the store has. `stale`: what is stored is in another form than it would be now, so that it is written although nothing changes."""
         registry, resource, scope = self.registry, self.resource, self.scope
         kind, storage = resource.kind, resource.storage
         new = await transform(old)
@@ -173,8 +189,8 @@ class _Attempt:
                 committed = stored is not None
                 return stored
             if not stale and same_but_for_manager_times(new, old):
-                return Stored(old, encode(old), revision) if current else None
-            value = encode(new) if resource.codec is None else await written(resource, new)
+                return Stored(old, encode(old), revision, unchanged=True)
+            value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
             result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
@@ -195,7 +211,7 @@ class _Attempt:
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:
-        wanted = metadata.get("uid") or self.uid
+        wanted = (self.replacing and metadata.get("uid")) or self.uid
         if wanted and wanted != before.get("uid"):
             raise precondition_failed(self.resource, self.key, self.name, "UID", wanted, before.get("uid", ""))
 
@@ -225,12 +241,13 @@ def precondition_failed(resource: Resource, key: str, name: str, what: str, want
 
 
 def keep_system_fields(metadata: Object, before: Object) -> None:
-    """What no update can change: identity, creation time, generation, deletion."""
-    for name in ("uid", "generation"):
-        if name in before:
-            metadata[name] = before[name]
-        elif name == "generation":
-            metadata.pop(name, None)
+    """What no update changes: identity (unless it says another, which is refused), creation time, generation, deletion."""
+    if not metadata.get("uid"):
+        metadata["uid"] = before.get("uid", "")
+    if "generation" in before:
+        metadata["generation"] = before["generation"]
+    else:
+        metadata.pop("generation", None)
     if before.get("creationTimestamp"):
         metadata["creationTimestamp"] = before["creationTimestamp"]
     if before.get("deletionTimestamp"):

@@ -59,7 +59,7 @@ async def delete(registry: Registry, resource: Resource, name: str, options: Del
             if stored is not None:
                 return stored, True
             continue
-        value = encode(new) if resource.codec is None else await written(resource, new)
+        value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
         if scope.dry_run:
             return Stored(new, value, entry.revision), False
         result = await registry.store.update(key, value, entry.revision, ttl=resource.ttl)

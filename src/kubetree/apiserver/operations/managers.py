@@ -9,7 +9,7 @@ from typing import Any
 from kubetree.api.apply import track_update
 from kubetree.api.conversion import convert
 from kubetree.api.times import format_time
-from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.encoding import decode, encode_custom
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Resource
 
@@ -65,8 +65,13 @@ async def standing(resource: Resource, obj: Object) -> Object:
 
 
 async def written(resource: Resource, obj: Object) -> bytes:
-    """What is stored of an object that an operation is done with."""
-    return encode(obj if resource.codec is None else await resource.codec.stored(obj))
+    """What is stored of a custom resource that an operation is done with."""
+    value = encode_custom(obj)
+    if resource.codec is not None:
+        value = encode_custom(await resource.codec.stored(obj))
+    if resource.kind.behaviour is not None:
+        resource.kind.behaviour.wrote(value)
+    return value
 
 
 def without_manager_times(obj: Object) -> Object:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from kubetree.api.errors import InternalError
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Answer, AskElsewhere, Attributes, Decision, settled
 from kubetree.apiserver.authorization.configuration import parse_authorization
@@ -141,15 +140,6 @@ async def test_no_answer_is_an_error_and_denies_where_that_is_wanted() -> None:
     assert await ask(authorizer(Client(failure), on_error=Decision.DENY)) == Answer(Decision.DENY, "", "connection refused")
     union = Union([authorizer(Client(failure)), authorizer(Client({"allowed": True}))])
     assert (await ask(union)).decision is Decision.ALLOW
-
-
-async def test_failures_that_may_pass_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def at_once(seconds: float) -> None:
-        return None
-
-    monkeypatch.setattr("kubetree.apiserver.webhooks.client.asyncio.sleep", at_once)
-    client = Client(CallFailed("500", InternalError("x")), {"allowed": True})
-    assert (await ask(authorizer(client))).decision is Decision.ALLOW
 
 
 HEAD = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\nauthorizers:\n"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from kubetree.api.go_regex import Regex, compiled
 
 from ..declarations import function, method, table
 from ..errors import EvaluationError
-from ..go_regex import compiled, find_all
 from ..types import INT, STRING, list_of
 
 
-def _pattern(pattern: str) -> re.Pattern[str]:
+def _pattern(pattern: str) -> Regex:
     try:
         return compiled(pattern)
     except ValueError as error:
@@ -18,12 +17,11 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _find(text: str, pattern: str) -> str:
-    found = _pattern(pattern).search(text)
-    return "" if found is None else found.group()
+    return _pattern(pattern).find(text) or ""
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    return find_all(_pattern(pattern), text, limit)
+    return _pattern(pattern).find_all(text, limit)
 
 
 REGEXES = table(

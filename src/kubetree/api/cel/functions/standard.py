@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kubetree.api.go_regex import compiled
+
 from ..declarations import Function, Overload, function, method, overload, table
 from ..errors import EvaluationError
-from ..go_regex import matches
 from ..moments import civil
 from ..operations import (
     add,
@@ -21,6 +22,7 @@ from ..operations import (
     multiply,
     negate,
     subtract,
+    unsupported,
 )
 from ..types import (
     BOOL,
@@ -63,7 +65,7 @@ def _size(value: Any) -> int:
     try:
         return len(value)
     except TypeError:
-        raise EvaluationError("no such overload: size") from None
+        raise unsupported("size", value) from None
 
 
 def _same(value: Any) -> Any:
@@ -72,6 +74,17 @@ def _same(value: Any) -> Any:
 
 def _to(wanted: Type) -> Callable[[Any], Any]:
     return lambda value: convert(value, wanted)
+
+
+def _matches(text: Any, pattern: Any) -> bool:
+    if type(text) is not str:
+        raise unsupported("matches", text)
+    if type(pattern) is not str:
+        raise no_such_overload()
+    try:
+        return compiled(pattern).found(text)
+    except ValueError as error:
+        raise EvaluationError(str(error)) from None
 
 
 def _of_strings(run: Callable[[str, str], Any]) -> Callable[[Any, Any], Any]:
@@ -245,7 +258,7 @@ STANDARD = table(
         "matches",
         overload("matches", (STRING, STRING), BOOL),
         method("matches_string", (STRING, STRING), BOOL),
-        run=_of_strings(lambda text, pattern: matches(pattern, text)),
+        run=_matches,
     ),
     _part("getFullYear", "timestamp_to_year", lambda at, _: at.year),
     _part("getMonth", "timestamp_to_month", lambda at, _: at.month - 1),

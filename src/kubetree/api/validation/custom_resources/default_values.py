@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubetree.api.custom_resources.correlation import same
 from kubetree.api.custom_resources.embedded import coerce_embedded, validate_embedded
 from kubetree.api.custom_resources.pruning import prune_value
 from kubetree.api.custom_resources.rules import rule_tree
@@ -36,9 +35,9 @@ def _below(errs: Errors, schema: dict[str, Any], path: str, *, root: bool, meta:
 def _default(errs: Errors, schema: dict[str, Any], path: str, *, meta: bool, budget: list[int]) -> None:
     value, node = copy_any(schema["default"]), Node(schema)
     if not meta:
-        pruned = copy_any(value)
-        prune_value(pruned, node, lambda _: None)
-        if not same(pruned, value):
+        unknown: list[str] = []
+        prune_value(copy_any(value), node, unknown.append)
+        if unknown:
             errs.append(invalid(path, value, "must not have unknown fields"))
         found: Errors = []
         try:
@@ -68,7 +67,7 @@ def _default(errs: Errors, schema: dict[str, Any], path: str, *, meta: bool, bud
 
 
 def _placed(error: FieldError, path: str) -> FieldError:
-    at = path if error.field == "<nil>" else f"{path}{'' if error.field.startswith('[') else '.'}{error.field}"
+    at = path if error.field == "<nil>" else f"{path}.{error.field}"
     return FieldError(error.type, at, error.value, error.detail)
 
 

@@ -50,32 +50,40 @@ def target(row: Kind, subresource: str) -> Target:
     return Target(row, subresource, GroupVersionKind(group, version, sub.kind))
 
 
-def equivalents(kinds: Kinds, row: Kind, subresource: str) -> list[Target]:
-    """Other versions and groups that serve the same stored objects: upstream's EquivalentResourceRegistry, which goes by storage key."""
-    prefix = row.prefix
-    found = []
-    for other in kinds:
-        if other is row or other.prefix != prefix or (other.api_version == row.api_version and other.plural == row.plural):
-            continue
-        if not subresource or other.subresource(subresource) is not None:
-            found.append(target(other, subresource))
-    return found
+class Equivalents:
+    """What serves the same stored objects, a resource itself before other versions and groups: upstream's EquivalentResourceRegistry,
+    which goes by storage key."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
+        self._known: dict[tuple[str, str, str, str], tuple[Target, ...]] = {}
+        kinds.on_change(self._known.clear)
+
+    def of(self, row: Kind, subresource: str) -> tuple[Target, ...]:
+        key = row.group, row.version, row.plural, subresource
+        found = self._known.get(key)
+        if found is None:
+            same = [
+                other for other in self.kinds if other.prefix == row.prefix and (other.group, other.version) != (row.group, row.version)
+            ]
+            others = (target(o, subresource) for o in same if not subresource or o.subresource(subresource) is not None)
+            found = self._known[key] = (target(row, subresource), *others)
+        return found
+
+    def itself(self, row: Kind, subresource: str) -> Target:
+        return self.of(row, subresource)[0]
 
 
-def chosen(rules: Sequence[Rule], request: AdmissionRequest, asked: Asked, kinds: Kinds, *, equivalent: bool) -> Target | None:
+def chosen(rules: Sequence[Rule], request: AdmissionRequest, equivalents: Equivalents, *, equivalent: bool) -> Target | None:
     """The version at which one of the rules wants the request, the request's own before others; None when none wants it."""
-    if any(rule.matches(asked) for rule in rules):
-        return target(request.kind, request.subresource)
-    if not equivalent:
-        return None
-    others = [(other, other.asked(request)) for other in equivalents(kinds, request.kind, request.subresource)]
+    itself, *others = equivalents.of(request.kind, request.subresource)
+    asked = itself.asked(request)
     for rule in rules:
-        for other, seen in others:
-            if rule.matches(seen):
-                return other
+        if rule.matches(asked):
+            return itself
+    if equivalent:
+        for rule in rules if others else ():
+            for other in others:
+                if rule.matches(other.asked(request)):
+                    return other
     return None
-
-
-def asked_of(request: AdmissionRequest) -> Asked:
-    row = request.kind
-    return Asked(request.operation, row.group, row.version, row.plural, request.subresource, request.namespace, request.name)

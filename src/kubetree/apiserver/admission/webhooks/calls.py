@@ -7,16 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kubetree.api.errors import ApiError, BadRequest, Cause, Forbidden, InternalError, forbidden, from_status
-from kubetree.api.kinds import Kinds
-from kubetree.apiserver.admission.matching.conditions import Evaluation
+from kubetree.api.errors import ApiError, BadRequest, forbidden, from_status
+from kubetree.apiserver.admission.internal_errors import internal_error
+from kubetree.apiserver.admission.matching.activations import Activations
 from kubetree.apiserver.admission.matching.selectors import Namespaces, selects_object
-from kubetree.apiserver.admission.matching.targets import Target, asked_of, chosen
+from kubetree.apiserver.admission.matching.targets import Equivalents, Target, chosen
 from kubetree.apiserver.admission.matching.versions import Convert, Versions
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.request import AdmissionRequest
+from kubetree.apiserver.admission.reviews import InvalidResponse, Response, response, review
 from kubetree.apiserver.admission.webhooks.configurations import Hook
-from kubetree.apiserver.admission.webhooks.reviews import InvalidResponse, Response, response, review
+from kubetree.apiserver.authorization.attributes import Authorizer, settled
 from kubetree.apiserver.webhooks import CallFailed, WebhookClient
 
 Object = dict[str, Any]
@@ -49,10 +50,10 @@ class Caller:
     """What both plugins are made of. `step` is what metrics call the plugin's phase."""
 
     client: WebhookClient
-    kinds: Kinds
+    equivalents: Equivalents
     namespaces: Namespaces
     convert: Convert
-    evaluation: Evaluation
+    authorizer: Authorizer
     metrics: AdmissionMetrics
     new_uid: Callable[[], str]
     monotonic: Callable[[], float] = time.monotonic
@@ -62,13 +63,16 @@ class Caller:
         in_namespace = await self.namespaces.selects_or_error(hook.namespaces, request)
         if in_namespace is False or not selects_object(hook.objects, request):
             return None
-        found = chosen(hook.rules, request, asked_of(request), self.kinds, equivalent=hook.equivalent)
+        found = chosen(hook.rules, request, self.equivalents, equivalent=hook.equivalent)
         if found is None:
             return None
         if isinstance(in_namespace, ApiError):
             raise in_namespace
         if hook.conditions is not None:
-            matched = await self.evaluation.matched(hook.conditions, request, found, versions, (hook.name, "webhook", step))
+            activations = Activations(request, versions, self.authorizer)
+            activation = await activations.at(found)
+            conditions = hook.conditions
+            matched = await settled(lambda: conditions.matched(activation, request.operation, self.metrics, self.monotonic))
             if matched.error:
                 raise forbidden(request.kind.plural, request.kind.group, request.name, matched.error)
             if not matched.matches:
@@ -142,11 +146,6 @@ class Caller:
         raise error
 
 
-def internal_error(why: str) -> InternalError:
-    """apierrors.NewInternalError."""
-    return InternalError(f"Internal error occurred: {why}", causes=[Cause("", why)])
-
-
 def denial(name: str, result: Object | None) -> ApiError:
     """What the client is told when a webhook says no: its own Status, marked as the webhook's."""
     status = dict(result or {})
@@ -155,6 +154,3 @@ def denial(name: str, result: Object | None) -> ApiError:
     status["message"] = f"{told}: {explained}" if explained else f"{told} without explanation"
     status["code"] = max(int(status.get("code") or 0), 400)
     return from_status(status)
-
-
-__all__ = ["Caller", "CallingFailed", "Denied", "Forbidden", "Invocation", "denial", "internal_error"]

@@ -5,39 +5,29 @@ Follows admission/plugin/webhook/mutating/dispatcher.go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from kubetree.api.errors import ApiError, BadRequest, Invalid
-from kubetree.api.objects import copy, semantic_equal
-from kubetree.api.patches import json_patch
+from kubetree.api.errors import ApiError, BadRequest
+from kubetree.api.objects import semantic_equal
+from kubetree.api.patches import PatchFailed, json_patch
+from kubetree.api.schema.go_json import parse, plain
+from kubetree.apiserver.admission.internal_errors import internal_error
+from kubetree.apiserver.admission.matching.candidates import Candidates
 from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.versions import Versions, settle
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin
+from kubetree.apiserver.admission.reinvoked import Remembered, remembered
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
-from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation, internal_error
-from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook
-from kubetree.apiserver.admission.webhooks.reviews import JSON_PATCH, Response
+from kubetree.apiserver.admission.reviews import JSON_PATCH, Response
+from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation
+from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook, interest
+from kubetree.apiserver.audit.policy import PATCH_ANNOTATION
 
 Object = dict[str, Any]
 _STEP = "admit"
 _MUTATION = "mutation.webhook.admission.k8s.io/"
-
-
-@dataclass(slots=True)
-class _Remembered:
-    """`output`: the object as this plugin left it the first time. `invoked`: hooks that asked to see what comes after them; `again`:
-    those for whom something did come."""
-
-    output: Object | None = None
-    invoked: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
-
-    def something_changed(self) -> None:
-        self.again |= self.invoked
-        self.invoked = set()
 
 
 class MutatingAdmissionWebhook(Plugin):
@@ -48,49 +38,38 @@ class MutatingAdmissionWebhook(Plugin):
 
     def __init__(self, configurations: Configurations, caller: Caller) -> None:
         self._configurations, self._caller = configurations, caller
+        self._candidates = Candidates(caller.equivalents, interest)
 
     async def admit(self, request: AdmissionRequest) -> None:
-        hooks = self._configurations.hooks()
+        hooks = self._candidates.of(self._configurations.hooks(), request)
         if not hooks or exempt(request.kind.group, request.kind.plural):
             return
-        reinvocation = request.reinvocable()
-        remembered: _Remembered = reinvocation.kept.setdefault(self.name, _Remembered())
-        if reinvocation.running and not semantic_equal(remembered.output, request.obj):
-            remembered.something_changed()
         versions = Versions(request, self._caller.convert)
-        try:
-            for index, hook in enumerate(hooks):
-                await self._visit(index, hook, request, versions, remembered)
-        finally:
-            if not reinvocation.running and reinvocation.wanted:
-                remembered.output = copy(request.obj) if request.obj is not None else None
+        with remembered(self.name, request) as memory:
+            for index, hook in hooks:
+                await self._visit(index, hook, request, versions, memory)
 
-    async def _visit(self, index: int, hook: Hook, request: AdmissionRequest, versions: Versions, remembered: _Remembered) -> None:
+    async def _visit(self, index: int, hook: Hook, request: AdmissionRequest, versions: Versions, memory: Remembered) -> None:
         invocation = await self._caller.wanted(hook, request, versions, _STEP)
-        reinvocation = request.reinvocable()
-        if invocation is None or (reinvocation.running and hook.uid not in remembered.again):
+        if invocation is None or memory.skips(hook.uid):
             return
         changed, error = False, None
         started = self._caller.monotonic()
-        place = f"round_{int(reinvocation.running)}_index_{index}"
+        place = f"round_{int(memory.reinvocation.running)}_index_{index}"
         try:
-            changed = await self._call(invocation, request, versions)
+            changed = await self._call(invocation, request, versions, place)
         except (CallingFailed, Denied, ApiError) as raised:
             error = raised
         told = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
         request.annotate(f"{_MUTATION}{place}", orjson.dumps(told).decode())
         refused = self._caller.observe(hook, request, _STEP, started, error)
-        if changed:
-            remembered.something_changed()
-            reinvocation.wanted = True
-        if hook.reinvoked:
-            remembered.invoked.add(hook.uid)
+        memory.invoked(hook.uid, changed=changed, again=hook.reinvoked)
         if refused is not None:
             raise refused
         if error is not None:
             request.annotate(f"failed-open.{_MUTATION}{place}", hook.name)
 
-    async def _call(self, invocation: Invocation, request: AdmissionRequest, versions: Versions) -> bool:
+    async def _call(self, invocation: Invocation, request: AdmissionRequest, versions: Versions, place: str) -> bool:
         """Whether the webhook has changed the object."""
         kind = invocation.target.kind
         obj = await versions.obj(kind)
@@ -103,19 +82,25 @@ class MutatingAdmissionWebhook(Plugin):
             raise internal_error(why)
         new = _patched(obj, operations)
         try:
-            settle(self._caller.kinds, kind, new)
+            settle(self._caller.equivalents.kinds, kind, new)
         except BadRequest as error:
             raise internal_error(error.message) from None
         changed = not semantic_equal(obj, new)
+        request.annotate(f"{PATCH_ANNOTATION}{place}", _patch_annotation(invocation.hook, operations))
         await versions.replace(new)
         return changed
+
+
+def _patch_annotation(hook: Hook, operations: list[Object]) -> str:
+    told = {"configuration": hook.configuration, "webhook": hook.name, "patch": operations, "patchType": JSON_PATCH}
+    return orjson.dumps(told).decode()
 
 
 def _operations(hook: Hook, answer: Response) -> list[Object]:
     if not answer.patch:
         return []
     try:
-        operations = orjson.loads(answer.patch)
+        operations = plain(parse(answer.patch))
         if operations is not None and not (isinstance(operations, list) and all(isinstance(o, dict) for o in operations)):
             raise ValueError("json: cannot unmarshal the patch into Go value of type jsonpatch.Patch")
     except ValueError as error:
@@ -128,5 +113,5 @@ def _operations(hook: Hook, answer: Response) -> list[Object]:
 def _patched(obj: Object, operations: list[Object]) -> Object:
     try:
         return json_patch(obj, operations)
-    except Invalid as error:
-        raise internal_error(error.causes[0].message if error.causes else error.message) from None
+    except PatchFailed as error:
+        raise internal_error(error.why) from None
