@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from kubetree.api.kinds import Kinds
+from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.aggregation.api_services import API_SERVICE
@@ -173,14 +174,20 @@ async def build(
         await caches.ready()
         health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        access = AccessMetrics()
+        metrics.sections.append(lambda: access.lines(authorization.decisions))
+        followed = (authentication.reloads, authorization.reloads, encryption.reloads if encryption is not None else None)
+        metrics.sections += [reloads.lines for reloads in followed if reloads is not None]
+        if auditing is not None:
+            metrics.sections.append(auditing.metrics)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
-            authorize(registry.authorizer),
+            authorize(registry.authorizer, access),
             limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, refused=refused),
+            authenticate(authentication.requests, access, refused),
             limit_time(config.request_timeout),
             render_errors(metrics),
         ):
