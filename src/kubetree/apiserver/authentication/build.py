@@ -192,7 +192,7 @@ def build_authenticator(
         longest, extend = int(config.service_account_max_token_expiration), config.service_account_extend_token_expiration
         minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid, longest=longest, extend=extend)
     client_ca = config.tls.client_ca if config.tls is not None else None
-    anonymous = structured.anonymous or Anonymous(config.anonymous_auth)
+    anonymous = _anonymous(config, structured)
     requests = RequestAuthenticator(
         TokenUnion(tokens),
         proxy=_front_proxy(config, clock),
@@ -205,6 +205,14 @@ def build_authenticator(
     reloads = Reloads("authentication", socket.gethostname(), path.read_bytes()) if path is not None else None
     run = partial(_run, config, issuers, structured, reloads) if issuers is not None else None
     return Authentication(requests, minter, keys, issuer, tuple(audiences), config.service_account_jwks_uri, issuers, run, reloads)
+
+
+def _anonymous(config: Config, structured: AuthenticationConfiguration) -> Anonymous:
+    """Raises ValueError."""
+    if structured.anonymous is not None and config.anonymous_auth is not None:
+        told = "--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file"
+        raise ValueError(f"anonymous: Forbidden: {told}")
+    return structured.anonymous or Anonymous(config.anonymous_auth is not False)
 
 
 def _structured(config: Config) -> tuple[AuthenticationConfiguration, Sequence[str]]:
