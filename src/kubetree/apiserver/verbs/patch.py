@@ -20,7 +20,7 @@ from kubetree.api.kinds import Kind
 from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type
-from kubetree.apiserver.negotiation import unsupported
+from kubetree.apiserver.negotiation import not_consumed, unsupported
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import requested_version
@@ -74,7 +74,7 @@ async def read_patch(call: Call) -> PatchRequest:
     content_type = ctx.headers.get("Content-Type", "").partition(";")[0]
     accepted = patch_types(call)
     if content_type not in accepted:
-        raise unsupported(", ".join(accepted))
+        raise unsupported(", ".join(accepted)) if rules.is_custom(call.resource.kind) else not_consumed()
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
     data = _parse(content_type, body)
