@@ -53,7 +53,7 @@ async def test_tokens_that_a_webhook_knows(tmp_path: Path, version: str) -> None
 
             found = await review("good", "one", "two")
             assert found["authenticated"] and found["audiences"] == ["one", "two"]
-            assert (await review("bad"))["error"] == "who is that"
+            assert (await review("bad"))["error"] == "[invalid bearer token, who is that]"
             assert "authenticated" not in await review("elsewhere", "mine")
             assert (await review("elsewhere", "mine", "other"))["audiences"] == ["other"]
 

@@ -241,3 +241,52 @@ async def test_expressions_that_do_not_compile_are_refused_when_written(expressi
         (cause,) = reply.json["details"]["causes"]
         assert cause["field"] == "spec.validations[0].expression"
         assert why in cause["message"]
+
+
+async def test_expressions_may_ask_what_the_user_may_do() -> None:
+    async with running_server() as http:
+        asks = "authorizer.requestResource.check('create').allowed() && authorizer.path('/healthz').check('get').allowed()"
+        await validating(http, {"expression": asks}, {"expression": "!authorizer.group('').resource('pods').check('get').allowed()"})
+        message = (await http.post(MAPS, config_map("x"))).json["message"]
+        assert message.endswith("failed expression: !authorizer.group('').resource('pods').check('get').allowed()")
+
+
+async def test_what_expressions_cost_is_bounded() -> None:
+    async with running_server() as http:
+        inner = "object.data.map(e, a + b + c + d + e)"
+        for name in "dcba":
+            inner = f"object.data.map({name}, {inner})"
+        await validating(http, {"expression": f"{inner}.size() > 100000"})
+        message = (await http.post(MAPS, config_map("x", **{f"k{i}": "v" for i in range(30)}))).json["message"]
+        assert "cost" in message
+
+
+async def test_custom_kinds_are_matched_mutated_and_are_parameters() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}},
+    }
+    versions = [{"name": v, "served": True, "storage": v == "v1", "schema": {"openAPIV3Schema": schema}} for v in ("v1", "v2")]
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "limits.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Limit", "plural": "limits"}, "versions": versions},
+    }
+    limits = "/apis/example.com/v2/namespaces/default/limits"
+    rule = {"resourceRules": [{**RULE, "apiGroups": ["example.com"], "resources": ["limits"]}]}
+    async with running_server() as http:
+        assert (await http.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)).status == 201
+        async with asyncio.timeout(5):
+            while (await http.get(limits)).status != 200:
+                await asyncio.sleep(0.01)
+        await mutating(http, apply("Object{spec: Object.spec{s: 'set for ' + object.apiVersion}}"), matchConstraints=rule)
+        made = await http.post(limits, {"apiVersion": "example.com/v2", "kind": "Limit", "metadata": {"name": "one"}, "spec": {"n": 1}})
+        assert made.status == 201, made.text
+        assert made.json["spec"] == {"n": 1, "s": "set for example.com/v1"}
+        reference = {"paramRef": {"name": "one", "parameterNotFoundAction": "Deny"}}
+        kind = {"apiVersion": "example.com/v2", "kind": "Limit"}
+        check = {"expression": "object.data.size() <= params.spec.n", "messageExpression": "string(params.apiVersion)"}
+        await validating(http, check, paramKind=kind, binding=reference)
+        assert (await http.post(MAPS, config_map("x", a="1"))).status == 201
+        assert (await http.post(MAPS, config_map("y", a="1", b="2"))).json["message"].endswith("denied request: example.com/v2")

@@ -387,3 +387,49 @@ async def test_a_webhook_cannot_move_an_object_to_another_namespace() -> None:
         reply = await http.post(MAPS, config_map("x"))
         assert reply.status == 400
         assert reply.json["message"] == "the namespace of the provided object does not match the namespace sent on the request"
+
+
+async def test_a_webhook_is_asked_once_for_a_write_that_fails_or_changes_nothing() -> None:
+    async with both() as (http, webhooks):
+        await http.post(MAPS, config_map("x", a="1"))
+        await configure(http, "Validating", hook(webhooks.on("/a", allow)))
+        assert (await http.patch(f"{MAPS}/x", {"data": {"a": "1"}})).status == 200
+        assert len(webhooks.asked("/a")) == 1
+        webhooks.on("/a", deny("no"))
+        assert (await http.patch(f"{MAPS}/x", {"data": {"a": "2"}})).status == 400
+        assert len(webhooks.asked("/a")) == 2
+
+
+async def test_conditions_decide_whether_a_webhook_is_asked() -> None:
+    async with both() as (http, webhooks):
+        conditions = [{"name": "a", "expression": "object.data.a == 'go'"}, {"name": "b", "expression": "request.name != 'skip'"}]
+        closed = hook(webhooks.on("/closed", allow), matchConditions=conditions)
+        opened = hook(webhooks.on("/open", allow), "b.example.com", matchConditions=conditions, failurePolicy="Ignore")
+        await configure(http, "Validating", closed, opened)
+        for name, data in (("yes", "go"), ("no", "stop"), ("skip", "go")):
+            assert (await http.post(MAPS, config_map(name, a=data))).status == 201
+        assert [review["request"]["name"] for review in webhooks.asked("/closed")] == ["yes"]
+        assert len(webhooks.asked("/open")) == 1
+        reply = await http.post(MAPS, config_map("err", b="x"))
+        assert reply.status == 403
+        why = "expression 'object.data.a == 'go'' resulted in error: no such key: a"
+        assert reply.json["message"] == f'configmaps "err" is forbidden: {why}'
+        assert len(webhooks.asked("/open")) == 1
+        metrics = (await http.get("/metrics")).text
+        excluded = 'apiserver_admission_match_condition_exclusions_total{kind="webhook",name="a.example.com",operation="CREATE",type="validating"} 2'
+        assert excluded in metrics
+
+
+async def test_expressions_of_conditions_must_compile() -> None:
+    async with running_server() as http:
+        body = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "x"},
+            "webhooks": [hook({"url": "https://a.example.com/b"}, matchConditions=[{"name": "n", "expression": "nothing"}])],
+        }
+        reply = await http.post(f"{GROUP}/validatingwebhookconfigurations", body)
+        assert reply.status == 422
+        (cause,) = reply.json["details"]["causes"]
+        assert cause["field"] == "webhooks[0].matchConditions[0].expression"
+        assert "undeclared reference to 'nothing' (in container '')" in cause["message"]

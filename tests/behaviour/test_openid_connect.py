@@ -149,7 +149,7 @@ async def test_claims_by_expression_and_rules(provider: Provider, tmp_path: Path
                     answer = await open_http.post("/apis/authentication.k8s.io/v1/tokenreviews", review)
                     error = answer.json["status"]["error"]
             expression = "validation expression 'claims.sub != 'mallory'' failed: not you"
-            assert error == f"oidc: error evaluating claim validation expression: {expression}"
+            assert error == f"[invalid bearer token, oidc: error evaluating claim validation expression: {expression}]"
 
 
 async def test_groups_that_are_found_elsewhere(provider: Provider, tmp_path: Path) -> None:

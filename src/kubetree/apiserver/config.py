@@ -33,6 +33,12 @@ class Config:
     """What the `kubernetes` Service's endpoints point to; the bind address unless given."""
     tls: TLSFiles | None = None
     """None: plain HTTP, for tests only."""
+    tls_min_version: str = ""
+    """VersionTLS10 to VersionTLS13; '' for 1.2."""
+    tls_cipher_suites: tuple[str, ...] = ()
+    """Go's names; those of TLS 1.3 are always on."""
+    tls_sni_cert_keys: tuple[tuple[Path, Path, tuple[str, ...]], ...] = ()
+    """Certificate, key and the host names that they are for (those in the certificate unless given)."""
     anonymous_auth: bool = True
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
     authorization_config: Path | None = None
@@ -97,6 +103,16 @@ class Config:
     cors_allowed_origins: tuple[str, ...] = ()
     """Regular expressions of the origins whose pages may read answers."""
     strict_transport_security_directives: tuple[str, ...] = ()
+    external_hostname: str = ""
+    """What others are told to reach this server by, instead of the advertised address."""
+    endpoint_reconciler_type: str = "lease"
+    """`none`: the endpoints of the Service kubernetes are somebody else's."""
+    permit_port_sharing: bool = False
+    shutdown_delay_duration: float = 0.0
+    """How long a server that is told to stop goes on as before, but for /readyz."""
+    livez_grace_period: float = 0.0
+    """How long after the start /livez does not mind what has not finished yet."""
+    aggregator_reject_forwarding_redirect: bool = True
     profiling: bool = True
     """Whether /debug is served."""
     flags: tuple[tuple[str, str], ...] = ()

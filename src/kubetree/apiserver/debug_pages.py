@@ -18,10 +18,12 @@ from types import FrameType
 
 from aiohttp import web
 
+from kubetree.apiserver.bodies import read_body
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.responses import answer_text, not_found_page
 
 _MOST_SECONDS, _SAMPLE = 60.0, 0.01
+_MOST_BODY = 1024
 _DESCRIPTIONS = {
     "cmdline": "the command line, its words separated by NUL",
     "goroutine": "the stacks of all tasks",
@@ -106,7 +108,7 @@ async def verbosity(ctx: RequestContext) -> web.StreamResponse:
     """PUT a number to /debug/flags/v: as -v, while the process runs."""
     if ctx.method != "PUT":
         return answer_text(ctx, "unsupported http method", 406, "text/plain")
-    text = (await ctx.http.read()).decode(errors="replace").strip()
+    text = (await read_body(ctx, _MOST_BODY)).decode(errors="replace").strip()
     try:
         level = int(text)
     except ValueError:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from kubetree.api.objects import whole_numbers
+from kubetree.api.schema.go_values import write_nulls
 
 _METADATA = b'"metadata":{'
 _DROPPED_EMPTY = frozenset({"annotations", "finalizers", "generateName", "labels", "managedFields", "namespace", "ownerReferences", "uid"})
@@ -25,7 +26,8 @@ def encode(obj: dict[str, Any]) -> bytes:
     for key, value in obj.items():
         if key not in ordered:
             ordered[key] = value
-    return orjson.dumps(ordered)
+    data = orjson.dumps(ordered)
+    return orjson.dumps(ordered) if b":[]" in data and write_nulls(ordered) else data
 
 
 def encode_custom(obj: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ Most checks are steps of the start, which dashboards and tests look for by name:
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
@@ -54,6 +55,7 @@ STEPS = (
 )
 _LATE_STEPS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 AUTOREGISTRATION = "autoregister-completion"
+_STARTS = ("poststarthook/", AUTOREGISTRATION)
 
 
 class Check(NamedTuple):
@@ -70,9 +72,11 @@ async def good() -> str:
 
 
 class Health:
-    """`store` probes the store. `done` is told of steps as they are; `stopping` fails /readyz."""
+    """`store` probes the store. `done` is told of steps as they are; `stopping` fails /readyz. For `grace` seconds from the start (of
+    `clock`) /livez does not mind steps that have not finished."""
 
-    def __init__(self, store: Probe = good) -> None:
+    def __init__(self, store: Probe = good, *, grace: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._strict_from = clock, clock() + grace
         self._done: set[str] = set()
         self._stopping = False
         self.results: dict[tuple[str, str], bool] = {}
@@ -166,6 +170,8 @@ class Health:
 
     async def _observed(self, check: Check, endpoint: str) -> str:
         wrong = await check.probe()
+        if wrong and endpoint == LIVEZ and check.name.startswith(_STARTS) and self._clock() < self._strict_from:
+            wrong = ""
         self.results[check.name, endpoint] = not wrong
         key = (check.name, endpoint, "error" if wrong else "success")
         self.counts[key] = self.counts.get(key, 0) + 1

@@ -145,6 +145,8 @@ def advertised_address(config: Config, outgoing: Callable[[], str] | None = None
 def external_address(config: Config, url: str) -> str:
     """host:port by which others reach the server that listens at `url`."""
     host, _, port = url.partition("://")[2].rpartition(":")
+    if config.external_hostname:
+        return config.external_hostname if ":" in config.external_hostname else f"{config.external_hostname}:{port}"
     found = advertised_address(config)
     if not found:
         return f"{host}:{port}"

@@ -5,19 +5,26 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import ipaddress
 import logging
 import signal
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from kubetree.api.kind_table import builtin
 from kubetree.api.times import parse_duration
 from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
 from kubetree.apiserver.authentication.oidc.flags import add_oidc_arguments, oidc_flags
 from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.flags import add_more_arguments, faults, shown
+from kubetree.apiserver.log_format import start_logging
+from kubetree.apiserver.runtime_config import narrowed
 from kubetree.apiserver.server import ApiServer
+from kubetree.client.self_signed import self_signed
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encryption-provider-config", type=Path)
     parser.add_argument("--encryption-provider-config-automatic-reload", type=_bool, nargs="?", const=True, default=False)
     add_audit_arguments(parser)
+    add_more_arguments(parser)
 
 
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -111,11 +119,14 @@ _RENAMED = {
     "requestheader_client_ca_file": "requestheader_client_ca",
     "requestheader_extra_headers_prefix": "requestheader_extra_prefixes",
     "etcd_compaction_interval": "compaction_interval",
+    "tls_sni_cert_key": "tls_sni_cert_keys",
 }
 
 
 def config_of(options: argparse.Namespace) -> Config:
-    """Raises ValueError for a combination that cannot work, saying what to give."""
+    """Raises ValueError for values and combinations that cannot work, saying what to give."""
+    if wrong := faults(options):
+        raise ValueError("\n".join(wrong))
     known = {f.name for f in fields(Config)}
     given: dict[str, Any] = {_RENAMED.get(k, k): v for k, v in vars(options).items()}
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known}
@@ -127,11 +138,13 @@ def config_of(options: argparse.Namespace) -> Config:
         values["storage"] = _etcd_url(options.etcd_servers, {name: file for name, file in files.items() if file})
     if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
         raise ValueError("--tls-cert-file and --tls-private-key-file must be given together")
-    if not options.tls_cert_file:
-        raise ValueError("--tls-cert-file and --tls-private-key-file are required: this server speaks TLS only")
     values["audit"], values["oidc"] = audit_config(options), oidc_flags(options)
     _check_security(values)
-    values["tls"] = TLSFiles(options.tls_cert_file, options.tls_private_key_file, options.client_ca_file)
+    certificate, key = options.tls_cert_file, options.tls_private_key_file
+    if certificate is None:
+        certificate, key = _self_signed(options.cert_dir, options.external_hostname or options.advertise_address or options.bind_address)
+    values["tls"] = TLSFiles(certificate, key, options.client_ca_file)
+    values["flags"] = shown(options)
     return Config(**values)
 
 
@@ -151,6 +164,22 @@ def _check_security(values: dict[str, Any]) -> None:
         values["anonymous_auth"] = False
 
 
+def _self_signed(directory: Path, host: str) -> tuple[Path, Path]:
+    """`apiserver.crt` and `apiserver.key` in the directory: those that are there, else new ones for `host`."""
+    certificate, key = directory / "apiserver.crt", directory / "apiserver.key"
+    if not (certificate.exists() and key.exists()):
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            names, addresses = host, [str(ipaddress.ip_address(host)), "127.0.0.1"]
+        except ValueError:
+            names, addresses = host, ["127.0.0.1"]
+        key.touch(mode=0o600)
+        pair = self_signed(names if names not in addresses else "localhost", addresses, datetime.now(UTC))
+        certificate.write_bytes(pair[0])
+        key.write_bytes(pair[1])
+    return certificate, key
+
+
 def _etcd_url(servers: tuple[str, ...], files: Mapping[str, Path]) -> str:
     if not servers:
         return "memory://"
@@ -166,7 +195,13 @@ async def run(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = ApiServer(config_of(options))
+    try:
+        config = config_of(options)
+        kinds = narrowed(builtin(), options.runtime_config) if options.runtime_config else None
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    start_logging(options.logging_format, options.v)
+    server = ApiServer(config, kinds=kinds)
     await server.start()
     gc.freeze()  # what a started server is made of stays: no collection need look at it again
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +14,13 @@ from aiohttp import web
 from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
-from kubetree.apiserver.any_client_certificate import accept_any_client_certificate
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.http.connection import HttpServer
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.serving_certificates import ServingCertificates
 from kubetree.apiserver.streams import Finished
 from kubetree.apiserver.wiring import Parts, build
 from kubetree.store import open_store
@@ -88,10 +87,15 @@ class ApiServer:
             auto_decompress=True,
             keepalive_timeout=300,
         )
-        context = tls_context(config.tls, config.requestheader_client_ca) if config.tls else None
+        certificates = ServingCertificates(config) if config.tls else None
+        context = certificates.context if certificates is not None else None
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024)
+        self._listener = await loop.create_server(
+            self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024, reuse_port=config.permit_port_sharing or None
+        )
         self.port = self._listener.sockets[0].getsockname()[1]
+        if certificates is not None:
+            self._parts.run(certificates.follow())
         await self._parts.started()
 
     async def listen_on(self, path: Path) -> None:
@@ -101,7 +105,11 @@ class ApiServer:
         path.chmod(0o600)
 
     async def stop(self) -> None:
-        """Closes the port, gives running requests `shutdown_grace` seconds, ends watches."""
+        """Closes the port, gives running requests `shutdown_grace` seconds, ends watches. With a delay, all goes on for so long before
+        that, except that /readyz says that the end is near."""
+        if self._parts is not None and self._parts.ready.is_set() and self.config.shutdown_delay_duration:
+            self._parts.health.stopping()
+            await asyncio.sleep(self.config.shutdown_delay_duration)
         if self._listener is not None:
             self._listener.close()
         for socket in self._sockets:
@@ -125,21 +133,3 @@ class ApiServer:
             return await self._handler(ctx)
         except ConnectionError:
             return Finished(_CLIENT_GONE)
-
-
-def tls_context(files: TLSFiles, front_proxy_ca: Path | None = None) -> ssl.SSLContext:
-    """TLS 1.2 and up; client certificates are asked for when there is an authority for them, but need not be given.
-
-    Which of the two authorities issued one, and so what it is good for, is the authenticators' to say, and so is that none did.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(files.certificate, files.key)
-    context.set_alpn_protocols(["http/1.1"])
-    for authority in (files.client_ca, front_proxy_ca):
-        if authority is not None:
-            context.load_verify_locations(authority)
-            context.verify_mode = ssl.CERT_OPTIONAL
-    if context.verify_mode == ssl.CERT_OPTIONAL:
-        accept_any_client_certificate(context)
-    return context

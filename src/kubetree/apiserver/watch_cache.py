@@ -113,6 +113,15 @@ class WatchCache(Protocol):
         """The store's revision that the cache is known to reflect (moves with progress notifications as well)."""
         ...
 
+    @property
+    def crowded(self) -> bool:
+        """Many watchers are still to be told of what has happened."""
+        ...
+
+    async def told(self) -> None:
+        """Returns once they have been: a moment later, however slowly they read. For a crowded cache only."""
+        ...
+
     async def ready(self) -> None:
         """Returns once the cache has been filled."""
         ...

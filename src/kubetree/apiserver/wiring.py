@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.build import build_admission
@@ -17,9 +18,11 @@ from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
+from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.custom_resources.any_version import converter
@@ -34,6 +37,7 @@ from kubetree.apiserver.encryption.transformers import Identity
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
+from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
@@ -85,14 +89,23 @@ class Parts:
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
-        self._running.append(self.tasks.create_task(compact_regularly(self.registry)))
+        self.run(compact_regularly(self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
-        service = KubernetesService(config, self.registry.store, self.writer, advertised_address(config), port)
-        self._running.append(self.tasks.create_task(self.allocators.repair.run()))
-        self._running.append(self.tasks.create_task(self.definitions.run()))
-        self._running.append(self.tasks.create_task(self.aggregation.run()))
-        self._running.append(self.tasks.create_task(service.run()))
+        advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
+        service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
+        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
+            self.run(work)
+        for authorities in authority_files(config):
+            self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
+
+    async def _republish(self, authorities: bytes) -> None:
+        """A file of authorities has changed: aggregated servers learn of it."""
+        await publish_authentication(self.writer, self.registry.config)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Besides everything else, until the server stops."""
+        self._running.append(self.tasks.create_task(work))
 
     def stopping(self) -> None:
         self.health.stopping()
@@ -108,6 +121,8 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        measured = MeasuredStore(store, kinds)
+        store = measured
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
             store = EncryptedStore(store, encryption.transformer_of)
@@ -132,17 +147,23 @@ async def build(
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
-        discovery = Discovery(kinds, lambda: address().partition("://")[2], aggregation, lambda: [*dispatcher.paths(), *health.paths()])
+        discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
-        health = Health(lambda: store_health(store))
+        health = Health(lambda: store_health(store), grace=config.livez_grace_period)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         openapi = OpenAPI(kinds, aggregation, clock)
         add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
-        metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
+        metrics.sections += [
+            measured.metrics,
+            lambda: storage_lines(caches, config.storage),
+            aggregation.metrics,
+            lambda: build_lines(version_info()),
+            process_lines,
+        ]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)
@@ -201,3 +222,8 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
 
 _IDENTITY = Identity()
 """An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
+
+
+def _told(config: Config, url: str) -> str:
+    """host:port that /api tells clients of."""
+    return external_address(config, url) if config.external_hostname else url.partition("://")[2]

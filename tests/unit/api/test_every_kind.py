@@ -93,7 +93,7 @@ LEAST: dict[str, Object] = {
         "spec": {
             "matchConstraints": {"resourceRules": [RULE]},
             "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": '[JSONPatch{op: "test", path: "/a"}]'}}],
         }
     },
     "MutatingAdmissionPolicyBinding": {"spec": {"policyName": "p"}},

@@ -71,6 +71,8 @@ def track_update(
         changed, removed = versions.type.compare(live, new)
         if changed:
             changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
+        if removed:
+            removed = without_reset_fields(removed, kind, subresource, builtin=versions.builtin)
         if managed:
             managed = taken_away(versions.reconciled(managed), Changes(versions, live, new, (changed, removed)))
     except ValueError:

@@ -7,12 +7,16 @@ stop at the first argument that fails.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
+from kubetree.api.go_regex import Regex
+
 from .attributes import Frame, Run
-from .costs import Cost, needs_result
+from .costs import REGEX, Cost, needs_result, traverse
 from .declarations import Implementation
 from .errors import EvaluationError
+from .values import actual_size, no_such_overload
 
 
 def constant(value: Any) -> Run:
@@ -33,7 +37,7 @@ def charge(frame: Frame, cost: Cost, args: tuple[Any, ...], result: Any = None) 
 
 def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
     if needs_result(name):
-        return variadic([arg], implementation, cost, name)
+        return _late([arg], implementation, cost)
     if isinstance(cost, int):
 
         def fixed(frame: Frame) -> Any:
@@ -61,7 +65,7 @@ def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Ru
 
 def binary(one: Run, other: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
     if needs_result(name):
-        return variadic([one, other], implementation, cost, name)
+        return _late([one, other], implementation, cost)
     if isinstance(cost, int):
 
         def fixed(frame: Frame) -> Any:
@@ -85,7 +89,8 @@ def binary(one: Run, other: Run, implementation: Implementation, cost: Cost, nam
         try:
             a = one(frame)
         except EvaluationError as error:
-            frame[0] += cost((error, tolerant(other, frame)), None)
+            b = tolerant(other, frame)
+            frame[0] += cost((error, b), None)
             raise
         try:
             b = other(frame)
@@ -96,6 +101,26 @@ def binary(one: Run, other: Run, implementation: Implementation, cost: Cost, nam
         return implementation(a, b)
 
     return counted
+
+
+def _late(args: list[Run], implementation: Implementation, cost: Cost) -> Run:
+    """A call whose cost shows in its result only."""
+
+    def run(frame: Frame) -> Any:
+        values = tuple(tolerant(arg, frame) for arg in args)
+        failure = next((value for value in values if isinstance(value, EvaluationError)), None)
+        if failure is None:
+            try:
+                result = implementation(*values)
+            except EvaluationError as error:
+                failure = error
+            else:
+                charge(frame, cost, values, result)
+                return result
+        charge(frame, cost, values, failure)
+        raise failure
+
+    return run
 
 
 def variadic(args: list[Run], implementation: Implementation, cost: Cost, name: str) -> Run:
@@ -118,6 +143,21 @@ def variadic(args: list[Run], implementation: Implementation, cost: Cost, name: 
             raise
         charge(frame, cost, given, result)
         return result
+
+    return run
+
+
+def matching(text_run: Run, regex: Regex, id: str) -> Run:
+    """`text.matches('a constant pattern')`. A failing text costs nothing more; the pattern was never evaluated."""
+    patterns = ceil(len(regex.pattern) * REGEX)
+
+    def run(frame: Frame) -> Any:
+        text = text_run(frame)
+        if type(text) is not str:
+            frame[0] += traverse(1.0 + actual_size(text)) * patterns if id == "matches_string" else 1
+            raise no_such_overload()
+        frame[0] += traverse(1.0 + len(text)) * patterns if id == "matches_string" else 1
+        return regex.found(text)
 
     return run
 

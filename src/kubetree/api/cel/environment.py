@@ -35,6 +35,10 @@ def _make_none(name: str, _: dict[str, Any]) -> Any:
     raise EvaluationError(f"unknown type: {name}")
 
 
+_INTERNAL = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What a function raises for values that it was never meant for: the evaluation fails, as upstream's does when one panics."""
+
+
 class Environment:
     """Variables with their types over Kubernetes' functions. `functions` adds to those; `struct_type` gives types that an
     expression may construct by name, and `make_struct` makes their values."""
@@ -159,10 +163,10 @@ class Program:
                 raise
         except Exhausted:
             pass
-        except RecursionError:
-            failure = EvaluationError("internal error: maximum recursion depth exceeded")
+        except _INTERNAL as error:
+            failure = EvaluationError(f"internal error: {error}")
             failure.cost = frame[0]
-            raise failure from None
+            raise failure from error
         else:
             if frame[0] <= limit:
                 return result, frame[0]

@@ -25,7 +25,7 @@ from .tree import (
     Select,
     StructExpr,
 )
-from .types import DYN, Kind, Type
+from .types import DYN, Kind, Type, unwrap_optional
 
 OLD_ACCUMULATOR = "__result__"
 Path = tuple[str, ...]
@@ -100,10 +100,14 @@ Sizes = Callable[[Path], Range | None]
 
 
 def sizes_of(variables: Mapping[str, Type]) -> Sizes:
-    """Sizes by the declared types of variables."""
+    """Sizes by the types of variables that schemas declare; those of other variables are not known."""
 
     def size(path: Path) -> Range | None:
         t = variables.get(path[0])
+        if t is not None:
+            t, _ = unwrap_optional(t)
+        if t is None or not t.declared:
+            return None
         for name in path[1:]:
             if t is None:
                 return None
@@ -113,9 +117,7 @@ def sizes_of(variables: Mapping[str, Type]) -> Sizes:
                 t = t.params[0] if t.kind is Kind.MAP else None
             else:
                 t = (t.fields or {}).get(name) if t.kind is Kind.STRUCT else None
-        if t is None or (t.read is None and t.max_elements == 0 and t.kind in (Kind.DYN, Kind.LIST, Kind.MAP) and len(path) == 1):
-            return None
-        return Range(0, t.max_elements)
+        return None if t is None else Range(0, t.max_elements)
 
     return size
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .attributes import Frame, Run
-from .calls import tolerant
-from .costs import equality_cost
+from .calls import binary, tolerant
+from .costs import equality_cost, traverse
 from .errors import EvaluationError
-from .values import equal, no_such_overload
+from .values import equal, is_list, is_map, no_such_overload
 
 
 def conjunction(one: Run, other: Run) -> Run:
@@ -55,18 +55,39 @@ def disjunction(one: Run, other: Run) -> Run:
     return run
 
 
+def alike(one: Any, other: Any) -> bool:
+    """`equal` for a list, map or object of a schema: it refuses to be compared with another kind of value."""
+    if one is not None and other is not None and not (is_list(other) if is_list(one) else is_map(other)):
+        raise no_such_overload()
+    return equal(one, other)
+
+
+def strict_equality(one: Run, other: Run) -> Run:
+    return binary(one, other, alike, lambda args, _: equality_cost(args[0], args[1]), "")
+
+
 def equality(one: Run, other: Run, constant: Any) -> Run:
     def slow(frame: Frame) -> Any:
         try:
             a = one(frame)
         except EvaluationError as error:
-            frame[0] += equality_cost(error, tolerant(other, frame))
+            b = tolerant(other, frame)
+            frame[0] += equality_cost(error, b)
             raise
         try:
             b = other(frame)
         except EvaluationError as error:
             frame[0] += equality_cost(a, error)
             raise
+        kind = type(a)
+        if kind is type(b):
+            if kind is str:
+                size = len(a) if len(a) < len(b) else len(b)
+                frame[0] += 1 if 0 < size <= 10 else traverse(size)
+                return a == b
+            if kind is int or kind is bool:
+                frame[0] += 1
+                return a == b
         frame[0] += equality_cost(a, b)
         return equal(a, b)
 

@@ -83,7 +83,7 @@ def add(one: Any, other: Any) -> Any:
         return moment(one.nanos + other.nanos, other.offset)
     if is_list(one):
         return add_lists(one, other)
-    raise _unsupported("_+_", one, (BYTES, DOUBLE, DURATION, INT, STRING, TIMESTAMP, UINT))
+    raise unsupported("_+_", one, (BYTES, DOUBLE, DURATION, INT, STRING, TIMESTAMP, UINT))
 
 
 def add_lists(one: Any, other: Any) -> Any:
@@ -132,7 +132,7 @@ def subtract(one: Any, other: Any) -> Any:
             return span(one.nanos - other.nanos)
     if kind is Timestamp and kind2 is Duration:
         return moment(one.nanos - other.nanos, one.offset)
-    raise _unsupported("_-_", one, (DOUBLE, DURATION, INT, TIMESTAMP, UINT))
+    raise unsupported("_-_", one, (DOUBLE, DURATION, INT, TIMESTAMP, UINT))
 
 
 def multiply(one: Any, other: Any) -> Any:
@@ -144,7 +144,7 @@ def multiply(one: Any, other: Any) -> Any:
             return one * other
         if kind is UInt:
             return unsigned(int(one) * int(other))
-    raise _unsupported("_*_", one, (DOUBLE, INT, UINT))
+    raise unsupported("_*_", one, (DOUBLE, INT, UINT))
 
 
 def divide(one: Any, other: Any) -> Any:
@@ -159,7 +159,7 @@ def divide(one: Any, other: Any) -> Any:
             if kind is UInt:
                 return UInt(quotient)
             return whole(quotient if (one < 0) == (other < 0) else -quotient)
-    raise _unsupported("_/_", one, (DOUBLE, INT, UINT))
+    raise unsupported("_/_", one, (DOUBLE, INT, UINT))
 
 
 def _divide_floats(one: float, other: float) -> float:
@@ -180,7 +180,7 @@ def modulo(one: Any, other: Any) -> Any:
             raise EvaluationError("integer overflow")
         rest = abs(int(one)) % abs(int(other))
         return UInt(rest) if kind is UInt else (-rest if one < 0 else rest)
-    raise _unsupported("_%_", one, (INT, UINT))
+    raise unsupported("_%_", one, (INT, UINT))
 
 
 def negate(value: Any) -> Any:
@@ -193,10 +193,11 @@ def negate(value: Any) -> Any:
         return span(-value.nanos)
     if kind is bool:
         raise no_such_overload()
-    raise _unsupported("-_", value, ())
+    raise unsupported("-_", value, ())
 
 
-def _unsupported(operator: str, one: Any, able: tuple[Type, ...]) -> EvaluationError:
+def unsupported(operator: str, one: Any, able: tuple[Type, ...] = ()) -> EvaluationError:
+    """What an operator or function says of a first operand that it cannot take; `able` are the types it can."""
     return no_such_overload() if type_of_value(one) in (*able, *_RECEIVERS) else EvaluationError(f"no such overload: {operator}")
 
 

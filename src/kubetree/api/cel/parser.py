@@ -6,7 +6,9 @@ is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 from . import macros
 from .errors import CompileError, Issue
@@ -71,7 +73,8 @@ _BINARY = {
     "%": (3, "_%_"),
 }
 _START = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
-_OPERAND = "{'[', '{', '(', '.', '-', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
+_ARGUMENT = _START.replace("'(', ", "'(', ')', ")
+_INDEX = _START.replace("'!', ", "'!', '?', ")
 
 
 class _Stop(Exception):
@@ -107,6 +110,7 @@ class Parser:
         self._at = 0
         self._next = 1
         self._depth = 0
+        self._closers: list[str] = []
 
     # numbers and places
 
@@ -135,7 +139,8 @@ class Parser:
         tree = self.expression()
         token = self._tokens[self._at]
         if token.kind != EOF_TEXT:
-            self._unwanted(token, EOF_TEXT)
+            verb = "extraneous" if self._tokens[self._at + 1].kind == EOF_TEXT else "mismatched"
+            self._syntax(f"{verb} input '{token.text}' expecting {EOF_TEXT}", token)
         return tree
 
     def expression(self) -> Expr:
@@ -155,21 +160,22 @@ class Parser:
         return condition
 
     def _or(self) -> Expr:
-        return self._logical("||", "_||_", self._and)
-
-    def _and(self) -> Expr:
-        return self._logical("&&", "_&&_", self._relation)
-
-    def _relation(self) -> Expr:
-        return self._binary(1)
-
-    def _logical(self, kind: str, function: str, operand: Callable[[], Expr]) -> Expr:
-        terms, numbers = [operand()], list[int]()
-        while self._tokens[self._at].kind == kind:
-            operator = self._take()
-            terms.append(operand())
-            numbers.append(self.number(operator.offset))
-        return _balanced(function, terms, numbers, 0, len(numbers) - 1) if numbers else terms[0]
+        """conditionalOr and conditionalAnd. (One function, for each call in a nested expression is a level of Python's stack.)"""
+        terms: list[Expr] = []
+        numbers: list[int] = []
+        operator_at = 0
+        while True:
+            parts, places = [self._binary(1)], list[int]()
+            while self._tokens[self._at].kind == "&&":
+                operator = self._take()
+                parts.append(self._binary(1))
+                places.append(self.number(operator.offset))
+            terms.append(_balanced("_&&_", parts, places, 0, len(places) - 1) if places else parts[0])
+            if len(terms) > 1:
+                numbers.append(self.number(operator_at))
+            if self._tokens[self._at].kind != "||":
+                return _balanced("_||_", terms, numbers, 0, len(numbers) - 1) if numbers else terms[0]
+            operator_at = self._take().offset
 
     def _binary(self, least: int) -> Expr:
         left = self._unary()
@@ -180,7 +186,7 @@ class Parser:
                 return left
             chained += 1
             if chained + self._depth > DEEPEST:
-                self.issues.append(self.source.issue(f"expression recursion limit exceeded: {DEEPEST}", None))
+                self.issues.append(self.source.issue("max recursion depth exceeded", None))
                 raise _Stop
             number = self.number(self._take().offset)
             right = self._binary(found[0] + 1)
@@ -200,8 +206,14 @@ class Parser:
         while self._tokens[self._at].kind == kind:
             self._at += 1
             count += 1
-        if self._tokens[self._at].kind == "!":
-            self._unwanted(self._tokens[self._at], _OPERAND)
+        after = self._tokens[self._at]
+        if after.kind == EOF_TEXT:
+            if kind == "!":
+                self._syntax(f"extraneous input '{EOF_TEXT}' expecting {_START}", after)
+            self.issues.append(self.source.issue("Syntax error: no viable alternative at input '-'", after.offset))
+            self._mismatch(after, _START)
+        if after.kind == "!" and kind == "-":
+            self._syntax("no viable alternative at input '-!'", after)
         if count % 2 == 0:
             return self._member()
         number = self.number(first.offset)
@@ -220,7 +232,7 @@ class Parser:
                 return node
             links += 1
             if links + self._depth > DEEPEST:
-                self.issues.append(self.source.issue(f"expression recursion limit exceeded: {DEEPEST}", None))
+                self.issues.append(self.source.issue("max recursion depth exceeded", None))
                 raise _Stop
 
     def _selected(self, operand: Expr) -> Expr:
@@ -228,7 +240,7 @@ class Parser:
         optional = self._accept("?")
         name = self._tokens[self._at]
         if name.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
-            self._no_field(dot, name, optional)
+            return self._no_field(operand, name, optional)
         self._at += 1
         if name.kind == "ESC_IDENTIFIER":
             self.fail("unsupported syntax: '`'", name.offset)
@@ -244,7 +256,9 @@ class Parser:
     def _indexed(self, target: Expr) -> Expr:
         number = self.number(self._take().offset)
         optional = self._accept("?")
-        index = self.expression()
+        with self._within("]"):
+            self._start(_START if optional else _INDEX)
+            index = self.expression()
         self._expect("]")
         return Call(number, "_[?_]" if optional else "_[_]", [target, index])
 
@@ -252,11 +266,15 @@ class Parser:
         args: list[Expr] = []
         if self._accept(")"):
             return args
-        while True:
-            args.append(self.expression())
-            if not self._accept(","):
-                self._expect(")")
+        with self._within(")"):
+            self._start(_ARGUMENT)
+            if self._accept(")"):
                 return args
+            args.append(self.expression())
+            while self._accept(","):
+                args.append(self.expression())
+        self._expect(")")
+        return args
 
     def _called(self, number: int, function: str, target: Expr | None, args: list[Expr]) -> Expr:
         expand = macros.find(function, len(args), target is not None)
@@ -278,27 +296,32 @@ class Parser:
             self._at += 1
             return read(self, token)
         if kind == "-":
+            following = self._tokens[self._at + 1]
+            if following.kind not in ("NUM_INT", "NUM_FLOAT"):
+                self._syntax(f"no viable alternative at input '-{_text(following)}'", following)
             self._at += 1
             return _number(self, self._take(), token)
         if kind == "IDENTIFIER" or kind == ".":
             return self._name()
         if kind == "(":
             self._at += 1
-            inner = self.expression()
+            with self._within(")"):
+                inner = self.expression()
             self._expect(")")
             return inner
         if kind == "[":
             return self._list()
         if kind == "{":
             return self._map()
-        return self._unwanted(token, _START)
+        self._start(_START)
+        return self._primary()
 
     def _name(self) -> Expr:
         dotted = self._accept(".")
         start = self._tokens[self._at - 1] if dotted else self._tokens[self._at]
         name = self._tokens[self._at]
         if name.kind != "IDENTIFIER":
-            self._mismatch(name, "IDENTIFIER")
+            self._syntax(f"no viable alternative at input '.{_text(name)}'", name)
         if self._is_message():
             return self._message("." if dotted else "")
         self._at += 1
@@ -329,13 +352,16 @@ class Parser:
         fields: list[Field] = []
         while not self._accept("}"):
             if fields and not self._accept(","):
-                self._mismatch(self._tokens[self._at], "{'}', ','}")
+                self._separator("{'}', ','}")
             if fields and self._accept("}"):
                 break
             optional = self._accept("?")
             field = self._tokens[self._at]
             if field.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
-                self._mismatch(field, "{IDENTIFIER, ESC_IDENTIFIER}")
+                if fields and not optional:
+                    self._expect("}")
+                    break
+                self._mismatch(field, "{IDENTIFIER, ESC_IDENTIFIER}" if optional else "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}")
             self._at += 1
             colon = self._expect(":")
             at = self.number(colon.offset)
@@ -353,12 +379,14 @@ class Parser:
             return ListExpr(number, elements)
         while not self._accept("]"):
             if elements and not self._accept(","):
-                self._mismatch(self._tokens[self._at], "{']', ','}")
-            if elements and self._accept("]"):
+                self._separator("{']', ','}")
+            if elements and (self._tokens[self._at].kind == "]" or not (self._starts() or self._tokens[self._at].kind == "?")):
+                self._expect("]")
                 break
             if self._accept("?"):
                 optionals.add(len(elements))
-            elements.append(self.expression())
+            with self._within("]"):
+                elements.append(self.expression())
         return ListExpr(number, elements, frozenset(optionals))
 
     def _map(self) -> Expr:
@@ -369,7 +397,7 @@ class Parser:
             return MapExpr(number, entries)
         while not self._accept("}"):
             if entries and not self._accept(","):
-                self._mismatch(self._tokens[self._at], "{'}', ','}")
+                self._separator("{'}', ','}")
             if entries and self._accept("}"):
                 break
             optional = self._accept("?")
@@ -394,37 +422,76 @@ class Parser:
         return False
 
     def _expect(self, kind: str) -> Token:
+        """The token that must come. One too many is passed over, and one that is merely missing thought to be there."""
         token = self._tokens[self._at]
-        if token.kind != kind:
-            self._mismatch(token, f"'{kind}'")
-        self._at += 1
-        return token
+        if token.kind == kind:
+            self._at += 1
+            return token
+        if token.kind != EOF_TEXT and self._tokens[self._at + 1].kind == kind:
+            self._report(f"extraneous input '{token.text}' expecting '{kind}'", token)
+            self._at += 2
+            return self._tokens[self._at - 1]
+        if self._starts() if kind == ":" else token.kind == (self._closers[-1] if self._closers else EOF_TEXT):
+            self._report(f"missing '{kind}' at '{token.text}'", token)
+            return Token(kind, kind, token.offset)
+        return self._mismatch(token, f"'{kind}'")
 
-    def _syntax(self, message: str, token: Token) -> None:
-        self.issues.append(self.source.issue(f"Syntax error: {message}", token.offset))
-        raise _Stop
-
-    def _mismatch(self, token: Token, wanted: str) -> None:
-        verb = "extraneous" if self._fits_next(wanted) else "mismatched"
-        self._syntax(f"{verb} input '{token.text}' expecting {wanted}", token)
-
-    def _unwanted(self, token: Token, wanted: str) -> Expr:
-        following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else token
-        if wanted == EOF_TEXT:
-            verb = "extraneous" if following.kind == EOF_TEXT else "mismatched"
-            self._syntax(f"{verb} input '{token.text}' expecting {EOF_TEXT}", token)
-        verb = "extraneous" if token.kind != EOF_TEXT and _starts(following) else "mismatched"
-        self._syntax(f"{verb} input '{token.text}' expecting {wanted}", token)
-        raise _Stop
-
-    def _fits_next(self, wanted: str) -> bool:
+    def _start(self, wanted: str) -> None:
+        """Makes sure that an expression begins here, passing over one token that is too many."""
+        token = self._tokens[self._at]
+        if self._starts():
+            return
         following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        return self._tokens[self._at].kind != EOF_TEXT and f"'{following.kind}'" in wanted
+        if token.kind == EOF_TEXT or not (_starts(following) or f"'{following.kind}'" in wanted):
+            self._mismatch(token, wanted)
+        self._report(f"extraneous input '{token.text}' expecting {wanted}", token)
+        self._at += 1
 
-    def _no_field(self, dot: Token, token: Token, optional: bool) -> None:
+    def _separator(self, wanted: str) -> None:
+        """A comma or the closing bracket was to come; one token too many before it is passed over."""
+        token, following = self._tokens[self._at], self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+        if token.kind == EOF_TEXT or f"'{following.kind}'" not in wanted:
+            self._mismatch(token, wanted)
+        self._report(f"extraneous input '{token.text}' expecting {wanted}", token)
+        self._at += 1
+        if following.kind == ",":
+            self._at += 1
+
+    def _starts(self) -> bool:
+        return _starts(self._tokens[self._at])
+
+    @contextmanager
+    def _within(self, closer: str) -> Iterator[None]:
+        """Reads what stands in brackets; `closer` is what a missing inner bracket may be followed by."""
+        self._closers.append(closer)
+        yield
+        self._closers.pop()
+
+    def _report(self, message: str, token: Token) -> None:
+        self.issues.append(self.source.issue(f"Syntax error: {message}", token.offset))
+
+    def _syntax(self, message: str, token: Token) -> NoReturn:
+        self._report(message, token)
+        raise _Stop
+
+    def _mismatch(self, token: Token, wanted: str) -> NoReturn:
+        self._syntax(f"mismatched input '{token.text}' expecting {wanted}", token)
+
+    def _no_field(self, operand: Expr, token: Token, optional: bool) -> Expr:
         if token.kind in ("true", "false", "null"):
-            self._syntax(f"mismatched input '{token.text}' expecting IDENTIFIER", token)
-        self._syntax(f"no viable alternative at input '.{'?' if optional else ''}{token.text if token.kind != EOF_TEXT else ''}'", token)
+            self._mismatch(token, "IDENTIFIER")
+        if optional:
+            self._report(f"mismatched input '{token.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}", token)
+            self.fail("unsupported ident kind", token.offset)
+            raise _Stop
+        self._report(f"no viable alternative at input '.{_text(token)}'", token)
+        if token.kind == "in":
+            return operand
+        raise _Stop
+
+
+def _text(token: Token) -> str:
+    return "" if token.kind == EOF_TEXT else token.text
 
 
 def _starts(token: Token) -> bool:

@@ -13,7 +13,7 @@ from kubetree.api.go_regex import compiled
 
 from . import folds, logic
 from .attributes import LAZY, Attribute, Conditional, Frame, Relative, Run, Step, Variable
-from .calls import binary, call_binary, constant, unary, variadic
+from .calls import binary, call_binary, constant, matching, unary, variadic
 from .checker import Checker
 from .costs import LIST, MAP, STRUCT, call_cost
 from .declarations import Function, Functions, Implementation, Overload
@@ -31,7 +31,7 @@ from .tree import (
     StructExpr,
 )
 from .types import Kind, Type, is_dyn
-from .values import NONE, Optional, equal, is_list, is_map, type_of_value
+from .values import NONE, Optional, contains, equal, is_list, is_map, no_such_overload, type_of_value
 
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
 _PATTERN_AT = {"matches": 1, "find": 1, "findAll": 1}
@@ -98,6 +98,8 @@ class Planner:
         if named is not None:
             return Constant(named)
         name = self._checked.variables[e.id]
+        if self._checked.types[e.id].kind is Kind.TYPE:
+            raise ProgramError(f"reference to undefined type: {name}")
         for scope in reversed(self._scopes):
             local = scope.get(name)
             if local is not None:
@@ -125,6 +127,8 @@ class Planner:
         path = self._path(e.args[0])
         index = self.plan(e.args[1])
         is_object = self._is_object(e.args[0])
+        if self._checked.types[e.args[0].id].kind is Kind.MAP and self._is_strict(e.args[0]) and not isinstance(index, Constant):
+            index = Operation(_string_key(self._resolve(index).resolve()))
         if isinstance(index, Constant):
             if type(index.value) not in (str, int, UInt, float, bool):
                 raise ProgramError(f"invalid qualifier type: {type_of_value(index.value).name}")
@@ -152,13 +156,18 @@ class Planner:
             member = _membership(self._run(nodes[0]), nodes[1].value)
             if member is not None:
                 return member
-        implementation, is_variadic = self._implementation(function, ids, operands)
+        implementation, is_variadic = self._implementation(function, ids)
+        if id == "in_map" and self._is_strict(e.args[1]):
+            implementation = _in_strict_map
         if e.function in _PATTERN_AT and len(nodes) > 1 and isinstance(nodes[1], Constant) and isinstance(nodes[1].value, str):
             try:
-                compiled(nodes[1].value)
+                pattern = compiled(nodes[1].value)
             except ValueError as error:
                 raise ProgramError(str(error)) from None
             is_variadic = True
+            if e.function == "matches":
+                return Operation(matching(self._run(nodes[0]), pattern, id))
+            implementation = _of_text(next(o.run for o in function.overloads if len(o.args) == len(nodes)))
         cost = call_cost(e.function, id)
         if e.function in _CONVERSIONS and len(nodes) == 1 and isinstance(nodes[0], Constant):
             return self._folded(implementation, nodes[0].value)
@@ -177,7 +186,7 @@ class Planner:
         except EvaluationError as error:
             raise ProgramError(error.message) from None
 
-    def _implementation(self, function: Function, ids: list[str], operands: list[Expr]) -> tuple[Implementation, bool]:
+    def _implementation(self, function: Function, ids: list[str]) -> tuple[Implementation, bool]:
         """What runs the call, and whether it is bound as a function of any number of arguments."""
         if function.run is not None:
             return function.run, False
@@ -185,9 +194,7 @@ class Planner:
         if len(chosen) == 1 or len(function.overloads) == 1:
             only = chosen[0] if chosen else function.overloads[0]
             assert only.run is not None
-            if any(_is_open(self._checked.types[o.id]) for o in operands):
-                return _guarded(function.name, only), only.variadic
-            return only.run, only.variadic
+            return _guarded(function.name, only), only.variadic
         return _dispatch(function), True
 
     def _and(self, e: Call) -> Node:
@@ -202,11 +209,22 @@ class Planner:
 
     def _equals(self, e: Call) -> Node:
         one, other = (self.plan(arg) for arg in e.args)
-        return Operation(logic.equality(self._run(one), self._run(other), other.value if isinstance(other, Constant) else LAZY))
+        run = logic.equality(self._run(one), self._run(other), other.value if isinstance(other, Constant) else LAZY)
+        if self._is_strict(e.args[0]) and _is_open(self._checked.types[e.args[1].id]):
+            run = logic.strict_equality(self._run(one), self._run(other))
+        return Operation(run)
 
     def _not_equals(self, e: Call) -> Node:
         one, other = self.run(e.args[0]), self.run(e.args[1])
-        return Operation(binary(one, other, lambda a, b: not equal(a, b), call_cost("_!=_", "not_equals"), ""))
+        same = logic.alike if self._is_strict(e.args[0]) and _is_open(self._checked.types[e.args[1].id]) else equal
+        return Operation(binary(one, other, lambda a, b: not same(a, b), call_cost("_!=_", "not_equals"), ""))
+
+    def _is_strict(self, e: Expr) -> bool:
+        """Whether the node's values are lists, maps or objects of a schema."""
+        while isinstance(e, Call) and e.function == "dyn":
+            e = e.args[0]
+        t = self._checked.types[e.id]
+        return t.declared and t.kind in (Kind.LIST, Kind.MAP, Kind.STRUCT)
 
     # literals with parts
 
@@ -331,6 +349,8 @@ class Planner:
         return folds.into_list(loop, accept, self._run(node), 2 if isinstance(node, Constant) else LIST + 2)
 
     def _bind(self, e: Comprehension) -> Node:
+        if self._checked.types[e.init.id].kind is Kind.TYPE:
+            raise ProgramError(f"reference to undefined type: {e.accumulator}")
         slot = self.slot()
         init = self.run(e.init)
         self._scopes.append({e.accumulator: (slot, init)})
@@ -344,17 +364,56 @@ class Planner:
         return Operation(run)
 
 
+def _string_key(index: Run) -> Run:
+    def run(frame: Frame) -> Any:
+        key = index(frame)
+        if type(key) is not str:
+            raise no_such_overload()
+        return key
+
+    return run
+
+
+def _in_strict_map(key: Any, container: Any) -> bool:
+    if type(key) is not str:
+        raise no_such_overload()
+    return contains(container, key)
+
+
 def _is_open(t: Type) -> bool:
     """Whether the type leaves open what comes at run time."""
     return is_dyn(t) or any(_is_open(p) for p in t.params)
 
 
+def _of_text(run: Implementation | None) -> Implementation:
+    """A function of a constant pattern: upstream's takes anything that is a string inside, types' names too."""
+
+    def checked(text: Any, *args: Any) -> Any:
+        if isinstance(text, Type):
+            text = text.name
+        if type(text) is not str or run is None:
+            raise no_such_overload()
+        return run(text, *args)
+
+    return checked
+
+
 def _guarded(name: str, overload: Overload) -> Implementation:
-    """The overload, for values that are of its types."""
+    """The overload, for values that are of its types: dyn may have hidden others from the checker."""
     wanted, run = overload.args, overload.run
     assert run is not None
-    if name in ("contains", "endsWith", "startsWith"):
+    if name in ("contains", "endsWith", "startsWith", "flatten") or not wanted:
         return run
+    plain = [_PLAIN.get(t.kind) for t in wanted]
+    if len(wanted) == 1 and plain[0] is not None:
+        (only,) = plain
+
+        def one(value: Any) -> Any:
+            if type(value) is not only:
+                raise _no_overload(name, (value,))
+            return run(value)
+
+        return one
 
     def checked(*args: Any) -> Any:
         for t, value in zip(wanted, args, strict=True):
@@ -377,6 +436,9 @@ def _dispatch(function: Function) -> Implementation:
         raise _no_overload(function.name, args)
 
     return run
+
+
+_PLAIN: Mapping[Kind, type] = {Kind.STRING: str, Kind.INT: int, Kind.BOOL: bool, Kind.DOUBLE: float, Kind.UINT: UInt, Kind.BYTES: bytes}
 
 
 def _no_overload(name: str, args: tuple[Any, ...]) -> EvaluationError:

@@ -15,8 +15,6 @@ from .errors import EvaluationError
 from .moments import parse_date, parse_date_time, parse_loose_duration
 from .names import escape, unescape
 from .types import (
-    BOOL,
-    INT,
     STRING,
     Kind,
     Reader,
@@ -40,7 +38,7 @@ def schema_type(schema: Schema, *, resource_root: bool, name: str = "selfType") 
     """
     if schema.get("x-kubernetes-int-or-string"):
         most = 4 * max(schema["maxLength"], 0) if "maxLength" in schema else MAX_REQUEST - 2
-        return Type(Kind.DYN, "dyn", max_elements=most, min_size=1)
+        return Type(Kind.DYN, "dyn", max_elements=most, min_size=1, declared=True)
     if resource_root:
         schema = with_object_meta(schema)
     build = _BUILDERS.get(schema.get("type") or "")
@@ -81,7 +79,7 @@ def _array(schema: Schema, name: str) -> Type | None:
     if element is None:
         return None
     most = max(schema["maxItems"], 0) if "maxItems" in schema else (MAX_REQUEST - 2) // (element.min_size + 1)
-    return list_of(element, max_elements=most, read=_list_reader(schema, items, element))
+    return list_of(element, max_elements=most, read=_list_reader(schema, items, element), declared=True)
 
 
 def _object(schema: Schema, name: str) -> Type | None:
@@ -92,7 +90,7 @@ def _object(schema: Schema, name: str) -> Type | None:
             return None
         most = max(schema["maxProperties"], 0) if "maxProperties" in schema else (MAX_REQUEST - 2) // (value.min_size + 6)
         item = _nullable_reader(additional, value)
-        return map_of(STRING, value, max_elements=most, read=None if item is None else _map_reader(item))
+        return map_of(STRING, value, max_elements=most, read=None if item is None else _map_reader(item), declared=True)
     properties: Mapping[str, Schema] = schema.get("properties") or {}
     required = frozenset(schema.get("required") or ())
     fields: dict[str, Type] = {}
@@ -111,8 +109,8 @@ def _object(schema: Schema, name: str) -> Type | None:
         readers[field] = t.read
         plain = plain and t.read is None and escaped == field and not property_schema.get("nullable")
     if plain:
-        return struct(name, fields, min_size=size)
-    return struct(name, fields, min_size=size, read=ObjectShape(readers).read)
+        return struct(name, fields, min_size=size, declared=True)
+    return struct(name, fields, min_size=size, read=ObjectShape(readers).read, declared=True)
 
 
 def _string(schema: Schema, _: str) -> Type:
@@ -124,7 +122,7 @@ def _string(schema: Schema, _: str) -> Type:
             most = max((len(value.encode()) for value in schema["enum"] if isinstance(value, str)), default=0)
         else:
             most = MAX_REQUEST - 2
-    return Type(kind, name, max_elements=most, min_size=min_size, read=read)
+    return Type(kind, name, max_elements=most, min_size=min_size, read=read, declared=True)
 
 
 def _fixed(t: Type) -> Callable[[Schema, str], Type]:
@@ -261,7 +259,7 @@ _BUILDERS: dict[str, Callable[[Schema, str], Type | None]] = {
     "array": _array,
     "object": _object,
     "string": _string,
-    "boolean": _fixed(BOOL),
-    "number": _fixed(Type(Kind.DOUBLE, "double", read=_float)),
-    "integer": _fixed(INT),
+    "boolean": _fixed(Type(Kind.BOOL, "bool", min_size=4, declared=True)),
+    "number": _fixed(Type(Kind.DOUBLE, "double", read=_float, declared=True)),
+    "integer": _fixed(Type(Kind.INT, "int", declared=True)),
 }

@@ -40,9 +40,10 @@ Reader = Callable[[Any], Any]
 class Type:
     """`fields` are those of an object, by the name an expression uses. `max_elements` bounds the size of a value (characters,
     bytes, items, entries) for cost estimates; `min_size` is the least number of bytes a value takes as JSON. `read` makes a
-    value of JSON, or is None when the JSON is the value."""
+    value of JSON, or is None when the JSON is the value. `declared` says that the type is a schema's: upstream's values of such types
+    are stricter about what they may be compared with and asked for."""
 
-    __slots__ = ("__weakref__", "_key", "fields", "kind", "max_elements", "min_size", "name", "params", "read")
+    __slots__ = ("__weakref__", "_key", "declared", "fields", "kind", "max_elements", "min_size", "name", "params", "read")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Type:
         max_elements: int = 0,
         min_size: int = 1,
         read: Reader | None = None,
+        declared: bool = False,
     ) -> None:
         self.kind = kind
         self.name = name
@@ -62,6 +64,7 @@ class Type:
         self.max_elements = max_elements
         self.min_size = min_size
         self.read = read
+        self.declared = declared
         self._key = (kind, name, params)
 
     def __eq__(self, other: object) -> bool:
@@ -109,12 +112,12 @@ TYPE = Type(Kind.TYPE, "type")
 UINT = Type(Kind.UINT, "uint")
 
 
-def list_of(element: Type, *, max_elements: int = 0, read: Reader | None = None) -> Type:
-    return Type(Kind.LIST, "list", (element,), max_elements=max_elements, min_size=2, read=read)
+def list_of(element: Type, *, max_elements: int = 0, read: Reader | None = None, declared: bool = False) -> Type:
+    return Type(Kind.LIST, "list", (element,), max_elements=max_elements, min_size=2, read=read, declared=declared)
 
 
-def map_of(key: Type, value: Type, *, max_elements: int = 0, read: Reader | None = None) -> Type:
-    return Type(Kind.MAP, "map", (key, value), max_elements=max_elements, min_size=2, read=read)
+def map_of(key: Type, value: Type, *, max_elements: int = 0, read: Reader | None = None, declared: bool = False) -> Type:
+    return Type(Kind.MAP, "map", (key, value), max_elements=max_elements, min_size=2, read=read, declared=declared)
 
 
 def optional_of(t: Type) -> Type:
@@ -133,9 +136,11 @@ def type_of(t: Type) -> Type:
     return Type(Kind.TYPE, "type", (t,))
 
 
-def struct(name: str, fields: Mapping[str, Type] | None = None, *, min_size: int = 2, read: Reader | None = None) -> Type:
+def struct(
+    name: str, fields: Mapping[str, Type] | None = None, *, min_size: int = 2, read: Reader | None = None, declared: bool = False
+) -> Type:
     """An object type: its name is what makes it equal to another."""
-    return Type(Kind.STRUCT, name, fields={} if fields is None else fields, min_size=min_size, read=read)
+    return Type(Kind.STRUCT, name, fields={} if fields is None else fields, min_size=min_size, read=read, declared=declared)
 
 
 LIST = list_of(DYN)

@@ -8,7 +8,7 @@ from typing import Any
 from kubetree.api.openapi.defaults import default_of
 from kubetree.api.openapi.enums import enums_of
 from kubetree.api.schema import definitions as d
-from kubetree.api.schema.value_structs import is_value_struct
+from kubetree.api.schema.go_values import always
 
 Schema = dict[str, Any]
 
@@ -37,7 +37,7 @@ def v3(name: str) -> Schema:
     for field, value in (schema.get("properties") or {}).items():
         default: Any
         if "$ref" in value:
-            default = {} if is_value_struct(name, field) else None
+            default = {} if always(name).get(field) == {} else None
         else:
             default = default_of(name, field, value.get("type", ""), required=field in required)
         if "$ref" in value and (len(value) > 1 or default is not None):

@@ -1,7 +1,7 @@
 """The three patches that change an object on the server: JSON patch, merge patch, strategic merge patch. (Apply is its own package.)"""
 
-from kubetree.api.patches.json_patch import json_patch
+from kubetree.api.patches.json_patch import PatchFailed, json_patch
 from kubetree.api.patches.merge_patch import merge_patch
 from kubetree.api.patches.strategic_merge import strategic_merge
 
-__all__ = ["json_patch", "merge_patch", "strategic_merge"]
+__all__ = ["PatchFailed", "json_patch", "merge_patch", "strategic_merge"]

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kubetree.api.errors import BadRequest, Cause, Invalid
+from kubetree.api.errors import BadRequest, Invalid
 from kubetree.api.objects import copy
 
 Operation = dict[str, Any]
 _REJECTED = "the server rejected our request due to an error in our request"
 _MISSING = "missing value"
 _INDEX = "Unable to access invalid index: {}: invalid index referenced"
+
+
+class PatchFailed(Invalid):
+    """An operation does not apply. Clients are told no more than that; `why` says what is the matter to those who patch by themselves."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(_REJECTED, empty_details=True)
+        self.why = why
 
 
 class _Failed(Exception):
@@ -21,7 +29,7 @@ class _Failed(Exception):
 def json_patch(doc: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any]:
     """`doc` with the operations applied in turn; the inputs stay as they are.
 
-    Raises BadRequest for what is no patch, and an error of code 422 for an operation that does not apply.
+    Raises BadRequest for what is no patch, PatchFailed for an operation that does not apply.
     """
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
@@ -34,9 +42,9 @@ def json_patch(doc: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any
                 raise _Failed(f"Unexpected kind: {name if isinstance(name, str) else 'unknown'}")
             out = apply(out, operation)
         except _Failed as failed:
-            raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", str(failed), "patch")]) from None
+            raise PatchFailed(str(failed)) from None
     if not isinstance(out, dict):
-        raise Invalid(_REJECTED, causes=[Cause("UnexpectedServerResponse", "the patched document is no object", "patch")])
+        raise PatchFailed("the patched document is no object")
     return out
 
 

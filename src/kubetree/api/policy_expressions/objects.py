@@ -11,7 +11,7 @@ from typing import Any
 
 from kubetree.api.cel import DYN, STRING, EvaluationError, Type
 from kubetree.api.cel.moments import duration_text, timestamp_text
-from kubetree.api.cel.types import struct
+from kubetree.api.cel.types import opaque, struct
 from kubetree.api.cel.values import NONE, Duration, Optional, Timestamp, equal, native
 
 OBJECT_NAME, PATCH_NAME = "Object", "JSONPatch"
@@ -28,9 +28,16 @@ class _AnyField(Mapping[str, Type]):
         return 0
 
 
-_ANY = _AnyField()
+class _PatchFields(dict[str, Type]):
+    """Upstream knows every field of a patch operation by name, and of those that there are not no type."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, _NO_TYPE)
+
+
+_ANY, _NO_TYPE = _AnyField(), opaque("")
 OBJECT = struct(OBJECT_NAME, _ANY)
-JSON_PATCH = struct(PATCH_NAME, {"op": STRING, "from": STRING, "path": STRING, "value": DYN})
+JSON_PATCH = struct(PATCH_NAME, _PatchFields({"op": STRING, "from": STRING, "path": STRING, "value": DYN}))
 
 
 def struct_type(name: str) -> Type | None:

@@ -2,7 +2,8 @@
 
 A field's type is a scalar, a message's name, `[]T` (repeated) or `{}T` (map with string keys). A field without a JSON name is embedded:
 its message's fields stand in the object itself. `*` marks scalars that are pointers in Go: only of those is a zero value something that
-was said. `=` marks structs that Go holds by value: they are always sent.
+was said. `=` and `~` mark structs that Go holds by value: they are always sent, those with `=` in JSON as well. `!` marks what JSON says
+even when it is empty (no omitempty).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class Field:
     type: str
     pointer: bool
     by_value: bool
+    spoken: bool
+    """JSON says it even when it is empty."""
 
 
 @cache
@@ -38,6 +41,8 @@ def fields_of(message: str) -> tuple[Field, ...]:
 
 
 def _field(number: int, name: str, type_: str) -> Field:
-    bare = type_.lstrip("*=")
+    bare = type_.lstrip("*=~!")
+    marks = type_[: -len(bare)]
     shape = bare[:2] if bare[:2] in ("[]", "{}") else ""
-    return Field(number, name, shape, bare[len(shape) :], type_.startswith("*"), type_.startswith("="))
+    by_value, spoken = marks in ("=", "~"), marks[:1] in ("=", "!")
+    return Field(number, name, shape, bare[len(shape) :], "*" in marks, by_value, spoken)

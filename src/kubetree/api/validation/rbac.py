@@ -95,6 +95,11 @@ def binding_update(namespaced: bool) -> ChangeCheck:
     def check(errs: Errors, new: Thing, old: Thing) -> None:
         create(errs, new)
         if not semantic_equal(new.get("roleRef"), old.get("roleRef")):
-            errs.append(invalid("roleRef", new.get("roleRef"), "cannot change roleRef"))
+            errs.append(invalid("roleRef", _go_struct(new.get("roleRef") or {}), "cannot change roleRef"))
 
     return check
+
+
+def _go_struct(reference: dict[str, Any]) -> dict[str, Any]:
+    """A roleRef as upstream shows its internal type, which has no JSON names."""
+    return {"APIGroup": reference.get("apiGroup", ""), "Kind": reference.get("kind", ""), "Name": reference.get("name", "")}

@@ -197,8 +197,12 @@ class NodeRestriction(Plugin):
         if len(audiences) > 1:
             return "node may only request 0 or 1 audiences"
         audience = audiences[0] if audiences else ""
-        if audience in self._audiences_of(pod):
+        missing: list[str] = []
+        if audience in self._audiences_of(pod, missing):
             return ""
+        if missing:
+            why = missing[0] if len(missing) == 1 else f"[{', '.join(missing)}]"
+            return f"error validating audience {json.dumps(audience)}: {why}"
         asked = Attributes(
             request.user,
             "request-serviceaccounts-token-audience",
@@ -212,8 +216,8 @@ class NodeRestriction(Plugin):
         quoted = json.dumps(audience)
         return f"audience {quoted} not found in pod spec volume, {request.user.name} is not authorized to request tokens for this audience"
 
-    def _audiences_of(self, pod: Object) -> Iterator[str]:
-        """Of the tokens that the pod's volumes project, and of those that its CSI drivers ask for."""
+    def _audiences_of(self, pod: Object, missing: list[str]) -> Iterator[str]:
+        """Of the tokens that the pod's volumes project, and of those that its CSI drivers ask for. `missing` gets what is not there."""
         namespace = pod["metadata"]["namespace"]
         for volume in pod["spec"].get("volumes") or ():
             for source in (volume.get("projected") or {}).get("sources") or ():
@@ -221,17 +225,25 @@ class NodeRestriction(Plugin):
                     yield source["serviceAccountToken"].get("audience", "")
             driver = (volume.get("csi") or {}).get("driver")
             if "persistentVolumeClaim" in volume:
-                driver = self._driver_of(namespace, volume["persistentVolumeClaim"].get("claimName", ""))
+                driver = self._driver_of(namespace, volume["persistentVolumeClaim"].get("claimName", ""), missing)
             elif "ephemeral" in volume:
-                driver = self._driver_of(namespace, f"{pod['metadata']['name']}-{volume['name']}")
+                driver = self._driver_of(namespace, f"{pod['metadata']['name']}-{volume['name']}", missing)
             found = self._lister.get(CSI_DRIVER, "", driver) if driver else None
+            if driver and found is None:
+                missing.append(f'csidriver.storage.k8s.io "{driver}" not found')
             for token in ((found or {}).get("spec") or {}).get("tokenRequests") or ():
                 yield token.get("audience", "")
 
-    def _driver_of(self, namespace: str, claim_name: str) -> str:
-        claim = self._lister.get(CLAIM, namespace, claim_name) or {}
-        volume = self._lister.get(VOLUME, "", (claim.get("spec") or {}).get("volumeName") or "") or {}
-        return str(((volume.get("spec") or {}).get("csi") or {}).get("driver") or "")
+    def _driver_of(self, namespace: str, claim_name: str, missing: list[str]) -> str:
+        claim = self._lister.get(CLAIM, namespace, claim_name)
+        if claim is None:
+            missing.append(f'persistentvolumeclaim "{claim_name}" not found')
+            return ""
+        name = (claim.get("spec") or {}).get("volumeName") or ""
+        volume = self._lister.get(VOLUME, "", name)
+        if volume is None:
+            missing.append(f'persistentvolume "{name}" not found')
+        return str((((volume or {}).get("spec") or {}).get("csi") or {}).get("driver") or "")
 
     def _lease(self, node: str, request: AdmissionRequest) -> str:
         if request.namespace != LEASE_NAMESPACE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,15 +75,14 @@ def response(answer: Object, version: str, uid: str, *, mutating: bool) -> Respo
     try:
         found = msgspec.convert(answer, _Review)
     except msgspec.ValidationError as error:
-        raise ValueError(f"json: cannot unmarshal into v1.AdmissionReview: {error}") from None
-    if not found.kind:
-        raise ValueError("Object 'Kind' is missing in the answer")
+        raise ValueError(_worded(str(error))) from None
+    _check_type(found, version)
     given = found.response
     if given is None:
         raise InvalidResponse("webhook response was absent")
     patch, patch_type = given.patch or b"", given.patchType
     if version == "v1":
-        _check_v1(found, given, uid, mutating)
+        _check_v1(given, uid, mutating)
     elif patch:
         patch_type = JSON_PATCH
     if not mutating:
@@ -90,12 +90,46 @@ def response(answer: Object, version: str, uid: str, *, mutating: bool) -> Respo
     return Response(bool(given.allowed), patch, patch_type or "", given.status, tuple(given.warnings or ()), given.auditAnnotations or {})
 
 
-def _check_v1(found: _Review, given: _Response, uid: str, mutating: bool) -> None:
+_SCHEME = "k8s.io/apiserver/pkg/util/webhook/client.go:71"
+_GO_TYPES = {
+    "allowed": "bool",
+    "auditAnnotations": "map[string]string",
+    "patch": "[]uint8",
+    "patchType": "v1.PatchType",
+    "response": "v1.AdmissionResponse",
+    "status": "v1.Status",
+    "uid": "types.UID",
+    "warnings": "[]string",
+}
+_GIVEN = {"str": "string", "bool": "bool", "int": "number", "float": "number", "object": "object", "array": "array"}
+_mismatch = re.compile(r"got `(\w+)` - at `\$\.(\w+)(?:\.(\w+))?").search
+
+
+def _worded(error: str) -> str:
+    """What msgspec finds wrong, as Go's decoder would say it."""
+    found = _mismatch(error)
+    if found is None:
+        return f"json: cannot unmarshal: {error}"
+    given, outer, inner = found.groups()
+    field, struct = (f"{outer}.{inner}", "AdmissionResponse") if inner else (outer, "AdmissionReview")
+    kind = _GO_TYPES.get(inner or outer, "string")
+    return f"json: cannot unmarshal {_GIVEN.get(given, given)} into Go struct field {struct}.{field} of type {kind}"
+
+
+def _check_type(found: _Review, version: str) -> None:
+    """Raises ValueError for another type than was asked in; one that is not named at all is that."""
+    kind, api_version = found.kind or "AdmissionReview", found.apiVersion or f"{GROUP}/{version}"
+    if (kind, api_version) == ("AdmissionReview", f"{GROUP}/{version}"):
+        return
+    if kind == "AdmissionReview" and api_version in (f"{GROUP}/v1", f"{GROUP}/v1beta1"):
+        given = api_version.rpartition("/")[2]
+        raise ValueError(f"converting ({given}.AdmissionReview) to ({version}.AdmissionReview): unknown conversion")
+    raise ValueError(f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"')
+
+
+def _check_v1(given: _Response, uid: str, mutating: bool) -> None:
     if (given.uid or "") != uid:
         raise InvalidResponse(f'expected response.uid="{uid}", got "{given.uid or ""}"')
-    kind = f"{found.apiVersion or '/'}, Kind={found.kind}"
-    if kind != f"{GROUP}/v1, Kind=AdmissionReview":
-        raise InvalidResponse(f"expected webhook response of {GROUP}/v1, Kind=AdmissionReview, got {kind}")
     if not mutating:
         if given.patch:
             raise InvalidResponse("validating webhook may not return response.patch")

@@ -42,7 +42,10 @@ class ServiceAccount(Plugin):
 
     async def admit(self, request: AdmissionRequest) -> None:
         pod = request.obj
-        if request.operation != CREATE or request.subresource or pod is None or _is_mirror(pod):
+        if request.operation != CREATE or request.subresource or pod is None:
+            return
+        if _is_mirror(pod):
+            self._check_mirror(request, pod)
             return
         spec = pod.setdefault("spec", {})
         if not spec.get("serviceAccountName"):

@@ -43,7 +43,7 @@ class Aggregation:
         self.on_change: list[Callable[[], None]] = []
         self.remotes = Remotes(registry, lister, writer, self.transport, self._changed)
         self.registration = Registration(registry, lister, writer)
-        self.proxy = Proxy(self.transport)
+        self.proxy = Proxy(self.transport, redirects=not config.aggregator_reject_forwarding_redirect)
         self.documents = RemoteDocuments(self.remotes, self.transport, time.monotonic)
 
     async def run(self) -> None:
@@ -76,7 +76,10 @@ class Aggregation:
         for remote in self.remotes:
             if remote.discovery is None and not remote.stale:
                 continue
-            spec, found = remote.obj["spec"], remote.discovery or {"version": remote.version}
+            now = self._lister.get(API_SERVICE, "", remote.name)
+            if now is None:
+                continue
+            spec, found = now["spec"], remote.discovery or {"version": remote.version}
             document = {
                 "version": remote.version,
                 **{key: value for key, value in found.items() if key != "freshness"},

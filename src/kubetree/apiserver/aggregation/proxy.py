@@ -22,8 +22,10 @@ DISCOVERY_TIMEOUT = 5.0
 
 
 class Proxy:
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    """`redirects`: whether answers that send clients elsewhere are passed on."""
+
+    def __init__(self, transport: Transport, *, redirects: bool = False) -> None:
+        self._transport, self._redirects = transport, redirects
 
     async def forward(self, ctx: RequestContext, remote: Remote) -> web.StreamResponse:
         if not remote.available:
@@ -54,7 +56,7 @@ class Proxy:
             if not _is_discovery(ctx):
                 raise
             return answer_text(ctx, "context deadline exceeded\n", 503)
-        if 300 <= response.status <= 399 and response.headers.get("Location"):
+        if not self._redirects and 300 <= response.status <= 399 and response.headers.get("Location"):
             response.close()
             return answer_text(ctx, "the backend attempted to redirect this request, which is not permitted", 502)
         return await pass_on(ctx, response)

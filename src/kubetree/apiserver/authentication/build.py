@@ -32,7 +32,14 @@ from kubetree.apiserver.authentication.request_headers import HeaderNames, Reque
 from kubetree.apiserver.authentication.service_account_tokens import ServiceAccountTokens
 from kubetree.apiserver.authentication.static_tokens import StaticTokens, read_token_file
 from kubetree.apiserver.authentication.token_requests import TokenRequests
-from kubetree.apiserver.authentication.tokens import AudienceAgnostic, TokenAuthenticator, TokenRejected, TokenUnion, bearer_token
+from kubetree.apiserver.authentication.tokens import (
+    AudienceAgnostic,
+    TokenAuthenticator,
+    TokenRejected,
+    TokenUnion,
+    bearer_token,
+    has_stray_space,
+)
 from kubetree.apiserver.authentication.user import ANONYMOUS_USER, AUTHENTICATED_GROUP, MASTERS_GROUP, User
 from kubetree.apiserver.authentication.webhook_tokens import WebhookTokens
 from kubetree.apiserver.config import Config
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+_STRAY_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
 
 EVERYONE = User("system:unsecured", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 """Who everyone is on a server without authentication."""
@@ -99,6 +107,8 @@ class RequestAuthenticator:
             except Unauthorized as error:
                 failed = error
         token = bearer_token(ctx.headers)
+        if token == "" and has_stray_space(ctx.headers):
+            ctx.warnings.append(_STRAY_SPACE)
         if token:
             try:
                 verdict = await self.tokens.authenticate_token(token, ())

@@ -7,6 +7,7 @@ Follows apiserver's request/x509. TLS has already refused certificates of unknow
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,44 +21,64 @@ from kubetree.apiserver.authentication.user import CREDENTIAL_ID, User, authenti
 _UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 _CLIENT_USAGES = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 _CACHE_LIMIT = 4096
+_LOOK_EVERY = 1.0
+"""Seconds between looks at the file of authorities."""
+log = logging.getLogger(__name__)
 
 
 class CertificateVerifier:
     """Whether a certificate was issued by one of `authorities` for clients. `clock` gives seconds since the epoch.
 
-    Signatures that were found good are remembered with the certificate.
+    Signatures that were found good are remembered with the certificate. Authorities that came from a file are read again when it changes.
     """
 
-    def __init__(self, authorities: Sequence[x509.Certificate], clock: Callable[[], float]) -> None:
+    def __init__(self, authorities: Sequence[x509.Certificate], clock: Callable[[], float], path: Path | None = None) -> None:
         self._authorities = authorities
         self._clock = clock
+        self._path = path
+        self._seen = _stamp(path)
+        self._look_at = self._clock() + _LOOK_EVERY if path is not None else float("inf")
         self._good: dict[bytes, tuple[float, float, x509.Certificate]] = {}
 
     @classmethod
     def from_file(cls, path: Path, clock: Callable[[], float]) -> CertificateVerifier:
         """`path`: PEM certificates. Raises ValueError when there is none."""
         try:
-            return cls(x509.load_pem_x509_certificates(path.read_bytes()), clock)
+            return cls(x509.load_pem_x509_certificates(path.read_bytes()), clock, path)
         except ValueError as error:
             raise ValueError(f"{path} holds no usable PEM certificate: {error}") from error
 
     def verified(self, der: bytes) -> x509.Certificate:
         """Raises Unauthorized saying why it is not good."""
+        now = self._clock()
+        if now >= self._look_at:
+            self._look(now)
         known = self._good.get(der)
         if known is None:
             certificate = _loaded(der)
             start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-            self._check_time(start, end)
+            _check_time(now, start, end)
             self._check_issuer(certificate)
             if len(self._good) >= _CACHE_LIMIT:
                 self._good.clear()
             known = self._good[der] = (start, end, certificate)
-        self._check_time(known[0], known[1])
+        _check_time(now, known[0], known[1])
         return known[2]
 
-    def _check_time(self, start: float, end: float) -> None:
-        if not start <= self._clock() <= end:
-            raise Unauthorized("x509: certificate has expired or is not yet valid")
+    def _look(self, now: float) -> None:
+        """Takes up a changed file; one that cannot be read leaves the authorities as they are."""
+        self._look_at = now + _LOOK_EVERY
+        if self._path is None:
+            return
+        try:
+            seen = _stamp(self._path)
+            if seen == self._seen:
+                return
+            self._authorities = x509.load_pem_x509_certificates(self._path.read_bytes())
+            self._good.clear()
+            self._seen = seen
+        except (OSError, ValueError) as error:
+            log.error("%s cannot be used, the authorities stay as they are: %s", self._path, error)
 
     def _check_issuer(self, certificate: x509.Certificate) -> None:
         if not any(_issued(certificate, authority) for authority in self._authorities):
@@ -102,6 +123,19 @@ def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
 def common_name(certificate: x509.Certificate | x509.CertificateSigningRequest) -> str:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[-1].value) if names else ""
+
+
+def _stamp(path: Path | None) -> tuple[int, ...]:
+    """Changes with the file."""
+    if path is None:
+        return ()
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _check_time(now: float, start: float, end: float) -> None:
+    if not start <= now <= end:
+        raise Unauthorized("x509: certificate has expired or is not yet valid")
 
 
 def _loaded(der: bytes) -> x509.Certificate:

@@ -21,7 +21,8 @@ async def review_token(review: Object, tokens: TokenAuthenticator, own_audiences
     try:
         verdict = await tokens.authenticate_token(spec["token"], audiences)
     except TokenRejected as error:
-        return review | {"status": {"user": {}, "error": str(error)}}
+        why = str(error).removeprefix("[").removesuffix("]") if str(error).startswith("[") else str(error)
+        return review | {"status": {"user": {}, "error": f"[invalid bearer token, {why}]"}}
     if verdict is None:
         return review | {"status": {"user": {}, "error": "invalid bearer token"}}
     status: Object = {"authenticated": True, "user": user_info(verdict.user)}

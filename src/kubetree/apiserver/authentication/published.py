@@ -23,6 +23,12 @@ _END = "-----END CERTIFICATE-----\n"
 Object = dict[str, Any]
 
 
+def authority_files(config: Config) -> list[Path]:
+    """Whose contents are published."""
+    client_ca = config.tls.client_ca if config.tls is not None else None
+    return [path for path in (client_ca, config.requestheader_client_ca) if path is not None]
+
+
 def authentication_data(config: Config) -> dict[str, str]:
     """What this server's flags say. Raises OSError for files that cannot be read."""
     data: dict[str, str] = {}
@@ -38,7 +44,8 @@ def authentication_data(config: Config) -> dict[str, str]:
             "requestheader-extra-headers-prefix": config.requestheader_extra_prefixes,
             "requestheader-allowed-names": config.requestheader_allowed_names,
         }
-        data |= {key: json.dumps(list(values), separators=(",", ":")) for key, values in lists.items()}
+        named = {key: values for key, values in lists.items() if values or key != "requestheader-uid-headers"}
+        data |= {key: json.dumps(list(values), separators=(",", ":")) for key, values in named.items()}
     return data
 
 

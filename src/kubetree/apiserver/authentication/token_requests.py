@@ -74,8 +74,9 @@ class TokenRequests:
             raise _conflict("TokenRequest", GROUP, name, why)
         now = self._clock()
         metadata |= {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": _time(now)}
-        spec["audiences"] = list(spec.get("audiences") or self._audiences)
-        spec.setdefault("expirationSeconds", _DEFAULT_EXPIRY)
+        seconds = spec.get("expirationSeconds", _DEFAULT_EXPIRY)
+        audiences = list(spec.get("audiences") or self._audiences)
+        spec = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": spec.get("boundObjectRef")}
         _validate(spec)
         bound = await self._bound(namespace, name, spec.get("boundObjectRef"))
         warnings = []
@@ -90,7 +91,7 @@ class TokenRequests:
 
     async def _bound(self, namespace: str, account: str, reference: Object | None) -> Object:
         """The references that go into the claims: pod and its node, or secret, or node."""
-        if not reference:
+        if reference is None:
             return {}
         group = (reference.get("apiVersion") or "").rpartition("/")[0]
         row = {"Pod": POD, "Node": NODE, "Secret": SECRET}.get(reference.get("kind") or "") if not group else None
@@ -140,12 +141,12 @@ class TokenRequests:
 
 
 def _match_url(metadata: Object, namespace: str, name: str) -> None:
-    for field, wanted in (("name", name), ("namespace", namespace)):
-        given = metadata.get(field)
-        if given and given != wanted:
-            detail = f"must match the service account {field} if specified"
-            message = f'Invalid value: "{given}": {detail}'
-            raise invalid("TokenRequest", GROUP, name, [Cause("FieldValueInvalid", message, f"metadata.{field}")])
+    if metadata.get("namespace") not in (None, "", namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    given = metadata.get("name")
+    if given and given != name:
+        message = f'Invalid value: "{given}": must match the service account name if specified'
+        raise invalid("TokenRequest", GROUP, name, [Cause("FieldValueInvalid", message, "metadata.name")])
 
 
 def _validate(spec: Object) -> None:

@@ -97,6 +97,12 @@ def bearer_token(headers: Mapping[str, str]) -> str:
     return _websocket_token(protocols) if protocols else ""
 
 
+def has_stray_space(headers: Mapping[str, str]) -> bool:
+    """`Authorization: Bearer  token`: what follows the second space is no token, which users find hard to see."""
+    authorization = headers.get("Authorization")
+    return authorization is not None and authorization.strip().lower().startswith("bearer  ")
+
+
 def _websocket_token(protocols: str) -> str:
     """Browsers cannot set headers on a WebSocket, so upstream takes the token from a subprotocol in unpadded base64url."""
     for protocol in protocols.split(","):

@@ -23,14 +23,14 @@ Object = dict[str, Any]
 def review_access(review: Object, asking: User, namespace: str, authorizer: Authorizer) -> Object:
     """A SubjectAccessReview, LocalSubjectAccessReview (`namespace` is the URL's) or SelfSubjectAccessReview with its status.
 
-    Raises Invalid, BadRequest.
+    Raises Invalid, which as upstream's does not name the kind, and BadRequest.
     """
     kind, spec = review["kind"], review.get("spec") or {}
     causes = _spec_causes(spec, names_user=kind != "SelfSubjectAccessReview") + _metadata_causes(review, local=kind.startswith("Local"))
     if kind == "LocalSubjectAccessReview":
         causes += _local_causes(spec, review["metadata"].get("namespace", ""))
     if causes:
-        raise invalid(kind, GROUP, "", causes)
+        raise invalid("", GROUP, "", causes)
     if kind == "LocalSubjectAccessReview" and review["metadata"].get("namespace", "") != namespace:
         raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
     user = asking if kind == "SelfSubjectAccessReview" else _user(spec)
@@ -103,7 +103,9 @@ def _spec_causes(spec: Object, *, names_user: bool) -> list[Cause]:
     causes = []
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and other is not None:
-        causes.append(_invalid("spec.nonResourceAttributes", other, "cannot be specified in combination with resourceAttributes"))
+        causes.append(
+            _invalid("spec.nonResourceAttributes", _go_struct(other), "cannot be specified in combination with resourceAttributes")
+        )
     if resource is None and other is None:
         detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         causes.append(_invalid("spec.resourceAttributes", None, detail))
@@ -127,8 +129,13 @@ def _local_causes(spec: Object, namespace: str) -> list[Cause]:
     if resource is not None and resource.get("namespace", "") != namespace:
         causes.append(_invalid("spec.resourceAttributes.namespace", resource.get("namespace", ""), "must match metadata.namespace"))
     if other is not None:
-        causes.append(_invalid("spec.nonResourceAttributes", other, "disallowed on this kind of request"))
+        causes.append(_invalid("spec.nonResourceAttributes", _go_struct(other), "disallowed on this kind of request"))
     return causes
+
+
+def _go_struct(attributes: Object) -> Object:
+    """As upstream shows a value of its internal type, which has no JSON names."""
+    return {"Path": attributes.get("path", ""), "Verb": attributes.get("verb", "")}
 
 
 def _invalid(field: str, value: Any, detail: str) -> Cause:

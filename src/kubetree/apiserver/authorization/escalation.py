@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kubetree.api.errors import Forbidden, NotFound, forbidden
+from kubetree.api.errors import Forbidden, forbidden, not_found
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 from kubetree.apiserver.authorization.attributes import Attributes, Authorizer, Decision
@@ -39,7 +39,8 @@ class EscalationCheck:
             raise forbidden(kind.plural, GROUP, new["metadata"].get("name", ""), why)
 
     def check_binding(self, kind: Kind, user: User, namespace: str, new: Object, old: Object | None) -> None:
-        """For RoleBinding and ClusterRoleBinding. Raises Forbidden, NotFound for a role that does not exist."""
+        """For RoleBinding and ClusterRoleBinding. Raises Forbidden, and NotFound for a role that does not exist,
+        which as upstream's names the binding's resource."""
         if MASTERS_GROUP in user.groups or (old is not None and _only_gc_fields(new, old)):
             return
         reference = new.get("roleRef") or {}
@@ -54,9 +55,7 @@ class EscalationCheck:
         try:
             rules = self._rbac.role_rules(reference, namespace)
         except RoleNotFound as error:
-            name = reference.get("name", "")
-            message = str(error).replace(f"{reference['kind'].lower()}.", f"{resource}.", 1)
-            raise NotFound(message, name=name, group=GROUP, kind=resource) from error
+            raise not_found(kind.plural, GROUP, reference.get("name", "")) from error
         self._confirm(kind, user, namespace, new, rules)
 
     def _allowed(self, question: Attributes) -> bool:

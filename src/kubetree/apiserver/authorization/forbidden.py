@@ -13,7 +13,7 @@ def forbidden_by(attributes: Attributes, reason: str) -> Forbidden:
     who = f'User "{attributes.user.name}" cannot {attributes.verb}'
     if not attributes.is_resource:
         message = f'{who} path "{attributes.path}"'.translate(SANITIZED)
-        return Forbidden(f"forbidden: {message}{f': {reason}' if reason else ''}")
+        return Forbidden(f"forbidden: {message}{f': {reason}' if reason else ''}", empty_details=True)
     resource = f"{attributes.resource}/{attributes.subresource}" if attributes.subresource else attributes.resource
     message = f'{who} resource "{resource}" in API group "{attributes.group}"'
     message += f' in the namespace "{attributes.namespace}"' if attributes.namespace else " at the cluster scope"

@@ -83,6 +83,14 @@ class Cacher:
         return len(self._entries)
 
     @property
+    def crowded(self) -> bool:
+        return self._watchers.turns.crowded
+
+    async def told(self) -> None:
+        """See watch_cache.WatchCache.told."""
+        await self._watchers.turns.over()
+
+    @property
     def watcher_count(self) -> int:
         return len(self._watchers)
 

@@ -2,6 +2,9 @@
 
 An event for a thousand watchers is a thousand encrypted writes, about 15 ms. Were each event told at once, a busy server would do nothing
 else; so while a turn and the pause after it last, events gather, and go out together in one write a watcher. Few watchers, no pause.
+
+Writers whose events wait for many watchers are answered after the turn: they cannot run ahead of those who must hear of it, and what
+they write meanwhile comes together.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ class Turns:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._due: list[Callable[[], None]] = []
+        self._writers: list[asyncio.Future[None]] = []
         self._scheduled = False
 
     def add(self, callback: Callable[[], None]) -> None:
@@ -30,11 +34,26 @@ class Turns:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._run)
 
+    @property
+    def crowded(self) -> bool:
+        """Many wait for their turn."""
+        return len(self._due) >= MANY
+
+    async def over(self) -> None:
+        """Returns once those who wait for their turn had it: after a turn and a pause at most."""
+        writer = asyncio.get_running_loop().create_future()
+        self._writers.append(writer)
+        await writer
+
     def _run(self) -> None:
         due, self._due = self._due, []
+        writers, self._writers = self._writers, []
         started = self._clock()
         for callback in due:
             callback()
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
         loop = asyncio.get_running_loop()
         if len(due) >= MANY:
             loop.call_soon(self._pause, started)  # by then the loop has sent what the callbacks wrote

@@ -1,7 +1,7 @@
 """Changing an object: read, transform, check, compare-and-swap, again when another came between.
 
-Follows genericregistry.Store.Update over storage.GuaranteedUpdate: the first try starts from the watch cache, and only a failure
-that a newer object could explain goes to the store.
+Follows genericregistry.Store.Update over storage.GuaranteedUpdate: the first try starts from the watch cache; a failure, and that there
+was nothing to change, are believed once the store is seen to have the same.
 """
 
 from __future__ import annotations
@@ -59,16 +59,22 @@ async def update(
     namespace = scope.namespace if resource.kind.namespaced else ""
     key = resource.key(namespace, name)
     cached = resource.cache.get(key)
+    doubtful: Stored | errors.ApiError | None = None
     if cached is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         try:
             old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
-            stored = await attempt.change(old, cached.revision, transform, current=False)
-        except errors.ApiError:
-            stored = None
-        if stored is not None:
-            return stored
+            doubtful = await attempt.change(old, cached.revision, transform)
+        except errors.ApiError as error:
+            doubtful = error
+        if isinstance(doubtful, Stored) and not doubtful.unchanged:
+            return doubtful
     entry, _ = await registry.store.get(key)
+    if doubtful is not None and cached is not None and entry is not None and entry.revision == cached.revision:
+        if isinstance(doubtful, errors.ApiError):
+            raise doubtful
+        if not entry.stale and not is_stale(resource, entry.value):
+            return doubtful
     while True:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
         if entry is None:
@@ -113,7 +119,7 @@ class _Attempt:
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
         if scope.admit:
             await registry.admission.admit(scope.admission(CREATE, resource.kind, self.name, obj, None))
-        creation.fill_system_fields(registry, obj)
+        creation.fill_system_fields(registry, obj, registry.clock())
         obj["metadata"].pop("resourceVersion", None)
         hook = resource.hook
         finish = await hook.begin_create(obj, dry_run=scope.dry_run) if hook is not None else None
@@ -140,9 +146,8 @@ class _Attempt:
         if answer.decision is not Decision.ALLOW:
             raise forbidden_by(attributes, answer.reason)
 
-    async def change(self, old: Object, revision: int, transform: Transform, *, current: bool = True, stale: bool = False) -> Stored | None:
-        """None: `old` was not what the store has. `current` False: `old` comes from the cache, so "nothing to write" is not believed.
-        `stale`: what is stored is in another form than it would be now, so that it is written although nothing changes."""
+    async def change(self, old: Object, revision: int, transform: Transform, *, stale: bool = False) -> Stored | None:
+        """None: `old` was not what the store has. `stale`: what is stored is in another form than it would be now, so that it is written although nothing changes."""
         registry, resource, scope = self.registry, self.resource, self.scope
         kind, storage = resource.kind, resource.storage
         new = await transform(old)
@@ -173,7 +178,7 @@ class _Attempt:
                 committed = stored is not None
                 return stored
             if not stale and same_but_for_manager_times(new, old):
-                return Stored(old, encode(old), revision) if current else None
+                return Stored(old, encode(old), revision, unchanged=True)
             value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)

@@ -59,10 +59,12 @@ class WriteScope:
 class Stored:
     """An object after an operation, as it is stored (storage version). `value` has no resourceVersion: `revision` is it.
 
-    `created` tells an update that created from one that changed; `revision` 0: nothing was written (dry run of a create).
+    `created` tells an update that created from one that changed, `unchanged` one that had nothing to write; `revision` 0: nothing was
+    written (dry run of a create).
     """
 
     obj: dict[str, Any]
     value: bytes
     revision: int
     created: bool = False
+    unchanged: bool = False

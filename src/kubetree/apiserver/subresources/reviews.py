@@ -21,6 +21,16 @@ Object = dict[str, Any]
 Reply = Callable[[RequestContext, Object], Awaitable[Object]]
 """From the review as sent to the review with its status. Raises Invalid for one that asks nothing sensible."""
 
+_UNANSWERED: dict[str, Object] = {
+    "LocalSubjectAccessReview": {"allowed": False},
+    "SelfSubjectAccessReview": {"allowed": False},
+    "SelfSubjectReview": {"userInfo": {}},
+    "SelfSubjectRulesReview": {"incomplete": False, "nonResourceRules": None, "resourceRules": None},
+    "SubjectAccessReview": {"allowed": False},
+    "TokenReview": {"user": {}},
+}
+"""The status that admission sees of a review that nobody has answered yet."""
+
 
 def review(reply: Reply) -> Verb:
     async def create_review(call: Call) -> web.StreamResponse:
@@ -31,7 +41,9 @@ def review(reply: Reply) -> Verb:
         obj = decode_object(ctx, await call.body(), kind, options.validation)
         check_namespace(call.namespace, obj.setdefault("metadata", {}))
         apply_defaults(kind, obj)
+        obj.setdefault("status", _UNANSWERED.get(kind.kind, {}))
         scope = call.scope(options, "CreateOptions")
+        obj = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], **obj}
         obj = track_create(call.resource, obj, scope, call.registry.clock())
         request = scope.admission(CREATE, kind, obj["metadata"].get("name", ""), obj, None)
         await call.registry.admission.admit(request)

@@ -105,9 +105,8 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
             raise call.not_found()
         scale = make(scale_of(kind, old))
         check_name(scale.setdefault("metadata", {}), call.name)
-        admission = scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, old))
-        await call.registry.admission.admit(admission)
-        await call.registry.admission.validate(admission)
+        scale.setdefault("status", {"replicas": 0})
+        await call.registry.admission.admit(scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, old)))
         metadata = scale["metadata"]
         replicas = (scale.get("spec") or {}).get("replicas") or 0
         if replicas < 0:
@@ -124,6 +123,7 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
             new["metadata"]["resourceVersion"] = given
         if metadata.get("uid"):
             new["metadata"]["uid"] = metadata["uid"]
+        await call.registry.admission.validate(scope.admission(UPDATE, kind, call.name, scale_of(kind, new), scale_of(kind, old)))
         return new
 
     stored = await change.update(call.registry, call.resource, call.name, transform, replace(scope, admit=False))

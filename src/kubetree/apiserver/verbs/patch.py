@@ -16,6 +16,7 @@ from kubetree.api import errors, schema
 from kubetree.api.apply import apply
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
+from kubetree.api.kinds import Kind
 from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type
@@ -151,7 +152,21 @@ def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
         if options.validation == "Strict":
             raise errors.BadRequest(f"error strict decoding YAML: {fault}")
         request.warnings.extend(warning_lines(fault))
+    _check_converts(kind, applied, new)
     return new
+
+
+def _check_converts(kind: Kind, applied: Object, new: Object) -> None:
+    """What was applied fits the type's fields, but a value need not be one (a time that is none). Upstream answers that with 500."""
+    try:
+        schema.check(kind, new, "Ignore")
+    except errors.BadRequest as error:
+        of = f"{kind.api_version}, Kind={kind.kind}"
+        metadata = applied.get("metadata") or {}
+        named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {of}"
+        why = f"unable to convert unstructured object to {of}: {error.message}"
+        message = f"failed to convert new object ({named}) to proper version: {why}"
+        raise errors.ApiError(message, status_code=500, status_reason="") from None
 
 
 def check_applied(applied: Object, api_version: str, kind: str) -> None:

@@ -13,12 +13,14 @@ import orjson
 from yarl import URL
 
 from kubetree.api.errors import ApiError
+from kubetree.api.schema.go_json import parse
 from kubetree.apiserver.config import GIT_VERSION
 from kubetree.apiserver.webhooks import failures
 from kubetree.apiserver.webhooks.destinations import Destination
 from kubetree.apiserver.webhooks.failures import CallFailed
 from kubetree.apiserver.webhooks.resolution import Address, ServiceResolver
 from kubetree.apiserver.webhooks.tls import TrustCache
+from kubetree.apiserver.yaml_format import yaml_to_json
 
 Object = dict[str, Any]
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*", "User-Agent": f"kube-apiserver-admission/{GIT_VERSION}"}
@@ -42,13 +44,7 @@ class WebhookClient:
     async def post(self, destination: Destination, review: Object, *, timeout: float) -> Object:
         """The answer's JSON object. `timeout` is in seconds and told to the other side, in whole ones. Raises CallFailed."""
         body = await self.send(destination, review, timeout=timeout)
-        try:
-            answer = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise CallFailed(f"couldn't decode the answer: {error}") from None
-        if not isinstance(answer, dict):
-            raise CallFailed("json: cannot unmarshal the answer: it is no object")
-        return answer
+        return _object(body)
 
     async def send(self, destination: Destination, body: Object, *, timeout: float) -> bytes:
         """The same, with the answer as it came: of those who are only told something."""
@@ -118,6 +114,32 @@ def told(url: str, timeout: float) -> str:
     seconds = int(timeout) + (timeout > int(timeout))
     shown = f"{seconds // 60}m{seconds % 60}s" if seconds >= 60 else f"{seconds}s"
     return f"{url}{'&' if '?' in url else '?'}timeout={shown}"
+
+
+_TYPE_META = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+
+
+def _object(body: bytes) -> Object:
+    """The answer as JSON, or YAML, which client-go takes too. Raises CallFailed, worded as its decoder words it."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        answer = _from_yaml(body)
+    if not isinstance(answer, dict):
+        what = {bool: "bool", str: "string", list: "array"}.get(type(answer), "number")
+        raise CallFailed(f"couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type {_TYPE_META}")
+    return answer
+
+
+def _from_yaml(body: bytes) -> Any:
+    try:
+        return orjson.loads(yaml_to_json(body))
+    except ValueError:
+        pass
+    try:
+        return parse(body)
+    except ValueError as error:
+        raise CallFailed(f"couldn't get version/kind; json parse error: {error}") from None
 
 
 def _at(url: URL, address: Address) -> URL:

@@ -178,7 +178,7 @@ REFUSED: list[tuple[Object, type[ApiError], str]] = [
     ({"spec": {"expirationSeconds": 599}}, Invalid, "spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10"),
     ({"spec": {"expirationSeconds": 2**32 + 1}}, Invalid, "may not specify a duration larger than 2^32 seconds"),
     ({"metadata": {"name": "x"}}, Invalid, 'metadata.name: Invalid value: "x": must match the service account name if specified'),
-    ({"metadata": {"namespace": "x"}}, Invalid, "must match the service account namespace if specified"),
+    ({"metadata": {"namespace": "x"}}, BadRequest, "the namespace of the provided object does not match the namespace sent"),
     ({"metadata": {"uid": "x"}}, Conflict, "the UID in the token request (x) does not match the UID of the service account"),
     ({"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "gone"}}}, NotFound, 'pods "gone" not found'),
     (

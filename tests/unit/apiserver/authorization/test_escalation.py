@@ -58,7 +58,7 @@ def test_binding_a_role() -> None:
         check(rule("get", "pods")).check_binding(ROLE_BINDING, JANE, "ns", new, None)
     check(rule("get", "secrets")).check_binding(ROLE_BINDING, JANE, "ns", new, None)
     check(rule("bind", "clusterroles", ROLES, names="other")).check_binding(ROLE_BINDING, JANE, "ns", new, None)
-    with pytest.raises(NotFound, match=r'clusterroles\.rbac\.authorization\.k8s\.io "gone" not found'):
+    with pytest.raises(NotFound, match=r'rolebindings\.rbac\.authorization\.k8s\.io "gone" not found'):
         check().check_binding(ROLE_BINDING, JANE, "ns", binding("x", "ClusterRole", "gone", user("joe"), namespace="ns"), None)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from ..declarations import Function, function, method, overload, table
 from ..errors import EvaluationError
 from ..numbers import UInt
-from ..operations import add, compare
+from ..operations import add, compare, unsupported
 from ..types import BOOL, BYTES, DOUBLE, DURATION, DYN, INT, STRING, TIMESTAMP, UINT, Type, list_of, param
-from ..values import Duration, equal, is_list, type_of_value
+from ..values import Duration, equal, is_list, no_such_overload, type_of_value
 
 A, T = param("A"), param("T")
 _SUMMABLE = (("int", INT), ("uint", UINT), ("double", DOUBLE), ("duration", DURATION))
@@ -90,6 +90,10 @@ def _flatten(values: Any, depth: int = 1) -> list[Any]:
 
 
 def sort_by(values: Any, keys: Any) -> Any:
+    if not is_list(values):
+        raise unsupported("@sortByAssociatedKeys", values)
+    if not is_list(keys):
+        raise no_such_overload()
     if len(values) != len(keys):
         raise EvaluationError(
             "@sortByAssociatedKeys() expected a list of the same size as the associated keys list,"
@@ -108,6 +112,8 @@ def sort_by(values: Any, keys: Any) -> Any:
 
 
 def _sort(values: Any) -> Any:
+    if not is_list(values):
+        raise unsupported("sort", values)
     return sort_by(values, values)
 
 

@@ -22,6 +22,7 @@ from ..operations import (
     multiply,
     negate,
     subtract,
+    unsupported,
 )
 from ..types import (
     BOOL,
@@ -64,7 +65,7 @@ def _size(value: Any) -> int:
     try:
         return len(value)
     except TypeError:
-        raise EvaluationError("no such overload: size") from None
+        raise unsupported("size", value) from None
 
 
 def _same(value: Any) -> Any:
@@ -75,7 +76,11 @@ def _to(wanted: Type) -> Callable[[Any], Any]:
     return lambda value: convert(value, wanted)
 
 
-def _matches(text: str, pattern: str) -> bool:
+def _matches(text: Any, pattern: Any) -> bool:
+    if type(text) is not str:
+        raise unsupported("matches", text)
+    if type(pattern) is not str:
+        raise no_such_overload()
     try:
         return compiled(pattern).found(text)
     except ValueError as error:
@@ -253,7 +258,7 @@ STANDARD = table(
         "matches",
         overload("matches", (STRING, STRING), BOOL),
         method("matches_string", (STRING, STRING), BOOL),
-        run=_of_strings(_matches),
+        run=_matches,
     ),
     _part("getFullYear", "timestamp_to_year", lambda at, _: at.year),
     _part("getMonth", "timestamp_to_month", lambda at, _: at.month - 1),

@@ -71,13 +71,14 @@ class Versions:
         self._new.clear()
 
 
-def settle(kinds: Kinds, kind: GroupVersionKind, obj: Object) -> None:
-    """Brings a patched object back in its type's form, in place: unknown fields go, defaults come. Raises BadRequest for wrong types."""
+def settle(kinds: Kinds, kind: GroupVersionKind, obj: Object, *, strict: bool = False) -> None:
+    """Brings a patched object back in its type's form, in place: unknown fields go (`strict`: those of built-in kinds are refused),
+    defaults come. Raises BadRequest for wrong types."""
     row = kinds.by_kind(kind.api_version, kind.kind)
     if row is not None:
-        schema.check(row, obj, "Ignore")
+        schema.check(row, obj, "Strict" if strict and row.behaviour is None else "Ignore")
         apply_defaults(row, obj)
         return
     definition = _DEFINITIONS.get((kind.api_version, kind.kind))
     if definition is not None:
-        schema.check(definition, obj, "Ignore")
+        schema.check(definition, obj, "Strict" if strict else "Ignore")

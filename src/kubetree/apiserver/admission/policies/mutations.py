@@ -9,9 +9,8 @@ from typing import Any
 from kubetree.api.apply.atomics import merged
 from kubetree.api.apply.versions import Versions
 from kubetree.api.cel import EvaluationError, list_of
-from kubetree.api.errors import Invalid
 from kubetree.api.kinds import Kind
-from kubetree.api.patches import json_patch
+from kubetree.api.patches import PatchFailed, json_patch
 from kubetree.api.policy_expressions import Compiled, Scope, compiled, environment
 from kubetree.api.policy_expressions.environments import BUDGET
 from kubetree.api.policy_expressions.objects import JSON_PATCH, OBJECT, Built, misnamed, to_json
@@ -36,10 +35,10 @@ class Mutator:
 @dataclass(frozen=True, slots=True)
 class Mutation:
     expression: Compiled
-    apply: Callable[[Any, Object, Kind], Object]
+    apply: Callable[[Any, Object, Kind | None], Object]
 
-    def patched(self, activation: Activation, obj: Object, row: Kind) -> Object:
-        """A new object. Raises MutationFailed."""
+    def patched(self, activation: Activation, obj: Object, row: Kind | None) -> Object:
+        """A new object. `row` None: the kind is no resource of its own, and has no type to be merged by. Raises MutationFailed."""
         if self.expression.program is None:
             raise MutationFailed(self.expression.error)
         try:
@@ -54,10 +53,13 @@ class Mutation:
             raise MutationFailed(error.message) from None
 
 
-def _configured(value: Any, obj: Object, row: Kind) -> Object:
+def _configured(value: Any, obj: Object, row: Kind | None) -> Object:
     wrong = misnamed(value)
     if wrong:
         raise MutationFailed("type mismatch: " + "\n".join(wrong))
+    if row is None:
+        shown = f"no corresponding type for {obj['apiVersion']}, Kind={obj['kind']}"
+        raise MutationFailed(f"error applying patch: failed to convert patch object to typed object: {shown}")
     patch: Object = {**to_json(value), "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
     try:
         return merged(Versions(row).type, obj, patch)
@@ -65,7 +67,7 @@ def _configured(value: Any, obj: Object, row: Kind) -> Object:
         raise MutationFailed(f"error applying patch: {error}") from None
 
 
-def _patched(value: Any, obj: Object, row: Kind) -> Object:
+def _patched(value: Any, obj: Object, row: Kind | None) -> Object:
     operations = []
     for item in value:
         if not isinstance(item, Built):
@@ -83,11 +85,10 @@ def _patched(value: Any, obj: Object, row: Kind) -> Object:
         operations.append(operation)
     try:
         return json_patch(obj, operations)
-    except Invalid as error:
-        why = error.causes[0].message if error.causes else error.message
-        if why.endswith("test failed"):
+    except PatchFailed as error:
+        if error.why.endswith("test failed"):
             return obj
-        raise MutationFailed(f"JSON Patch: {why}") from None
+        raise MutationFailed(f"JSON Patch: {error.why}") from None
 
 
 _KINDS = {"ApplyConfiguration": ("applyConfiguration", OBJECT, _configured), "JSONPatch": ("jsonPatch", list_of(JSON_PATCH), _patched)}

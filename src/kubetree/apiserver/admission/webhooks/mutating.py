@@ -9,10 +9,12 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.errors import ApiError, BadRequest, Invalid
+from kubetree.api.errors import ApiError, BadRequest
 from kubetree.api.objects import semantic_equal
-from kubetree.api.patches import json_patch
+from kubetree.api.patches import PatchFailed, json_patch
+from kubetree.api.schema.go_json import parse, plain
 from kubetree.apiserver.admission.internal_errors import internal_error
+from kubetree.apiserver.admission.matching.candidates import Candidates
 from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.versions import Versions, settle
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin
@@ -20,7 +22,7 @@ from kubetree.apiserver.admission.reinvoked import Remembered, remembered
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
 from kubetree.apiserver.admission.reviews import JSON_PATCH, Response
 from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation
-from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook
+from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook, interest
 from kubetree.apiserver.audit.policy import PATCH_ANNOTATION
 
 Object = dict[str, Any]
@@ -36,14 +38,15 @@ class MutatingAdmissionWebhook(Plugin):
 
     def __init__(self, configurations: Configurations, caller: Caller) -> None:
         self._configurations, self._caller = configurations, caller
+        self._candidates = Candidates(caller.equivalents, interest)
 
     async def admit(self, request: AdmissionRequest) -> None:
-        hooks = self._configurations.hooks()
+        hooks = self._candidates.of(self._configurations.hooks(), request)
         if not hooks or exempt(request.kind.group, request.kind.plural):
             return
         versions = Versions(request, self._caller.convert)
         with remembered(self.name, request) as memory:
-            for index, hook in enumerate(hooks):
+            for index, hook in hooks:
                 await self._visit(index, hook, request, versions, memory)
 
     async def _visit(self, index: int, hook: Hook, request: AdmissionRequest, versions: Versions, memory: Remembered) -> None:
@@ -97,7 +100,7 @@ def _operations(hook: Hook, answer: Response) -> list[Object]:
     if not answer.patch:
         return []
     try:
-        operations = orjson.loads(answer.patch)
+        operations = plain(parse(answer.patch))
         if operations is not None and not (isinstance(operations, list) and all(isinstance(o, dict) for o in operations)):
             raise ValueError("json: cannot unmarshal the patch into Go value of type jsonpatch.Patch")
     except ValueError as error:
@@ -110,5 +113,5 @@ def _operations(hook: Hook, answer: Response) -> list[Object]:
 def _patched(obj: Object, operations: list[Object]) -> Object:
     try:
         return json_patch(obj, operations)
-    except Invalid as error:
-        raise internal_error(error.causes[0].message if error.causes else error.message) from None
+    except PatchFailed as error:
+        raise internal_error(error.why) from None

@@ -1,0 +1,151 @@
+"""The pages that are no resources: health, metrics, versions, flags, what a browser may read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from apiserver_harness import MAPS, Http, config_map, running_server
+
+STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    async with running_server() as found:
+        yield found
+
+
+async def test_health_is_told_check_by_check(http: Http) -> None:
+    verbose = await http.get("/readyz?verbose")
+    lines = verbose.text.splitlines()
+    assert lines[:3] == ["[+]ping ok", "[+]log ok", "[+]etcd ok"] and lines[-1] == "readyz check passed"
+    assert {"[+]autoregister-completion ok", "[+]poststarthook/rbac/bootstrap-roles ok", "[+]shutdown ok"} <= set(lines)
+    assert "[+]informer-sync ok" not in (await http.get("/livez?verbose")).text
+    assert (await http.get("/livez")).text == "ok"
+    assert (await http.get("/livez/etcd")).text == "ok"
+    assert (await http.get("/livez/nothing")).status == 404
+    excluded = (await http.get("/readyz?verbose&exclude=etcd&exclude=nothing")).text
+    assert "[+]etcd excluded: ok" in excluded
+    assert 'warn: some health checks cannot be excluded: no matches for "nothing"' in excluded
+    indicators = (await http.get("/metrics/slis")).text
+    assert 'kubernetes_healthcheck{name="ping",type="readyz"} 1' in indicators
+
+
+async def test_a_server_that_stops_is_not_ready_and_still_alive(http: Http) -> None:
+    http.server.parts.health.stopping()
+    ready = await http.get("/readyz")
+    assert ready.status == 500
+    assert "[-]shutdown failed: reason withheld" in ready.text and ready.text.endswith("readyz check failed\n")
+    assert (await http.get("/livez")).status == 200
+    assert (await http.get("/readyz/shutdown")).text == "internal server error: process is shutting down\n"
+
+
+async def test_a_delayed_stop_serves_until_the_end() -> None:
+    async with running_server(shutdown_delay_duration=0.3) as http:
+        ending = asyncio.ensure_future(http.server.stop())
+        await asyncio.sleep(0.05)
+        assert (await http.get("/readyz")).status == 500
+        assert (await http.get("/version")).status == 200
+        await ending
+
+
+async def test_the_root_page_lists_every_path_and_each_answers(http: Http) -> None:
+    reply = await http.get("/")
+    assert reply.text.startswith('{\n  "paths": [\n')
+    paths = reply.json["paths"]
+    assert paths == sorted(paths)
+    assert {"/apis/apps/v1", "/livez/poststarthook/rbac/bootstrap-roles", "/metrics/slis", "/openapi/v3/", "/statusz"} <= set(paths)
+    for path in paths:
+        assert (await http.get(path)).status == 200, path
+
+
+async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> None:
+    await http.post(MAPS + "?dryRun=All", config_map("never"))
+    await http.post(MAPS, config_map("one"))
+    await http.get("/api/v1/componentstatuses")
+    text = (await http.get("/metrics")).text
+    labels = 'component="apiserver",dry_run="{}",group="",resource="configmaps",scope="namespace",subresource="",verb="POST",version="v1"'
+    for dry_run in ("", "All"):
+        assert f'apiserver_request_total{{code="201",{labels.format(dry_run)}}} 1\n' in text
+    assert 'apiserver_storage_objects{resource="configmaps"} ' in text
+    assert 'apiserver_resource_objects{group="apps",resource="deployments"} 0\n' in text
+    assert (
+        'apiserver_requested_deprecated_apis{group="",removed_release="",resource="componentstatuses",subresource="",version="v1"} 1\n'
+        in text
+    )
+    assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0\n' in text
+    assert 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 1\n' in text
+    assert 'etcd_requests_total{operation="create",group="",resource="configmaps"} ' in text
+    assert 'etcd_request_duration_seconds_count{operation="create",group="apiregistration.k8s.io",resource="apiservices"} 21\n' in text
+    for name in ("process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds", "kubernetes_build_info"):
+        assert f"# TYPE {name} " in text
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(lines) == len({line.rpartition(" ")[0] for line in lines}), "a series twice"
+    assert (await http.delete("/metrics")).text == "metrics reset\n"
+    assert 'resource="configmaps",scope="namespace"' not in (await http.get("/metrics")).text
+
+
+async def test_statusz_and_flagz_are_for_people_and_for_programs() -> None:
+    async with running_server(flags=(("secure-port", "6443"), ("profiling", "true"))) as http:
+        text = (await http.get("/flagz", Accept="text/plain")).text
+        assert text.startswith("\napiserver flagz\nWarning: ") and text.endswith("\nprofiling=true\nsecure-port=6443\n")
+        status = await http.get("/statusz", Accept=STATUSZ)
+        assert status.headers["Content-Type"] == STATUSZ
+        assert (status.json["kind"], status.json["binaryVersion"], status.json["metadata"]) == ("Statusz", "1.36", {"name": "apiserver"})
+        old = await http.get("/statusz", Accept=STATUSZ.replace("v1beta1", "v1alpha1"))
+        assert "deprecated" in old.headers["Warning"]
+        assert (await http.get("/statusz", Accept="application/json")).status == 406
+
+
+async def test_debug_shows_what_runs_and_can_be_off(http: Http) -> None:
+    assert "goroutine" in (await http.get("/debug/pprof/")).text
+    assert "watch cache of /registry/pods/" in (await http.get("/debug/pprof/goroutine?debug=1")).text
+    assert "asyncio" in (await http.get("/debug/pprof/profile?seconds=0.1")).text
+    assert (await http.put("/debug/flags/v", "0")).text == "successfully set klog.logging.verbosity to 0"
+    assert (await http.put("/debug/flags/v", "much")).status == 400
+    async with running_server(profiling=False) as other:
+        assert (await other.get("/debug/pprof/")).status == 404
+
+
+async def test_pages_of_allowed_origins_may_read_answers_and_watches() -> None:
+    settings = {"cors_allowed_origins": (r"//localhost(:|$)",), "strict_transport_security_directives": ("max-age=5", "preload")}
+    async with running_server(**settings) as http:
+        allowed = await http.get("/version", Origin="https://localhost:3000")
+        assert allowed.headers["Access-Control-Allow-Origin"] == "https://localhost:3000"
+        assert allowed.headers["Strict-Transport-Security"] == "max-age=5; preload"
+        other = await http.get("/version", Origin="https://elsewhere.example.com")
+        assert "Access-Control-Allow-Origin" not in other.headers
+        asked = await http.request("OPTIONS", MAPS, Origin="https://localhost")
+        assert (asked.status, asked.headers["Access-Control-Allow-Credentials"]) == (204, "true")
+        url = f"{http.server.url}{MAPS}?watch=1"
+        async with http.session.get(url, headers={"Origin": "https://localhost"}) as watch:
+            assert watch.headers["Access-Control-Allow-Origin"] == "https://localhost"
+
+
+async def test_connections_end_by_chance() -> None:
+    async with running_server(goaway_chance=1.0) as http:
+        assert (await http.get("/version")).headers["Connection"] == "close"
+
+
+async def test_openapi_documents_may_be_kept(http: Http) -> None:
+    index = (await http.get("/openapi/v3")).json["paths"]
+    url = index["apis/apps/v1"]["serverRelativeURL"]
+    found = await http.get(url)
+    assert found.headers["Cache-Control"] == "public, immutable" and "Expires" in found.headers
+    plain = await http.get("/openapi/v3/apis/apps/v1")
+    assert plain.headers["Cache-Control"] == "no-cache, private"
+    again = await http.get("/openapi/v3/apis/apps/v1", If_None_Match=plain.headers["Etag"])
+    assert (again.status, again.text) == (304, "")
+    assert (await http.get("/openapi/v3/apis/nothing/v1")).status == 404
+    assert (await http.get("/openapi/v2", Accept="text/html")).status == 406
+    async with http.session.get(f"{http.server.url}/openapi/v3/apis/apps/v1?hash=old", allow_redirects=False) as moved:
+        assert (moved.status, moved.headers["Location"]) == (301, url)
+    v2 = await http.get("/openapi/v2")
+    packed = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    async with http.session.get(f"{http.server.url}/openapi/v2", headers={"Accept": packed}) as binary:
+        assert binary.headers["Content-Type"] == packed.replace("@", ".")
+        assert binary.headers["Etag"] == v2.headers["Etag"]
+    assert json.loads(v2.text)["parameters"]
