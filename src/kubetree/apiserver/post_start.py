@@ -14,6 +14,7 @@ from kubetree.apiserver.admission.priority import ensure_system_priority_classes
 from kubetree.apiserver.allocators.service_cidrs import ensure_default_service_cidr
 from kubetree.apiserver.authentication.published import CONFIG_MAP, NAMESPACE, publish_authentication
 from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
+from kubetree.apiserver.flow_control.maintenance import ensure_objects
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.store.protocol import Store, StoreUnavailable
 
@@ -32,6 +33,9 @@ async def run_hooks(registry: Registry, writer: Writer, done: Callable[[str], No
     done("start-kubernetes-service-cidr-controller")
     await publish_authentication(writer, registry.config)
     done("start-cluster-authentication-info-controller")
+    if registry.config.enable_priority_and_fairness:
+        await ensure_objects(writer)
+    done("priority-and-fairness-config-producer")
     await ensure_token_tracking(writer, registry.clock)
     done("start-legacy-token-tracking-controller")
     if "RBAC" in registry.config.authorization_mode:
