@@ -259,4 +259,5 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
 
 def _told(config: Config, url: str) -> str:
     """host:port that /api tells clients of."""
-    return external_address(config, url) if config.external_hostname else url.partition("://")[2]
+    here = config.bind_address in ("127.0.0.1", "::1") and not (config.external_hostname or config.advertise_address)
+    return url.partition("://")[2] if here else external_address(config, url)
