@@ -252,6 +252,16 @@ async def test_openapi_of_all_servers_is_one(world: World, v3: bool) -> None:
     assert f"apis/{API_VERSION}" not in (await world.get("/openapi/v3"))["paths"]
 
 
+async def test_priorities_change_without_a_gap(world: World) -> None:
+    await world.register(groupPriorityMinimum=2000)
+    await world.discovered(lambda v: v.get("resources"))
+    await world.client.patch(API_SERVICE, NAME, {"spec": {"groupPriorityMinimum": 19000}}, type="merge")
+    names = [item["metadata"]["name"] for item in (await world.get("/apis", Accept=AGGREGATED))["items"]]
+    assert names[:2] == ["apiregistration.k8s.io", GROUP]
+    assert (await world.discovered(lambda v: True))["resources"]
+    assert [group["name"] for group in (await world.get("/apis"))["groups"]][1] == GROUP
+
+
 async def test_an_api_service_that_goes_takes_its_group_along(world: World) -> None:
     await world.register()
     await world.discovered(lambda v: v["freshness"] == "Current")

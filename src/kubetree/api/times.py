@@ -17,9 +17,16 @@ _DURATION_PART = re.compile(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)")
 
 def format_time(moment: datetime) -> str:
     """metav1.Time: "2026-01-02T03:04:05Z". The fraction of a second is cut off, as upstream does."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="seconds")[:19] + "Z"
+    global _last
+    last, text = _last
+    if moment is not last:  # a write asks twice for the same moment
+        shown = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+        text = shown.isoformat(timespec="seconds")[:19] + "Z"
+        _last = moment, text
+    return text
+
+
+_last = datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"
 
 
 def format_micro_time(moment: datetime) -> str:

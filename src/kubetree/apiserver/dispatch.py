@@ -11,7 +11,7 @@ from kubetree.api.kinds import ALL_VERBS, Kind
 from kubetree.api.warnings import deprecation
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
-from kubetree.apiserver.discovery.endpoints import Discovery, no_such_method, no_such_resource
+from kubetree.apiserver.discovery.endpoints import Discovery, built_in, no_such_method, no_such_resource
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.responses import not_found_page
@@ -76,7 +76,7 @@ class Dispatcher:
             return await self._page(ctx)
         kind = self._registry.kinds.by_resource(info.group, info.version, info.resource) or await self._lately(ctx)
         if kind is None:
-            if info.prefix == "apis" and not self._built_in(info.group, info.version):
+            if info.prefix == "apis" and not built_in(self._registry.kinds, info.group):
                 return not_found_page(ctx)
             raise no_such_resource()
         if kind.behaviour is not None and not _in_scope(ctx, kind):
@@ -94,10 +94,6 @@ class Dispatcher:
         if info.verb in _WRITES and resource.cache.crowded:
             await resource.cache.told()
         return response
-
-    def _built_in(self, group: str, version: str) -> bool:
-        """Whether the group and version have a handler of their own upstream, which answers with a Status for resources that are not."""
-        return any(k.group == group and k.version == version and k.behaviour is None for k in self._registry.kinds)
 
     async def _lately(self, ctx: RequestContext) -> Kind | None:
         """The row of a custom resource that another API server has established since this one last looked."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from kubetree.apiserver.cache.caches import Caches
 from kubetree.apiserver.exposition import Sample, family, labelled
 
 
-def storage_lines(caches: Caches) -> Iterator[str]:
+def storage_lines(caches: Caches, url: str) -> Iterator[str]:
+    """`url` is the store's."""
     old: list[Sample] = []
     objects: list[Sample] = []
     sizes: list[Sample] = []
@@ -33,4 +35,13 @@ def storage_lines(caches: Caches) -> Iterator[str]:
     )
     yield from family("apiserver_registered_watchers", "gauge", "[ALPHA] Open watches of a kind.", watchers)
     yield from family("apiserver_watch_cache_resource_version", "gauge", "[ALPHA] The revision that a watch cache reflects.", revisions)
+    size = [('{storage_cluster_id="etcd-0"}', float(n)) for n in _size(url)]
+    yield from family("apiserver_storage_size_bytes", "gauge", "[STABLE] How large the store's file is.", size)
     yield from family("watch_cache_capacity", "gauge", "[ALPHA] Events that a watch cache keeps at most.", capacities)
+
+
+def _size(url: str) -> Iterator[int]:
+    """Of a store that is a file, with what has not been folded into it yet."""
+    path = url.removeprefix("sqlite://")
+    if path != url and os.path.exists(path):
+        yield sum(os.path.getsize(path + end) for end in ("", "-wal") if os.path.exists(path + end))

@@ -37,6 +37,7 @@ from kubetree.apiserver.encryption.transformers import Identity
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
+from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
@@ -120,6 +121,8 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        measured = MeasuredStore(store, kinds)
+        store = measured
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
             store = EncryptedStore(store, encryption.transformer_of)
@@ -154,7 +157,13 @@ async def build(
         add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
-        metrics.sections += [lambda: storage_lines(caches), aggregation.metrics, lambda: build_lines(version_info()), process_lines]
+        metrics.sections += [
+            measured.metrics,
+            lambda: storage_lines(caches, config.storage),
+            aggregation.metrics,
+            lambda: build_lines(version_info()),
+            process_lines,
+        ]
         for kind in kinds:
             if kind.stored:
                 registry.resource(kind)

@@ -28,9 +28,28 @@ def _stop_signals(spec: Object | None) -> list[Object]:
     return [c for c in _containers(spec) if (c.get("lifecycle") or {}).get("stopSignal") is not None]
 
 
+def _has_gated_fields(spec: Object) -> bool:
+    """Whether a second look is worth it: nearly all pods have none of what is dropped."""
+    if "schedulingGroup" in spec:
+        return True
+    for volume in spec.get("volumes") or ():
+        if "ephemeral" in volume:
+            return True
+        projected = volume.get("projected")
+        if projected:
+            for source in projected.get("sources") or ():
+                if "clusterTrustBundle" in source or "podCertificate" in source:
+                    return True
+    for group in ("containers", "initContainers", "ephemeralContainers"):
+        for container in spec.get(group) or ():
+            if "lifecycle" in container:
+                return True
+    return False
+
+
 def pod_spec(spec: Object | None, old: Object | None) -> None:
     """ClusterTrustBundleProjection, PodCertificateRequest, ContainerStopSignals, GenericWorkload, CrossNamespaceVolumeDataSource."""
-    if not spec:
+    if not spec or (old is None and not _has_gated_fields(spec)):
         return
     for source in _projected_sources(spec):
         for name in _PROJECTIONS:

@@ -21,12 +21,14 @@ class DefaultTolerationSeconds(Plugin):
 
     async def admit(self, request: AdmissionRequest) -> None:
         spec: dict[str, Any] = (request.obj or {}).setdefault("spec", {})
-        tolerations = list(spec.get("tolerations") or ())
-        missing = [taint for taint in _TAINTS if not any(_tolerates(t, taint) for t in tolerations)]
+        tolerations = spec.get("tolerations") or []
+        tolerated = {t.get("key", "") for t in tolerations if t.get("effect", "") in ("NoExecute", "")}
+        if "" in tolerated:
+            return
+        missing = [
+            {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+            for key, seconds in self._seconds.items()
+            if key not in tolerated
+        ]
         if missing:
-            always = {"operator": "Exists", "effect": "NoExecute"}
-            spec["tolerations"] = tolerations + [{"key": key, **always, "tolerationSeconds": self._seconds[key]} for key in missing]
-
-
-def _tolerates(toleration: dict[str, Any], taint: str) -> bool:
-    return toleration.get("key", "") in (taint, "") and toleration.get("effect", "") in ("NoExecute", "")
+            spec["tolerations"] = [*tolerations, *missing]

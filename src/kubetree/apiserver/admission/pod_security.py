@@ -113,21 +113,22 @@ class PodSecurity(Plugin):
         namespace = self._lister.get(NAMESPACE, "", request.namespace)
         if namespace is None:
             namespace = await self._reader.get(NAMESPACE, "", request.namespace)
-        labels = namespace["metadata"].get("labels")
-        defaults = self._settings.defaults
-        return policy_of(labels, defaults)[0] if labels else defaults
+        labels, defaults = namespace["metadata"].get("labels") or {}, self._settings.defaults
+        for label in labels:
+            if label.startswith(PREFIX):
+                return policy_of(labels, defaults)[0]
+        return defaults
 
     def _exempt(self, request: AdmissionRequest) -> bool:
         """Whether the namespace or the user is not looked at, which is noted down."""
-        settings = self._settings
-        for what, name, exempted in (
-            ("namespace", request.namespace, settings.namespaces),
-            ("user", request.user.name, settings.usernames),
-        ):
-            if name in exempted:
-                request.annotations[_EXEMPT] = what
-                return True
-        return False
+        what = ""
+        if request.namespace in self._settings.namespaces:
+            what = "namespace"
+        elif request.user.name in self._settings.usernames:
+            what = "user"
+        if what:
+            request.annotations[_EXEMPT] = what
+        return bool(what)
 
     def _exempt_class(self, request: AdmissionRequest, spec: Object) -> bool:
         if spec.get("runtimeClassName") not in self._settings.runtime_classes:
@@ -139,7 +140,7 @@ class PodSecurity(Plugin):
         if request.subresource in _UNCHECKED or request.obj is None or self._exempt(request):
             return
         policy = await self._policy(request)
-        if policy == _NOTHING or (request.operation == UPDATE and not _matters(request.obj, request.old or {})):
+        if policy is _NOTHING or policy == _NOTHING or (request.operation == UPDATE and not _matters(request.obj, request.old or {})):
             return
         metadata, spec = request.obj["metadata"], request.obj.get("spec") or {}
         if self._exempt_class(request, spec):

@@ -76,7 +76,10 @@ class Aggregation:
         for remote in self.remotes:
             if remote.discovery is None and not remote.stale:
                 continue
-            spec, found = remote.obj["spec"], remote.discovery or {"version": remote.version}
+            now = self._lister.get(API_SERVICE, "", remote.name)
+            if now is None:
+                continue
+            spec, found = now["spec"], remote.discovery or {"version": remote.version}
             document = {
                 "version": remote.version,
                 **{key: value for key, value in found.items() if key != "freshness"},

@@ -60,7 +60,7 @@ class Remotes:
         """The APIServices as they stand: those that are not known yet are known from now on, and the others are forgotten."""
         found = {obj["metadata"]["name"]: obj for obj in services if is_remote(obj)}
         for remote in list(self):
-            if remote.name not in found or found[remote.name]["spec"] != remote.obj["spec"]:
+            if remote.name not in found or found[remote.name]["spec"]["service"] != remote.obj["spec"]["service"]:
                 del self._by_version[remote.group, remote.version]
                 task = self._tasks.pop(remote.name, None)
                 if task is not None:
@@ -70,6 +70,8 @@ class Remotes:
             spec = obj["spec"]
             known = self._by_version.get((spec.get("group") or "", spec["version"]))
             if known is not None:
+                if known.obj["spec"] != spec:
+                    self._changed()
                 known.obj = obj
             else:
                 self._by_version[spec.get("group") or "", spec["version"]] = Remote(obj)

@@ -96,7 +96,7 @@ class CacheLister:
         self._caches = caches
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        entry = self._caches.cache_of(kind).get(kind.key(namespace, name))
+        entry = self._caches.cache_of(kind).get(f"{kind.prefix}{namespace}/{name}" if kind.namespaced else kind.prefix + name)
         return entry.obj if entry is not None else None
 
     def list(self, kind: Kind, namespace: str = "") -> Sequence[Object]:

@@ -81,13 +81,13 @@ class Discovery:
             case _:
                 made = None
         if made is None:
-            if parts[0] == "api":
+            if parts[0] == "api" or (len(parts) == 3 and built_in(self._kinds, parts[1])):
                 raise no_such_resource()
             return not_found_page(ctx)
         return self._answer(ctx, path, lambda: made, _output(ctx, _GROUPS if len(parts) == 2 and parts[0] == "apis" else OBJECTS))
 
     def _root(self, ctx: RequestContext, path: str) -> web.StreamResponse:
-        endpoint = OBJECTS if ctx.path.endswith("/") else _ROOTS[path]
+        endpoint = _GROUPS if ctx.path == "/apis/" else _ROOTS[path]
         output = negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
         if output.as_kind:
             response = self._answer(ctx, f"{path} aggregated", lambda: self._aggregated(legacy=path == "/api"), output, etag=True)
@@ -110,7 +110,7 @@ class Discovery:
             tag = hashlib.sha512(data).hexdigest().upper()
             if etag:
                 data = _AGGREGATED + data[1:]
-            made = self._made[name] = (data + b"\n", tag)
+            made = self._made[name] = (data, tag)
         data, tag = made
         if etag and ctx.headers.get("If-None-Match", "").strip('"') == tag:
             return web.Response(status=304, headers={"Audit-Id": ctx.audit_id, "Etag": f'"{tag}"', "Vary": "Accept"})
@@ -138,6 +138,11 @@ class Discovery:
 
 def _output(ctx: RequestContext, endpoint: Endpoint = OBJECTS) -> Output:
     return negotiate_output(ctx.headers.get("Accept", ""), ctx.first("pretty"), ctx.user_agent, endpoint)
+
+
+def built_in(kinds: Kinds, group: str) -> bool:
+    """Whether the group has a handler of its own upstream, which answers with a Status for versions and resources that are not."""
+    return any(kind.group == group and kind.behaviour is None for kind in kinds)
 
 
 def no_such_resource() -> errors.NotFound:

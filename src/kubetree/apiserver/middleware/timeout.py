@@ -27,7 +27,8 @@ class Deadlines:
 
     async def limited(self, inner: Handler, ctx: RequestContext) -> web.StreamResponse:
         """Raises TimeoutError when the time is over."""
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._running[task] = loop.time() + self._longest
         if not self._watching:

@@ -119,7 +119,7 @@ class _Attempt:
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
         if scope.admit:
             await registry.admission.admit(scope.admission(CREATE, resource.kind, self.name, obj, None))
-        creation.fill_system_fields(registry, obj)
+        creation.fill_system_fields(registry, obj, registry.clock())
         obj["metadata"].pop("resourceVersion", None)
         hook = resource.hook
         finish = await hook.begin_create(obj, dry_run=scope.dry_run) if hook is not None else None

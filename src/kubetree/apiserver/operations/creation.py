@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -53,28 +54,29 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     if not scope.defaulted:
         apply_defaults(kind, obj)
     dedup_owners(obj, scope, after_admission=False)
-    obj = track_create(resource, obj, scope, registry.clock())
+    now = registry.clock()
+    obj = track_create(resource, obj, scope, now)
     if scope.admit:
         await registry.admission.admit(scope.admission(CREATE, kind, metadata.get("name", ""), obj, None))
         check_namespace(scope.namespace if kind.namespaced else "", obj["metadata"])
         dedup_owners(obj, scope, after_admission=True)
     metadata = obj["metadata"]
     if metadata.get("name") or not metadata.get("generateName"):
-        return await _create_named(registry, resource, obj, scope)
+        return await _create_named(registry, resource, obj, scope, now)
     unnamed = orjson.dumps(obj)
     for attempt in range(NAME_ATTEMPTS):
         candidate = orjson.loads(unnamed) if attempt else obj
         candidate["metadata"]["name"] = generated_name(metadata["generateName"])
         try:
-            return await _create_named(registry, resource, candidate, scope)
+            return await _create_named(registry, resource, candidate, scope, now)
         except errors.AlreadyExists as error:
             taken = error
     raise taken
 
 
-async def _create_named(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:
+async def _create_named(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope, now: datetime) -> Stored:
     hook, finish = resource.hook, None
-    fill_system_fields(registry, obj)
+    fill_system_fields(registry, obj, now)
     if hook is not None:
         finish = await hook.begin_create(obj, dry_run=scope.dry_run)
     committed = False
@@ -92,10 +94,10 @@ async def finished(finish: Finish | None, committed: bool) -> None:
         await finish(committed)
 
 
-def fill_system_fields(registry: Registry, obj: dict[str, Any]) -> None:
+def fill_system_fields(registry: Registry, obj: dict[str, Any], now: datetime) -> None:
     metadata = obj["metadata"]
     metadata["uid"] = registry.new_uid()
-    metadata["creationTimestamp"] = format_time(registry.clock())
+    metadata["creationTimestamp"] = format_time(now)
 
 
 async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> None:

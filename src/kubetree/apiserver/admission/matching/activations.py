@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from kubetree.apiserver.admission.matching.authorizers import RequestAuthorizer
@@ -12,31 +11,48 @@ from kubetree.apiserver.admission.matching.targets import Target
 from kubetree.apiserver.admission.matching.versions import Versions
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.admission.reviews import admission_request
+from kubetree.apiserver.authorization.attributes import Authorizer
 
 Object = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Activations:
-    """What is the same for all expressions over one request."""
+    """What is the same for all expressions over one request. `namespace` is the one that it is in, None where they may not see it."""
 
-    request: AdmissionRequest
-    versions: Versions
-    authorizer: RequestAuthorizer
+    def __init__(self, request: AdmissionRequest, versions: Versions, authorizer: Authorizer, namespace: Object | None = None) -> None:
+        self.versions = versions
+        self._request, self._namespace = request, namespace
+        self._authorizer = RequestAuthorizer(authorizer, request)
+        self._shared: tuple[Target, dict[str, Callable[[], Any]]] | None = None
 
-    async def at(self, target: Target, params: Object | None = None, namespace: Object | None = None) -> Activation:
-        """`params` and `namespace` are null where there are none."""
+    async def at(self, target: Target, params: Object | None = None) -> Activation:
+        """The objects as they are now, at the target's version. `params` is null where there are none."""
         obj, old = await self.versions.obj(target.kind), await self.versions.old(target.kind)
-        lazy: dict[str, Callable[[], Any]] = {
-            "object": lambda: obj,
-            "oldObject": lambda: old,
-            "params": lambda: params,
-            "namespaceObject": lambda: shown_namespace(namespace),
-            "request": lambda: admission_request(self.request, target),
-            "authorizer": lambda: self.authorizer.value(),
-            "authorizer.requestResource": lambda: self.authorizer.request_resource(),
-        }
-        return Activation(lazy)
+        return Activation({"object": obj, "oldObject": old, "params": params}, self._lazy(target))
+
+    def _lazy(self, target: Target) -> dict[str, Callable[[], Any]]:
+        """Most of the time all expressions are about the same version."""
+        if self._shared is None or self._shared[0] is not target:
+            request, namespace = self._request, self._namespace
+            lazy: dict[str, Callable[[], Any]] = {
+                "namespaceObject": _once(lambda: shown_namespace(namespace)),
+                "request": _once(lambda: admission_request(request, target)),
+                "authorizer": self._authorizer.value,
+                "authorizer.requestResource": self._authorizer.request_resource,
+            }
+            self._shared = target, lazy
+        return self._shared[1]
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    made: list[Any] = []
+
+    def get() -> Any:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
 
 
 _SHOWN = (

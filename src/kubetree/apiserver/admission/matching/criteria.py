@@ -9,7 +9,7 @@ from kubetree.api.errors import ApiError
 from kubetree.api.selectors import Selector
 from kubetree.apiserver.admission.matching.rules import Rule, rules
 from kubetree.apiserver.admission.matching.selectors import Namespaces, selector, selects_object
-from kubetree.apiserver.admission.matching.targets import Equivalents, Target, asked_of, chosen, target
+from kubetree.apiserver.admission.matching.targets import Equivalents, Target, chosen
 from kubetree.apiserver.admission.request import AdmissionRequest
 
 Object = dict[str, Any]
@@ -29,13 +29,12 @@ class Criteria:
         in_namespace = await namespaces.selects_or_error(self.namespaces, request)
         if in_namespace is False or not selects_object(self.objects, request):
             return None
-        asked = asked_of(request)
-        if self.excluded and chosen(self.excluded, request, asked, equivalents, equivalent=self.equivalent) is not None:
+        if self.excluded and chosen(self.excluded, request, equivalents, equivalent=self.equivalent) is not None:
             return None
         if self.rules:
-            found = chosen(self.rules, request, asked, equivalents, equivalent=self.equivalent)
+            found = chosen(self.rules, request, equivalents, equivalent=self.equivalent)
         else:
-            found = target(request.kind, request.subresource)
+            found = equivalents.itself(request.kind, request.subresource)
         if found is not None and isinstance(in_namespace, ApiError):
             raise in_namespace
         return found

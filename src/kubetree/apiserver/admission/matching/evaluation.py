@@ -31,14 +31,17 @@ class Outcome:
 
 
 class Activation(Mapping[str, Any]):
-    """The variables of one evaluation. `lazy` ones are computed at the first reading; `variables` are a policy's own."""
+    """The variables of one evaluation. `lazy` ones are computed at the first reading and then `known`; `variables` are a policy's own."""
 
-    def __init__(self, lazy: Mapping[str, Callable[[], Any]], variables: Mapping[str, Compiled] | None = None) -> None:
-        self._lazy, self._known = lazy, dict[str, Any]()
-        self.composed = Composed(variables, self) if variables is not None else None
+    def __init__(
+        self, known: dict[str, Any], lazy: Mapping[str, Callable[[], Any]], variables: Mapping[str, Compiled] | None = None
+    ) -> None:
+        self._known, self._lazy = known, lazy
+        self.composed = Composed(variables, self) if variables else None
 
     def with_variables(self, variables: Mapping[str, Compiled]) -> Activation:
-        return Activation(self._lazy, variables)
+        """None of them computed yet."""
+        return Activation(self._known, self._lazy, variables) if variables else self
 
     def __getitem__(self, name: str) -> Any:
         if name == "variables" and self.composed is not None:
@@ -48,10 +51,10 @@ class Activation(Mapping[str, Any]):
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lazy)
+        return iter({*self._known, *self._lazy})
 
     def __len__(self) -> int:
-        return len(self._lazy)
+        return len({*self._known, *self._lazy})
 
 
 @dataclass(eq=False)

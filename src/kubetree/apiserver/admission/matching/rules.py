@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 _ANY = "*"
@@ -21,8 +21,7 @@ _EXEMPT_RESOURCES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What rules look at. `namespace` of a request for a Namespace is that namespace's name."""
 
     operation: str
@@ -46,14 +45,19 @@ class Rule:
     """Only policies' rules have names; empty means all."""
 
     def matches(self, asked: Asked) -> bool:
+        return self.concerns(asked) and self._in_scope(asked) and (not self.names or asked.name in self.names)
+
+    def concerns(self, asked: Asked) -> bool:
+        """Whether it matches in some scope and for some name."""
         return (
             _has(self.operations, asked.operation)
             and _has(self.groups, asked.group)
             and _has(self.versions, asked.version)
-            and any(r in (_ANY, asked.resource) and s in (_ANY, asked.subresource) for r, s in self.resources)
-            and self._in_scope(asked)
-            and (not self.names or asked.name in self.names)
+            and self._has_resource(asked.resource, asked.subresource)
         )
+
+    def _has_resource(self, resource: str, subresource: str) -> bool:
+        return any(wanted in (_ANY, resource) and below in (_ANY, subresource) for wanted, below in self.resources)
 
     def _in_scope(self, asked: Asked) -> bool:
         if self.scope == _ANY:

@@ -51,7 +51,8 @@ def target(row: Kind, subresource: str) -> Target:
 
 
 class Equivalents:
-    """Other versions and groups that serve the same stored objects: upstream's EquivalentResourceRegistry, which goes by storage key."""
+    """What serves the same stored objects, a resource itself before other versions and groups: upstream's EquivalentResourceRegistry,
+    which goes by storage key."""
 
     def __init__(self, kinds: Kinds) -> None:
         self.kinds = kinds
@@ -65,23 +66,24 @@ class Equivalents:
             same = [
                 other for other in self.kinds if other.prefix == row.prefix and (other.group, other.version) != (row.group, row.version)
             ]
-            found = tuple(target(o, subresource) for o in same if not subresource or o.subresource(subresource) is not None)
-            self._known[key] = found
+            others = (target(o, subresource) for o in same if not subresource or o.subresource(subresource) is not None)
+            found = self._known[key] = (target(row, subresource), *others)
         return found
 
+    def itself(self, row: Kind, subresource: str) -> Target:
+        return self.of(row, subresource)[0]
 
-def chosen(rules: Sequence[Rule], request: AdmissionRequest, asked: Asked, equivalents: Equivalents, *, equivalent: bool) -> Target | None:
+
+def chosen(rules: Sequence[Rule], request: AdmissionRequest, equivalents: Equivalents, *, equivalent: bool) -> Target | None:
     """The version at which one of the rules wants the request, the request's own before others; None when none wants it."""
-    if any(rule.matches(asked) for rule in rules):
-        return target(request.kind, request.subresource)
-    others = equivalents.of(request.kind, request.subresource) if equivalent else ()
-    for rule in rules if others else ():
-        for other in others:
-            if rule.matches(other.asked(request)):
-                return other
+    itself, *others = equivalents.of(request.kind, request.subresource)
+    asked = itself.asked(request)
+    for rule in rules:
+        if rule.matches(asked):
+            return itself
+    if equivalent:
+        for rule in rules if others else ():
+            for other in others:
+                if rule.matches(other.asked(request)):
+                    return other
     return None
-
-
-def asked_of(request: AdmissionRequest) -> Asked:
-    row = request.kind
-    return Asked(request.operation, row.group, row.version, row.plural, request.subresource, request.namespace, request.name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kubetree.api.kinds import Kind
+from kubetree.apiserver.admission.matching.candidates import Interest
 from kubetree.apiserver.admission.matching.criteria import Criteria, criteria
 from kubetree.apiserver.lister import Lister
 
@@ -51,6 +52,11 @@ class Policy(Generic[E]):
     reinvoked: bool
     bindings: tuple[Binding, ...]
     evaluator: E
+
+
+def interest(policy: Policy[Any]) -> Interest:
+    criteria = policy.criteria
+    return (criteria.rules, criteria.equivalent) if criteria is not None and criteria.rules else None
 
 
 class Definitions(Generic[E]):

@@ -16,11 +16,11 @@ from kubetree.api.kinds import Kinds
 from kubetree.api.objects import semantic_equal
 from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.matching.activations import Activations
-from kubetree.apiserver.admission.matching.authorizers import RequestAuthorizer
+from kubetree.apiserver.admission.matching.candidates import Candidates
 from kubetree.apiserver.admission.matching.versions import Convert, Versions, settle
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
-from kubetree.apiserver.admission.policies.definitions import Binding, Definitions, Policy
+from kubetree.apiserver.admission.policies.definitions import Binding, Definitions, Policy, interest
 from kubetree.apiserver.admission.policies.matches import Invocation, Matches, Misconfigured, excluded
 from kubetree.apiserver.admission.policies.mutations import MutationFailed, Mutator
 from kubetree.apiserver.admission.reinvoked import Remembered, remembered
@@ -62,16 +62,17 @@ class MutatingAdmissionPolicy(Plugin):
         metrics: AdmissionMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._candidates = Candidates(matches.equivalents, interest)
         self._definitions, self._matches, self._kinds, self._convert = definitions, matches, kinds, convert
         self._authorizer, self._metrics, self._clock = authorizer, metrics, clock
 
     async def admit(self, request: AdmissionRequest) -> None:
-        policies = self._definitions.policies()
+        policies = self._candidates.of(self._definitions.policies(), request)
         if not policies or excluded(request):
             return
         failures: list[_Failure] = []
         invocations: list[Invocation[Mutator]] = []
-        for policy in policies:
+        for _, policy in policies:
             for found in await self._matches.of(policy, request):
                 if isinstance(found, Misconfigured):
                     failures.append(_Failure(policy, found.binding, found.message))
@@ -84,12 +85,11 @@ class MutatingAdmissionPolicy(Plugin):
             raise _refused(request, counted)
 
     async def _dispatch(self, invocations: list[Invocation[Mutator]], request: AdmissionRequest, failures: list[_Failure]) -> None:
-        activations = Activations(request, Versions(request, self._convert), RequestAuthorizer(self._authorizer, request))
-        namespace = await self._matches.namespace(request)
+        activations = Activations(request, Versions(request, self._convert), self._authorizer, await self._matches.namespace(request))
         with remembered(self.name, request) as memory:
             applied = False
             for invocation in invocations:
-                applied |= await self._invoke(invocation, request, activations, namespace, memory, failures)
+                applied |= await self._invoke(invocation, request, activations, memory, failures)
             if applied:  # upstream goes by that, whether anything has changed or not
                 memory.something_changed()
                 memory.reinvocation.wanted = True
@@ -99,13 +99,12 @@ class MutatingAdmissionPolicy(Plugin):
         invocation: Invocation[Mutator],
         request: AdmissionRequest,
         activations: Activations,
-        namespace: Object | None,
         memory: Remembered,
         failures: list[_Failure],
     ) -> bool:
         """Whether a mutation was carried out."""
         policy, binding, kind = invocation.policy, invocation.binding, invocation.target.kind
-        mutator, activation = policy.evaluator, await activations.at(invocation.target, invocation.param, namespace)
+        mutator, activation = policy.evaluator, await activations.at(invocation.target, invocation.param)
         if mutator.conditions is not None:
             conditions = mutator.conditions
             matched = await settled(partial(conditions.matched, activation, request.operation, self._metrics, self._clock))
@@ -122,7 +121,7 @@ class MutatingAdmissionPolicy(Plugin):
                 break
             started = self._clock()
             try:
-                activation = await activations.at(invocation.target, invocation.param, namespace)
+                activation = await activations.at(invocation.target, invocation.param)
                 composed, row = activation.with_variables(mutator.variables), self._kinds.by_kind(kind.api_version, kind.kind)
                 standing = self._settled(await settled(partial(mutation.patched, composed, standing, row)), invocation)
                 await activations.versions.replace(standing)

@@ -15,11 +15,11 @@ import orjson
 
 from kubetree.api.errors import ApiError, Cause
 from kubetree.apiserver.admission.matching.activations import Activations
-from kubetree.apiserver.admission.matching.authorizers import RequestAuthorizer
+from kubetree.apiserver.admission.matching.candidates import Candidates
 from kubetree.apiserver.admission.matching.versions import Convert, Versions
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
-from kubetree.apiserver.admission.policies.definitions import Binding, Definitions, Policy
+from kubetree.apiserver.admission.policies.definitions import Binding, Definitions, Policy, interest
 from kubetree.apiserver.admission.policies.matches import Invocation, Matches, Misconfigured, excluded
 from kubetree.apiserver.admission.policies.validations import DENY, Decision, Validator
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
@@ -48,18 +48,22 @@ class ValidatingAdmissionPolicy(Plugin):
         metrics: AdmissionMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._candidates = Candidates(matches.equivalents, interest)
         self._definitions, self._matches, self._convert = definitions, matches, convert
         self._authorizer, self._metrics, self._clock = authorizer, metrics, clock
 
     async def validate(self, request: AdmissionRequest) -> None:
-        policies = self._definitions.policies()
+        policies = self._candidates.of(self._definitions.policies(), request)
         if not policies or excluded(request):
             return
-        activations = Activations(request, Versions(request, self._convert), RequestAuthorizer(self._authorizer, request))
+        matched = [(policy, await self._matches.of(policy, request)) for _, policy in policies]
+        if not any(found for _, found in matched):
+            return
+        activations = Activations(request, Versions(request, self._convert), self._authorizer, await self._matches.namespace(request))
         denials: list[_Denial] = []
-        for policy in policies:
+        for policy, invocations in matched:
             annotations: defaultdict[str, list[str]] = defaultdict(list)
-            for found in await self._matches.of(policy, request):
+            for found in invocations:
                 if isinstance(found, Misconfigured):
                     if not policy.ignores_failures:
                         denials.append(_Denial(policy, found.binding, found.message))
@@ -78,8 +82,7 @@ class ValidatingAdmissionPolicy(Plugin):
         annotations: defaultdict[str, list[str]],
     ) -> list[_Denial]:
         policy, binding = invocation.policy, invocation.binding
-        namespace = await self._matches.namespace(request)
-        activation = await activations.at(invocation.target, invocation.param, namespace)
+        activation = await activations.at(invocation.target, invocation.param)
         verdict = await settled(partial(policy.evaluator.verdict, activation, request.operation, self._metrics, self._clock))
         denials = []
         for decision in verdict.decisions:

@@ -41,6 +41,9 @@ def _error_type(message: str) -> str:
     return "out_of_budget" if "cost budget" in message else "invalid_error"
 
 
+_PASSED = Decision(ADMIT)
+
+
 @dataclass(frozen=True, slots=True)
 class Annotation:
     key: str
@@ -68,6 +71,8 @@ class Validator:
     conditions: Conditions | None
     variables: dict[str, Compiled]
     ignores_failures: bool
+    speaks: bool
+    """Whether there is a messageExpression."""
 
     def verdict(self, activation: Activation, operation: str, metrics: AdmissionMetrics, clock: Callable[[], float]) -> Verdict:
         if self.conditions is not None:
@@ -80,8 +85,10 @@ class Validator:
             outcomes, left = self._outcomes(activation.with_variables(self.variables), clock)
         except OutOfBudget as error:
             return self._failure(str(error))
-        messages = self._messages(activation.with_variables(self.variables), left)
+        messages = self._messages(activation, left)
         decisions = tuple(self._decision(i, validation, outcomes[i], messages) for i, validation in enumerate(self.validations))
+        if not self.annotations:
+            return Verdict(decisions)
         try:
             annotations, failures = self._annotations(activation.with_variables(self.variables))
         except OutOfBudget as error:
@@ -105,6 +112,9 @@ class Validator:
     def _messages(self, activation: Activation, left: int) -> list[Outcome | None] | str:
         """One for each validation, or why there is none."""
         found: list[Outcome | None] = []
+        if not self.speaks:
+            return [None] * len(self.validations)
+        activation = activation.with_variables(self.variables)
         try:
             for validation in self.validations:
                 outcome = None
@@ -124,7 +134,7 @@ class Validator:
         if isinstance(messages, str):
             return self._failed(messages, index, seconds)
         if outcome.value is True:
-            return Decision(ADMIT, index=index, seconds=seconds)
+            return _PASSED
         message = _evaluated(messages[index]) or validation.message.strip()
         message = message or f"failed expression: {validation.condition.expression.strip()}"
         return Decision(DENY, message, validation.reason or "Invalid", False, index, seconds)
@@ -173,6 +183,7 @@ def compile_policy(obj: Object) -> Validator:
         compile_conditions(conditions, labels, fails=not ignores, params=params, types=types, variables=variables) if conditions else None,
         variables,
         ignores,
+        any(rule.get("messageExpression") for rule in spec.get("validations") or ()),
     )
 
 

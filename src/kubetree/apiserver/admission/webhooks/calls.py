@@ -10,9 +10,8 @@ from typing import Any
 from kubetree.api.errors import ApiError, BadRequest, forbidden, from_status
 from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.matching.activations import Activations
-from kubetree.apiserver.admission.matching.authorizers import RequestAuthorizer
 from kubetree.apiserver.admission.matching.selectors import Namespaces, selects_object
-from kubetree.apiserver.admission.matching.targets import Equivalents, Target, asked_of, chosen
+from kubetree.apiserver.admission.matching.targets import Equivalents, Target, chosen
 from kubetree.apiserver.admission.matching.versions import Convert, Versions
 from kubetree.apiserver.admission.metrics import AdmissionMetrics
 from kubetree.apiserver.admission.request import AdmissionRequest
@@ -64,13 +63,13 @@ class Caller:
         in_namespace = await self.namespaces.selects_or_error(hook.namespaces, request)
         if in_namespace is False or not selects_object(hook.objects, request):
             return None
-        found = chosen(hook.rules, request, asked_of(request), self.equivalents, equivalent=hook.equivalent)
+        found = chosen(hook.rules, request, self.equivalents, equivalent=hook.equivalent)
         if found is None:
             return None
         if isinstance(in_namespace, ApiError):
             raise in_namespace
         if hook.conditions is not None:
-            activations = Activations(request, versions, RequestAuthorizer(self.authorizer, request))
+            activations = Activations(request, versions, self.authorizer)
             activation = await activations.at(found)
             conditions = hook.conditions
             matched = await settled(lambda: conditions.matched(activation, request.operation, self.metrics, self.monotonic))

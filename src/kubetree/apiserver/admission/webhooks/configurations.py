@@ -11,6 +11,7 @@ from typing import Any
 
 from kubetree.api.kinds import Kind
 from kubetree.api.selectors import Selector
+from kubetree.apiserver.admission.matching.candidates import Interest
 from kubetree.apiserver.admission.matching.conditions import Conditions, compile_conditions
 from kubetree.apiserver.admission.matching.rules import Rule, rules
 from kubetree.apiserver.admission.matching.selectors import selector
@@ -43,6 +44,10 @@ class Hook:
     unusable: str = ""
     """Why there is no destination."""
     reinvoked: bool = False
+
+
+def interest(hook: Hook) -> Interest:
+    return hook.rules, hook.equivalent
 
 
 class Configurations:

@@ -14,6 +14,7 @@ from kubetree.api.objects import semantic_equal
 from kubetree.api.patches import PatchFailed, json_patch
 from kubetree.api.schema.go_json import parse, plain
 from kubetree.apiserver.admission.internal_errors import internal_error
+from kubetree.apiserver.admission.matching.candidates import Candidates
 from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.versions import Versions, settle
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin
@@ -21,7 +22,7 @@ from kubetree.apiserver.admission.reinvoked import Remembered, remembered
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
 from kubetree.apiserver.admission.reviews import JSON_PATCH, Response
 from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation
-from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook
+from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook, interest
 from kubetree.apiserver.audit.policy import PATCH_ANNOTATION
 
 Object = dict[str, Any]
@@ -37,14 +38,15 @@ class MutatingAdmissionWebhook(Plugin):
 
     def __init__(self, configurations: Configurations, caller: Caller) -> None:
         self._configurations, self._caller = configurations, caller
+        self._candidates = Candidates(caller.equivalents, interest)
 
     async def admit(self, request: AdmissionRequest) -> None:
-        hooks = self._configurations.hooks()
+        hooks = self._candidates.of(self._configurations.hooks(), request)
         if not hooks or exempt(request.kind.group, request.kind.plural):
             return
         versions = Versions(request, self._caller.convert)
         with remembered(self.name, request) as memory:
-            for index, hook in enumerate(hooks):
+            for index, hook in hooks:
                 await self._visit(index, hook, request, versions, memory)
 
     async def _visit(self, index: int, hook: Hook, request: AdmissionRequest, versions: Versions, memory: Remembered) -> None:

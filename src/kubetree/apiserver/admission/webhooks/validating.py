@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 
 from kubetree.api.errors import ApiError
+from kubetree.apiserver.admission.matching.candidates import Candidates
 from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.versions import Versions
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
 from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation
-from kubetree.apiserver.admission.webhooks.configurations import Configurations
+from kubetree.apiserver.admission.webhooks.configurations import Configurations, interest
 
 _STEP = "validating"
 _FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
@@ -27,14 +28,15 @@ class ValidatingAdmissionWebhook(Plugin):
 
     def __init__(self, configurations: Configurations, caller: Caller) -> None:
         self._configurations, self._caller = configurations, caller
+        self._candidates = Candidates(caller.equivalents, interest)
 
     async def validate(self, request: AdmissionRequest) -> None:
-        hooks = self._configurations.hooks()
+        hooks = self._candidates.of(self._configurations.hooks(), request)
         if not hooks or exempt(request.kind.group, request.kind.plural):
             return
         versions = Versions(request, self._caller.convert)
         invocations: list[Invocation] = []
-        for hook in hooks:
+        for _, hook in hooks:
             invocation = await self._caller.wanted(hook, request, versions, _STEP)
             if invocation is not None:
                 await versions.obj(invocation.target.kind)
