@@ -167,7 +167,7 @@ def object_meta_update(errs: Errors, new: Object, old: Object, path: str = "meta
             value = new.get(name)
             if value is None and name in ("name", "namespace", "uid"):
                 value = ""
-            if value != (old.get(name) or value):
+            if name != "creationTimestamp" or old.get(name):
                 errs.append(invalid(f"{path}.{name}", value, IMMUTABLE))
     _parts(errs, new, path)
 
