@@ -180,6 +180,7 @@ def test_creation(kind: str, obj: Object, expected: list[str]) -> None:
         "CustomResourceDefinition": "apiextensions.k8s.io",
         "StorageClass": "storage.k8s.io",
         "FlowSchema": "flowcontrol.apiserver.k8s.io",
+        "DeviceClass": "resource.k8s.io",
         "ResourceClaim": "resource.k8s.io",
         "ResourceSlice": "resource.k8s.io",
     }.get(kind, "admissionregistration.k8s.io")
