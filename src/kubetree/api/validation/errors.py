@@ -51,9 +51,10 @@ quote = quoted
 _FOR_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-def compact(value: Any) -> str:
-    """JSON as Go's json.Marshal writes it: without spaces, safe within HTML."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).translate(_FOR_HTML)
+def compact(value: Any, indent: int | None = None) -> str:
+    """JSON as Go's json.Marshal writes it: without spaces unless `indent` is given, safe within HTML."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(value, indent=indent, separators=separators, ensure_ascii=False).translate(_FOR_HTML)
 
 
 def _ordered(value: Any) -> Any:
@@ -80,7 +81,12 @@ def render(value: Any) -> str:
         return str(int(value))
     if isinstance(value, int | float):
         return str(value)
-    return compact(_ordered(value))
+    return go_json(value)
+
+
+def go_json(value: Any, indent: int | None = None) -> str:
+    """JSON as Go's encoding/json writes it: map keys sorted, no HTML."""
+    return compact(_ordered(value), indent)
 
 
 @dataclass(frozen=True, slots=True)
