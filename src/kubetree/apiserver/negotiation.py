@@ -223,11 +223,6 @@ def not_routed(available: str) -> errors.NotAcceptable:
     return errors.NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {available}", empty_details=True)
 
 
-def not_consumed() -> errors.UnsupportedMediaType:
-    """Its answer to patches of built-in kinds in other formats; custom resources have no routes of their own there."""
-    return errors.UnsupportedMediaType("415: Unsupported Media Type", empty_details=True)
-
-
 def prettier(output: Output, pretty: str, user_agent: str) -> Output:
     """Indented where the query asks for it, or where a person is likely to look."""
     if output.serializer.pretty and not output.pretty and (pretty in _TRUE or (not pretty and user_agent.startswith(_HUMAN_AGENTS))):
