@@ -52,7 +52,7 @@ from kubetree.apiserver.middleware.flow_control import take_turns
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
-from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
@@ -145,8 +145,9 @@ async def build(
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         convert = converter(kinds, lambda row: registry.resource(row).codec)
+        deadlines = Deadlines(config.request_timeout)
         chain = registry.admission = build_admission(
-            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert, left=deadlines.left
         )
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer, webhooks)
@@ -198,7 +199,7 @@ async def build(
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
             authenticate(authentication.requests, access, refused),
-            limit_time(config.request_timeout),
+            limit_time(deadlines),
             render_errors(metrics),
         ):
             handler = layer(handler)
