@@ -96,6 +96,8 @@ class Config:
     max_requests_inflight: int = 400
     """Reads at once; 0: no limit."""
     max_mutating_requests_inflight: int = 200
+    enable_priority_and_fairness: bool = True
+    """The sum of both is shared by priority level; else each is a limit of its own."""
     max_request_body: int = 3 * 1024 * 1024
     watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0

@@ -104,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request-timeout", type=parse_duration, default=d.request_timeout)
     parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
     parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
+    parser.add_argument("--enable-priority-and-fairness", type=_bool, nargs="?", const=True, default=True)
     parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
     parser.add_argument("--encryption-provider-config", type=Path)
     parser.add_argument("--encryption-provider-config-automatic-reload", type=_bool, nargs="?", const=True, default=False)

@@ -24,7 +24,7 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.connect.backend import Backends
-from kubetree.apiserver.context import Handler
+from kubetree.apiserver.context import Handler, Middleware
 from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
@@ -33,9 +33,13 @@ from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
 from kubetree.apiserver.encryption.store import EncryptedStore
-from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.encryption.transformers import IDENTITY
+from kubetree.apiserver.flow_control.controller import FlowControl
+from kubetree.apiserver.flow_control.dumps import pages
+from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
@@ -43,8 +47,9 @@ from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
-from kubetree.apiserver.middleware.flow_control import limit_requests
+from kubetree.apiserver.middleware.flow_control import take_turns
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
@@ -79,6 +84,7 @@ class Parts:
     aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
+    flow_control: FlowControl | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -94,8 +100,11 @@ class Parts:
         config = self.registry.config
         advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
         service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
-        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run(), lease.run()):
             self.run(work)
+        if self.flow_control is not None:
+            self.run(self.flow_control.run())
         for authorities in authority_files(config):
             self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
 
@@ -126,8 +135,8 @@ async def build(
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
             store = EncryptedStore(store, encryption.transformer_of)
-        elif config.storage.startswith("etcd"):
-            store = EncryptedStore(store, lambda key: _IDENTITY)
+        elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
+            store = EncryptedStore(store, lambda key: IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
@@ -172,12 +181,13 @@ async def build(
         following.sync()
         await caches.ready()
         health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
+        flow_control = _flow_control(config, registry, lister, writer)
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
             authorize(registry.authorizer),
-            limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
+            _admit_requests(config, flow_control, metrics, dispatcher),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
             authenticate(authentication.requests, refused=refused),
@@ -188,7 +198,20 @@ async def build(
         for layer in answer_headers(config):
             handler = layer(handler)
         parts = Parts(
-            registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, webhooks, aggregation, address, tasks
+            registry,
+            writer,
+            lister,
+            discovery,
+            dispatcher,
+            health,
+            handler,
+            allocators,
+            definitions,
+            webhooks,
+            aggregation,
+            address,
+            tasks,
+            flow_control,
         )
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
@@ -212,6 +235,20 @@ async def build(
             await webhooks.close()
 
 
+def _flow_control(config: Config, registry: Registry, lister: CacheLister, writer: RegistryWriter) -> FlowControl | None:
+    total = config.max_requests_inflight + config.max_mutating_requests_inflight
+    return FlowControl(registry, lister, writer, total) if config.enable_priority_and_fairness and total else None
+
+
+def _admit_requests(config: Config, control: FlowControl | None, metrics: Metrics, dispatcher: Dispatcher) -> Middleware:
+    if control is None:
+        return limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics)
+    flows = FlowMetrics(control.levels)
+    metrics.sections.append(flows.lines)
+    dispatcher.pages |= pages(control.levels)
+    return take_turns(control, metrics, flows, config.request_timeout)
+
+
 async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:
     if config.encryption_provider_config is None:
         return None
@@ -220,10 +257,7 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
     return encryption
 
 
-_IDENTITY = Identity()
-"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
-
-
 def _told(config: Config, url: str) -> str:
     """host:port that /api tells clients of."""
-    return external_address(config, url) if config.external_hostname else url.partition("://")[2]
+    here = config.bind_address in ("127.0.0.1", "::1") and not (config.external_hostname or config.advertise_address)
+    return url.partition("://")[2] if here else external_address(config, url)

@@ -14,11 +14,10 @@ from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.encryption.aes import CBC, GCM
 from kubetree.apiserver.encryption.configuration import DEFAULT_TIMEOUT, GroupResource, decoded_secret, group_resource, parse_encryption
 from kubetree.apiserver.encryption.kms import KMSProvider, Plugin, SocketPlugin
-from kubetree.apiserver.encryption.transformers import ByPrefix, Identity, Transformer
+from kubetree.apiserver.encryption.transformers import IDENTITY, ByPrefix, Transformer
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
-_IDENTITY = Identity()
 _EVERYTHING = ("*", "*")
 _NEW_KEYS_TIMEOUT = 10.0
 _GRACE = 10.0
@@ -53,7 +52,7 @@ class Providers:
 
     def of(self, resource: str, group: str) -> Transformer:
         table = self._by_resource
-        return table.get((resource, group)) or table.get(("*", group)) or table.get(_EVERYTHING) or _IDENTITY
+        return table.get((resource, group)) or table.get(("*", group)) or table.get(_EVERYTHING) or IDENTITY
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """A plugin that does not answer yet is no reason to wait: it may start after this server."""
@@ -76,7 +75,7 @@ class Providers:
     ) -> tuple[bytes, Transformer]:
         ((kind, config),) = provider.items()
         if kind == "identity":
-            return b"", _IDENTITY
+            return b"", IDENTITY
         if kind == "kms":
             timeout = parse_duration(config.get("timeout") or DEFAULT_TIMEOUT)
             kms = KMSProvider(config["name"], plugins(config["endpoint"], timeout), clock, new_uid)

@@ -14,7 +14,6 @@ from yarl import URL
 
 from kubetree.api.errors import ApiError
 from kubetree.api.schema.go_json import parse
-from kubetree.apiserver.config import GIT_VERSION
 from kubetree.apiserver.webhooks import failures
 from kubetree.apiserver.webhooks.destinations import Destination
 from kubetree.apiserver.webhooks.failures import CallFailed
@@ -23,7 +22,7 @@ from kubetree.apiserver.webhooks.tls import TrustCache
 from kubetree.apiserver.yaml_format import yaml_to_json
 
 Object = dict[str, Any]
-_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*", "User-Agent": f"kube-apiserver-admission/{GIT_VERSION}"}
+_HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*", "User-Agent": "kube-apiserver-admission"}
 _MOST_ANSWER = 16 * 1024 * 1024
 _STALE_TRIES = 3
 
