@@ -52,7 +52,7 @@ def same_usage(old: Object, new: Object) -> bool:
 def same_limits(old: Object, new: Object) -> bool:
     """Whether nothing is to be counted anew. A changed status is no reason: admission has charged for an object that may not even be stored
     yet, and a count made now would give that back."""
-    return old["spec"] == new["spec"]
+    return bool(old["spec"] == new["spec"])
 
 
 @dataclass(frozen=True, slots=True)
