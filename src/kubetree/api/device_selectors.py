@@ -47,6 +47,10 @@ class SelectorError(ValueError):
     """An expression that is no selector; the message is the detail of the field's error."""
 
 
+class UnplannedSelector(SelectorError):
+    """One that compiles but cannot be made a program, which upstream takes for an error of its own."""
+
+
 class Selector:
     """A compiled expression. `most` is what an evaluation may cost at most."""
 
@@ -76,7 +80,7 @@ def selector(expression: str) -> Selector:
     try:
         program = _environment().compile(expression)
     except ProgramError as error:
-        raise SelectorError(f"program instantiation failed: {error}") from None
+        raise UnplannedSelector(f"program instantiation failed: {error}") from None
     except CompileError as error:
         raise SelectorError(f"compilation failed: {error}") from None
     if program.result_type != BOOL and program.result_type.kind is not Kind.ANY:

@@ -8,7 +8,6 @@ On an update, what was wrong before and has not changed is let through (ratcheti
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ import orjson
 
 from kubetree.api.custom_resources.correlation import Correlated, same
 from kubetree.api.custom_resources.formats import accepts, supported
-from kubetree.api.custom_resources.go_regex import compile_go
+from kubetree.api.go_regex import Regex, compiled
 from kubetree.api.validation.errors import (
     INVALID,
     NOT_SUPPORTED,
@@ -199,7 +198,7 @@ class Values:
         if least is not None:
             out.append(lambda value: len(value) >= least)
         if self.pattern:
-            out.append(lambda value: regex is not None and regex.search(value) is not None)
+            out.append(lambda value: regex is not None and regex.found(value))
         if form and form not in _NUMERIC:
             out.append(lambda value: accepts(form, value))
         return out
@@ -207,7 +206,21 @@ class Values:
     def _number(self) -> list[Check]:
         if not self._numeric:
             return []
-        return [lambda value: not self._number_faults(value, "").errors]
+        least, most = self._plain_range()
+        return [lambda value: (value.__class__ is int and least <= value <= most) or not self._number_faults(value, "").errors]
+
+    def _plain_range(self) -> tuple[int, int]:
+        """Integers in here need no second look. May be smaller than what fits, or empty (1, 0)."""
+        sort = self.types[0] if len(self.types) == 1 else ""
+        form = self.format if sort in ("integer", "number") else ""
+        limits = [self.schema.get(word) for word, _ in _LIMITS]
+        if self.schema.get("multipleOf") is not None or not all(limit is None or _in_range(limit, sort, form) for limit in limits):
+            return 1, 0
+        bound = 2**31 if form == "int32" else 2**53
+        least, most = self.schema.get("minimum"), self.schema.get("maximum")
+        return -bound if least is None else max(-bound, math.floor(least) + 1), bound - 1 if most is None else min(
+            bound - 1, math.ceil(most) - 1
+        )
 
     @property
     def _numeric(self) -> bool:
@@ -304,7 +317,7 @@ class Values:
             return _Result([too_long(_field(path), most)])
         if least is not None and len(value) < least:
             return _Result([_invalid(path, value, f"{path} in body should be at least {least} chars long")])
-        if self.pattern and (self.regex is None or not self.regex.search(value)):
+        if self.pattern and (self.regex is None or not self.regex.found(value)):
             return _Result([_invalid(path, value, f"{path} in body should match '{self.pattern}'")])
         return None
 
@@ -415,10 +428,10 @@ def _best(results: list[_Result]) -> _Result:
     return max(results, key=lambda r: r.matches)
 
 
-def _regex(pattern: str) -> re.Pattern[str] | None:
+def _regex(pattern: str) -> Regex | None:
     try:
-        return compile_go(pattern) if pattern else None
-    except re.error:
+        return compiled(pattern) if pattern else None
+    except ValueError:
         return None
 
 

@@ -7,7 +7,19 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from kubetree.api import device_selectors
-from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required, too_long, too_many
+from kubetree.api.validation.errors import (
+    Errors,
+    Object,
+    duplicate,
+    each,
+    forbidden,
+    internal,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+    too_many,
+)
 from kubetree.api.validation.metadata import label_name
 from kubetree.api.validation.names import c_identifier, dns_label, dns_subdomain, label_value
 from kubetree.api.validation.pods.volume_sources import csi_driver_name as driver_name
@@ -112,6 +124,8 @@ def _selector(errs: Errors, selector: Object, path: str) -> None:
     try:
         if device_selectors.selector(expression).most > device_selectors.MOST_COST:
             errs.append(forbidden(at, "too complex, exceeds cost limit"))
+    except device_selectors.UnplannedSelector as error:
+        errs.append(internal(at, str(error)))
     except device_selectors.SelectorError as error:
         errs.append(invalid(at, expression, str(error)))
 
