@@ -86,8 +86,10 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
         raise
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
-        # what kind a custom resource says it is, is for its validation
-        check_type(obj, kind.api_version, kind.kind if kind.behaviour is None else obj.get("kind") or kind.kind)
+        if kind.behaviour is None:
+            check_type(obj, kind.api_version, kind.kind)
+        else:
+            _check_version(obj, kind.api_version)
     for warning in warnings:
         ctx.warnings.extend(warning_lines(warning))
     if ctx.audit is not None:
@@ -145,9 +147,7 @@ def check_type(obj: Object, api_version: str, kind: str) -> None:
     if (given_version, given_kind) != (api_version, kind):
         why = unconvertible(given_version, given_kind, api_version, kind)
         if not why:
-            raise errors.BadRequest(
-                f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
-            )
+            raise _other_version(given_version, api_version)
         version = given_version.rpartition("/")[2]
         raise errors.BadRequest(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
     obj["apiVersion"], obj["kind"] = api_version, kind
@@ -164,6 +164,17 @@ def unconvertible(given_version: str, given_kind: str, api_version: str, kind: s
     return ""
 
 
+def _check_version(obj: Object, api_version: str) -> None:
+    """`check_type` of a custom resource: what kind it says it is, is for its validation."""
+    given = obj["apiVersion"] = obj.get("apiVersion") or api_version
+    if given != api_version:
+        raise _other_version(given, api_version)
+
+
+def _other_version(given: str, wanted: str) -> errors.BadRequest:
+    return errors.BadRequest(f"the API version in the data ({given}) does not match the expected API version ({wanted})")
+
+
 def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: str, kind: str, validation: str) -> Object:
     """The same for what is no row of the table of kinds: Scale, Eviction, Binding, TokenRequest, DeleteOptions."""
     data = to_json(ctx, body, kind)
@@ -171,7 +182,7 @@ def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: st
     check_type(obj, api_version, kind)
     ctx.warnings.extend(warnings)
     if ctx.audit is not None:
-        ctx.audit.requested(obj)
+        ctx.audit.requested({"kind": kind, "apiVersion": api_version, "metadata": {}} | obj)
     return obj
 
 

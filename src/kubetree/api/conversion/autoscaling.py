@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kubetree.api.defaults.autoscaling import horizontal_pod_autoscaler
+from kubetree.api.validation.go_structs import from_go_struct, go_struct
+
 Object = dict[str, Any]
 
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
 _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
+_GO_BEHAVIOR = "autoscaling.HorizontalPodAutoscalerBehavior"
+"""The annotation holds the internal type, by the names of its fields in Go."""
 _ROUND_TRIP = (_METRICS, _CURRENT, _CONDITIONS, _BEHAVIOR)
 
 
@@ -143,35 +148,6 @@ def _status_to_v2(metric: Object) -> Object:
     return out
 
 
-_RULES = ("stabilizationWindowSeconds", "selectPolicy", "policies", "tolerance")
-_POLICY = ("type", "value", "periodSeconds")
-
-
-def _capital(name: str) -> str:
-    return name[:1].upper() + name[1:]
-
-
-def _behavior_to_v1(behavior: Object) -> Object:
-    """As the annotation has it: upstream writes its internal type, whose fields have Go's names and are all there."""
-
-    def rules(given: Object | None) -> Object | None:
-        if given is None:
-            return None
-        found = {_capital(name): given.get(name) for name in _RULES}
-        if found["Policies"] is not None:
-            found["Policies"] = [{_capital(name): policy.get(name) for name in _POLICY} for policy in found["Policies"]]
-        return found
-
-    return {"ScaleUp": rules(behavior.get("scaleUp")), "ScaleDown": rules(behavior.get("scaleDown"))}
-
-
-def _behavior_to_v2(value: Any) -> Any:
-    """The annotation's names are read in any case."""
-    if isinstance(value, dict):
-        return {name[:1].lower() + name[1:]: _behavior_to_v2(item) for name, item in value.items() if item is not None}
-    return [_behavior_to_v2(item) for item in value] if isinstance(value, list) else value
-
-
 def _encoded(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
@@ -189,7 +165,7 @@ def to_v1(obj: Object) -> Object:
     if current:
         notes[_CURRENT] = _encoded([_status_to_v1(m) for m in current])
     if spec.get("behavior") is not None:
-        notes[_BEHAVIOR] = _encoded(_behavior_to_v1(spec["behavior"]))
+        notes[_BEHAVIOR] = _encoded(go_struct(_GO_BEHAVIOR, spec["behavior"]))
     if status.get("conditions"):
         notes[_CONDITIONS] = _encoded(status["conditions"])
     if notes or "annotations" in metadata:
@@ -228,7 +204,7 @@ def to_v2(obj: Object) -> Object:
     spec["metrics"] = metrics
     behavior, conditions, current = (_decoded(notes, n) for n in (_BEHAVIOR, _CONDITIONS, _CURRENT))
     if behavior:
-        spec["behavior"] = _behavior_to_v2(behavior)
+        spec["behavior"] = from_go_struct(_GO_BEHAVIOR, behavior)
     if conditions:
         status["conditions"] = conditions
     if current:
@@ -241,4 +217,6 @@ def to_v2(obj: Object) -> Object:
     status.setdefault("desiredReplicas", 0)
     if any(name in notes for name in _ROUND_TRIP):
         metadata["annotations"] = {k: v for k, v in notes.items() if k not in _ROUND_TRIP}
-    return {**obj, "metadata": metadata, "spec": spec, "status": status}
+    converted = {**obj, "metadata": metadata, "spec": spec, "status": status}
+    horizontal_pod_autoscaler(converted)  # what v1 cannot say, a reader of the stored version fills in
+    return converted
