@@ -53,6 +53,8 @@ async def test_errors_are_statuses_in_upstreams_words(http: Http) -> None:
     assert (await http.get("/api/v1/things")).json["message"] == "the server could not find the requested resource"
     assert (await http.put(MAPS, config_map("a"))).status == 405
     assert (await http.post(MAPS, "x", Content_Type="text/plain")).status == 415
+    odd = await http.patch(f"{MAPS}/a", {}, type="x-patch")
+    assert (odd.json["message"], odd.json["details"]) == ("415: Unsupported Media Type", {})
     assert (await http.get(MAPS, Accept="image/png")).status == 406
     nameless = await http.patch(f"{MAPS}/a", config_map("a"), type="apply-patch+yaml")
     assert (nameless.status, "fieldManager: Required value" in nameless.json["message"]) == (422, True)
