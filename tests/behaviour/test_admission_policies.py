@@ -313,8 +313,8 @@ async def test_who_configures_a_policy_must_be_able_to_read_its_parameters(tmp_p
             body = {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": "alice"}, **spec}
             assert (await http.post(f"/apis/{group}/v1/{kind.lower()}s", body, **admin)).status == 201
 
-        async def write(user: Object, kind: str, name: str, **spec: Any) -> str:
-            body = {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        async def write(user: Object, kind: str, called: str, **spec: Any) -> str:
+            body = {"apiVersion": API, "kind": kind, "metadata": {"name": called}, "spec": spec}
             reply = await http.post(f"{GROUP}/{PLURALS[kind]}", body, **user)
             assert (reply.status, reply.json.get("reason")) in ((201, None), (422, "Invalid")), reply.text
             return "" if reply.status == 201 else reply.json["details"]["causes"][0]["message"]
@@ -328,10 +328,10 @@ async def test_who_configures_a_policy_must_be_able_to_read_its_parameters(tmp_p
             spec = {"matchConstraints": {"resourceRules": [RULE]}, "paramKind": param, "reinvocationPolicy": "Never", **work}
             return await write(user, f"{kind}AdmissionPolicy", name, **{k: v for k, v in spec.items() if v is not None})
 
-        async def bind(user: Object, name: str, to: str, kind: str = "Validating", **reference: Any) -> str:
+        async def bind(user: Object, called: str, to: str, kind: str = "Validating", **reference: Any) -> str:
             reference["parameterNotFoundAction"] = "Deny"
             spec = {"policyName": to, "paramRef": reference, **({"validationActions": ["Deny"]} if kind == "Validating" else {})}
-            return await write(user, f"{kind}AdmissionPolicyBinding", name, **spec)
+            return await write(user, f"{kind}AdmissionPolicyBinding", called, **spec)
 
         must = f'Forbidden: user {who} must have "get" permission on all objects of the referenced paramKind'
         assert await policy(alice, "maps", maps) == f"{must} (kind=ConfigMap, apiVersion=v1)"
