@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from . import macros
 from .errors import CompileError, Issue
-from .lexer import EOF_TEXT, Source, Token, tokens
+from .lexer import EOF_TEXT, Source, Token, shown, tokens
 from .literals import bytes_literal, string_literal
 from .numbers import INT_MAX, INT_MIN, UINT_MAX, UInt
 from .tree import (
@@ -73,13 +73,20 @@ _BINARY = {
     "/": (3, "_/_"),
     "%": (3, "_%_"),
 }
+_NAMES = ("IDENTIFIER", "ESC_IDENTIFIER")
 _START = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 _ARGUMENT = _START.replace("'(', ", "'(', ')', ")
 _INDEX = _START.replace("'!', ", "'!', '?', ")
+_ELEMENT = _INDEX.replace("'[', ", "'[', ']', ").replace("'.', ", "'.', ',', ")
+_ENTRY = _INDEX.replace("'{', ", "'{', '}', ").replace("'.', ", "'.', ',', ")
 
 
 class _Stop(Exception):
     """The grammar can go no further."""
+
+
+class _Operator(_Stop):
+    """An operator came where an operand was to begin: reading goes on with it, as if there had been one."""
 
 
 def parse(text: str, more_macros: macros.Macros = MappingProxyType({})) -> tuple[Expr, dict[int, int], Source]:
@@ -208,39 +215,48 @@ class Parser:
             self._at += 1
             count += 1
         after = self._tokens[self._at]
-        if after.kind == EOF_TEXT:
-            if kind == "!":
-                self._syntax(f"extraneous input '{EOF_TEXT}' expecting {_START}", after)
-            self.issues.append(self.source.issue("Syntax error: no viable alternative at input '-'", after.offset))
-            self._mismatch(after, _START)
-        if after.kind == "!" and kind == "-":
-            self._syntax("no viable alternative at input '-!'", after)
+        if kind == "-" and (after.kind == "!" or not self._starts()):
+            self._at -= 1
+            self._report(self._no_way(self._tokens[self._at], after), after)
+            return Unspecified(self._next - 1)
+        if not self._starts():
+            self._report(f"extraneous input '{after.text}' expecting {_START}", after)
+            if after.kind not in _BINARY:
+                raise _Stop
+            return Unspecified(self._next - 1)
         if count % 2 == 0:
             return self._member()
         number = self.number(first.offset)
         return Call(number, function, [self._member()])
 
     def _member(self) -> Expr:
-        node = self._primary()
-        links = 0
-        while True:
-            kind = self._tokens[self._at].kind
-            if kind == ".":
-                node = self._selected(node)
-            elif kind == "[":
-                node = self._indexed(node)
-            else:
-                return node
-            links += 1
-            if links + self._depth > DEEPEST:
-                self.issues.append(self.source.issue("max recursion depth exceeded", None))
-                raise _Stop
+        try:
+            node = self._primary()
+            links = 0
+            while True:
+                kind = self._tokens[self._at].kind
+                if kind == ".":
+                    node = self._selected(node)
+                elif kind == "[":
+                    node = self._indexed(node)
+                else:
+                    return node
+                links += 1
+                if links + self._depth > DEEPEST:
+                    self.issues.append(self.source.issue("max recursion depth exceeded", None))
+                    raise _Stop
+        except _Operator:
+            return Unspecified(self._next - 1)
 
     def _selected(self, operand: Expr) -> Expr:
         dot = self._take()
         optional = self._accept("?")
         name = self._tokens[self._at]
-        if name.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
+        if optional and name.kind not in _NAMES and self._tokens[min(self._at + 1, len(self._tokens) - 1)].kind in _NAMES:
+            self._report(f"extraneous input '{name.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}", name)
+            self._at += 1
+            name = self._tokens[self._at]
+        if name.kind not in _NAMES:
             return self._no_field(operand, name, optional)
         self._at += 1
         if name.kind == "ESC_IDENTIFIER":
@@ -300,7 +316,7 @@ class Parser:
         if kind == "-":
             following = self._tokens[self._at + 1]
             if following.kind not in ("NUM_INT", "NUM_FLOAT"):
-                self._syntax(f"no viable alternative at input '-{_text(following)}'", following)
+                self._syntax(self._no_way(token, following), following)
             self._at += 1
             return _number(self, self._take(), token)
         if kind == "IDENTIFIER" or kind == ".":
@@ -316,14 +332,14 @@ class Parser:
         if kind == "{":
             return self._map()
         self._start(_START)
-        return self._primary()
+        return self._unary()
 
     def _name(self) -> Expr:
         dotted = self._accept(".")
         start = self._tokens[self._at - 1] if dotted else self._tokens[self._at]
         name = self._tokens[self._at]
         if name.kind != "IDENTIFIER":
-            self._syntax(f"no viable alternative at input '.{_text(name)}'", name)
+            self._syntax(self._no_way(start, name), name)
         if self._is_message():
             return self._message("." if dotted else "")
         self._at += 1
@@ -352,6 +368,9 @@ class Parser:
             name += "." + self._take().text
         number = self.number(self._take().offset)
         fields: list[Field] = []
+        if self._accept(","):
+            self._expect("}")
+            return StructExpr(number, name, fields)
         while not self._accept("}"):
             if fields and not self._accept(","):
                 self._separator("{'}', ','}")
@@ -359,7 +378,7 @@ class Parser:
                 break
             optional = self._accept("?")
             field = self._tokens[self._at]
-            if field.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
+            if field.kind not in _NAMES:
                 if fields and not optional:
                     self._expect("}")
                     break
@@ -376,13 +395,14 @@ class Parser:
         number = self.number(self._take().offset)
         elements: list[Expr] = []
         optionals: set[int] = set()
+        self._first("]", _ELEMENT)
         if self._accept(","):
             self._expect("]")
             return ListExpr(number, elements)
         while not self._accept("]"):
             if elements and not self._accept(","):
                 self._separator("{']', ','}")
-            if elements and (self._tokens[self._at].kind == "]" or not (self._starts() or self._tokens[self._at].kind == "?")):
+            if elements and not self._continues():
                 self._expect("]")
                 break
             if self._accept("?"):
@@ -394,13 +414,15 @@ class Parser:
     def _map(self) -> Expr:
         number = self.number(self._take().offset)
         entries: list[Entry] = []
+        self._first("}", _ENTRY)
         if self._accept(","):
             self._expect("}")
             return MapExpr(number, entries)
         while not self._accept("}"):
             if entries and not self._accept(","):
                 self._separator("{'}', ','}")
-            if entries and self._accept("}"):
+            if entries and not self._continues():
+                self._expect("}")
                 break
             optional = self._accept("?")
             # The colon's number comes before those of key and value, although it is read after the key.
@@ -433,7 +455,7 @@ class Parser:
             self._report(f"extraneous input '{token.text}' expecting '{kind}'", token)
             self._at += 2
             return self._tokens[self._at - 1]
-        if self._starts() if kind == ":" else token.kind == (self._closers[-1] if self._closers else EOF_TEXT):
+        if self._starts() if kind == ":" else token.kind in _BINARY or token.kind == (self._closers[-1] if self._closers else EOF_TEXT):
             self._report(f"missing '{kind}' at '{token.text}'", token)
             return Token(kind, kind, token.offset)
         return self._mismatch(token, f"'{kind}'")
@@ -445,9 +467,19 @@ class Parser:
             return
         following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
         if token.kind == EOF_TEXT or not (_starts(following) or f"'{following.kind}'" in wanted):
-            self._mismatch(token, wanted)
+            self._report(f"mismatched input '{token.text}' expecting {wanted}", token)
+            raise _Operator if token.kind in _BINARY or token.kind in ("&&", "||") else _Stop
         self._report(f"extraneous input '{token.text}' expecting {wanted}", token)
         self._at += 1
+
+    def _first(self, closer: str, wanted: str) -> None:
+        """As `_start`, where a literal may also end at once."""
+        if self._tokens[self._at].kind not in (closer, ",", "?"):
+            self._start(wanted)
+
+    def _continues(self) -> bool:
+        """Whether another element or entry comes after a comma, rather than the end."""
+        return self._starts() or self._tokens[self._at].kind == "?"
 
     def _separator(self, wanted: str) -> None:
         """A comma or the closing bracket was to come; one token too many before it is passed over."""
@@ -486,14 +518,15 @@ class Parser:
             self._report(f"mismatched input '{token.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}", token)
             self.fail("unsupported ident kind", token.offset)
             raise _Stop
-        self._report(f"no viable alternative at input '.{_text(token)}'", token)
-        if token.kind == "in":
+        self._report(self._no_way(self._tokens[self._at - 1], token), token)
+        if token.kind in _BINARY:
             return operand
         raise _Stop
 
-
-def _text(token: Token) -> str:
-    return "" if token.kind == EOF_TEXT else token.text
+    def _no_way(self, start: Token, token: Token) -> str:
+        between = self.source.text[start.offset + len(start.text) : token.offset]
+        text = start.text + (between if between.isspace() else "") + ("" if token.kind == EOF_TEXT else token.text)
+        return f"no viable alternative at input '{shown(text)}'"
 
 
 def _starts(token: Token) -> bool:
