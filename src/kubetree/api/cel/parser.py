@@ -6,20 +6,18 @@ is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import NoReturn
 
 from . import macros
 from .errors import CompileError, Issue
+from .expander import Expander
 from .lexer import EOF_TEXT, Source, Token, shown, tokens
-from .literals import bytes_literal, string_literal
-from .numbers import INT_MAX, INT_MIN, UINT_MAX, UInt
+from .literals import LITERALS, signed
 from .tree import (
-    ACCUMULATOR,
     Call,
-    Comprehension,
     Entry,
     Expr,
     Field,
@@ -309,7 +307,7 @@ class Parser:
     def _primary(self) -> Expr:
         token = self._tokens[self._at]
         kind = token.kind
-        read = _LITERALS.get(kind)
+        read = LITERALS.get(kind)
         if read is not None:
             self._at += 1
             return read(self, token)
@@ -318,7 +316,7 @@ class Parser:
             if following.kind not in ("NUM_INT", "NUM_FLOAT"):
                 self._syntax(self._no_way(token, following), following)
             self._at += 1
-            return _number(self, self._take(), token)
+            return signed(self, self._take(), token)
         if kind == "IDENTIFIER" or kind == ".":
             return self._name()
         if kind == "(":
@@ -530,7 +528,7 @@ class Parser:
 
 
 def _starts(token: Token) -> bool:
-    return token.kind in _LITERALS or token.kind in ("[", "{", "(", ".", "-", "!", "IDENTIFIER")
+    return token.kind in LITERALS or token.kind in ("[", "{", "(", ".", "-", "!", "IDENTIFIER")
 
 
 def _balanced(function: str, terms: list[Expr], numbers: list[int], low: int, high: int) -> Expr:
@@ -539,118 +537,3 @@ def _balanced(function: str, terms: list[Expr], numbers: list[int], low: int, hi
     left = terms[middle] if middle == low else _balanced(function, terms, numbers, low, middle - 1)
     right = terms[middle + 1] if middle == high else _balanced(function, terms, numbers, middle + 1, high)
     return Call(numbers[middle], function, [left, right])
-
-
-def _number(parser: Parser, token: Token, sign: Token | None = None) -> Expr:
-    offset = token.offset if sign is None else sign.offset
-    if token.kind == "NUM_FLOAT":
-        value = float(token.text)
-        if value in (float("inf"), float("-inf")):
-            return parser.fail("invalid double literal", offset)
-        return Literal(parser.number(offset), value if sign is None else -value)
-    number = int(token.text, 16 if token.text.startswith("0x") else 10)
-    if sign is not None:
-        number = -number
-    if not INT_MIN <= number <= INT_MAX:
-        return parser.fail("invalid int literal", offset)
-    return Literal(parser.number(offset), number)
-
-
-def _unsigned(parser: Parser, token: Token) -> Expr:
-    text = token.text[:-1]
-    number = int(text, 16 if text.startswith("0x") else 10)
-    if number > UINT_MAX:
-        return parser.fail("invalid uint literal", token.offset)
-    return Literal(parser.number(token.offset), UInt(number))
-
-
-def _string(parser: Parser, token: Token) -> Expr:
-    try:
-        value = string_literal(token.text)
-    except ValueError as error:
-        parser.fail(str(error), token.offset)
-        value = token.text
-    return Literal(parser.number(token.offset), value)
-
-
-def _bytes(parser: Parser, token: Token) -> Expr:
-    try:
-        value = bytes_literal(token.text[1:])
-    except ValueError as error:
-        parser.fail(str(error), token.offset)
-        value = b""
-    return Literal(parser.number(token.offset), value)
-
-
-_LITERALS: dict[str, Callable[[Parser, Token], Expr]] = {
-    "NUM_INT": _number,
-    "NUM_FLOAT": _number,
-    "NUM_UINT": _unsigned,
-    "STRING": _string,
-    "BYTES": _bytes,
-    "true": lambda parser, token: Literal(parser.number(token.offset), True),
-    "false": lambda parser, token: Literal(parser.number(token.offset), False),
-    "null": lambda parser, token: Literal(parser.number(token.offset), None),
-}
-
-
-class Expander:
-    """Builds the nodes of one macro's expansion: all stand where the macro's call does."""
-
-    __slots__ = ("_offset", "_parser")
-
-    def __init__(self, parser: Parser, number: int) -> None:
-        self._parser, self._offset = parser, parser.offsets.get(number)
-
-    def number(self) -> int:
-        return self._parser.number(self._offset)
-
-    def literal(self, value: object) -> Expr:
-        return Literal(self.number(), value)
-
-    def ident(self, name: str) -> Expr:
-        return Ident(self.number(), name)
-
-    def accumulator(self) -> Expr:
-        return Ident(self.number(), ACCUMULATOR)
-
-    def list(self, *elements: Expr) -> Expr:
-        return ListExpr(self.number(), list(elements))
-
-    def map(self) -> Expr:
-        return MapExpr(self.number(), [])
-
-    def call(self, function: str, *args: Expr) -> Expr:
-        return Call(self.number(), function, list(args))
-
-    def method(self, function: str, target: Expr, *args: Expr) -> Expr:
-        return Call(self.number(), function, list(args), target)
-
-    def presence(self, operand: Expr, field: str) -> Expr:
-        return Select(self.number(), operand, field, test_only=True)
-
-    def fold(self, range: Expr, var: str, var2: str, accumulator: str, init: Expr, condition: Expr, step: Expr, result: Expr) -> Expr:
-        return Comprehension(self.number(), range, var, var2, accumulator, init, condition, step, result)
-
-    def copy(self, e: Expr) -> Expr:
-        """The same nodes under new numbers, at the old places."""
-        new = self._parser.number(self._parser.offsets.get(e.id))
-        if isinstance(e, Literal):
-            return Literal(new, e.value)
-        if isinstance(e, Ident):
-            return Ident(new, e.name)
-        if isinstance(e, Select):
-            return Select(new, self.copy(e.operand), e.field, test_only=e.test_only)
-        if isinstance(e, Call):
-            args = [self.copy(arg) for arg in e.args]
-            return Call(new, e.function, args, None if e.target is None else self.copy(e.target))
-        if isinstance(e, ListExpr):
-            return ListExpr(new, [self.copy(element) for element in e.elements], e.optionals)
-        if isinstance(e, MapExpr):
-            return MapExpr(new, [Entry(self.number(), self.copy(k), self.copy(v), optional) for _, k, v, optional in e.entries])
-        if isinstance(e, StructExpr):
-            return StructExpr(new, e.type_name, [Field(self.number(), n, self.copy(v), optional) for _, n, v, optional in e.fields])
-        if isinstance(e, Comprehension):
-            parts = [self.copy(part) for part in (e.range, e.init, e.condition, e.step, e.result)]
-            return Comprehension(new, parts[0], e.var, e.var2, e.accumulator, *parts[1:])
-        return Unspecified(new)
