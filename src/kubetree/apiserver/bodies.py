@@ -182,7 +182,7 @@ def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: st
     check_type(obj, api_version, kind)
     ctx.warnings.extend(warnings)
     if ctx.audit is not None:
-        ctx.audit.requested(obj)
+        ctx.audit.requested({"kind": kind, "apiVersion": api_version, "metadata": {}} | obj)
     return obj
 
 

@@ -39,7 +39,8 @@ class Config:
     """Go's names; those of TLS 1.3 are always on."""
     tls_sni_cert_keys: tuple[tuple[Path, Path, tuple[str, ...]], ...] = ()
     """Certificate, key and the host names that they are for (those in the certificate unless given)."""
-    anonymous_auth: bool = True
+    anonymous_auth: bool | None = None
+    """None: as the authentication configuration says, else True."""
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
     authorization_config: Path | None = None
     """An AuthorizationConfiguration, which takes the place of the modes."""

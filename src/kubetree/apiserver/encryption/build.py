@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from kubetree.api.kinds import Kind
 from kubetree.api.times import parse_duration
+from kubetree.apiserver.access_metrics import Reloads
 from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.encryption.aes import CBC, GCM
 from kubetree.apiserver.encryption.configuration import DEFAULT_TIMEOUT, GroupResource, decoded_secret, group_resource, parse_encryption
@@ -106,6 +108,7 @@ class Encryption:
         self._path, self._clock, self._new_uid, self._tasks, self._plugins = path, clock, new_uid, tasks, plugins
         self._resources = {kind.prefix: (kind.plural, kind.group) for kind in kinds if kind.stored and kind.group != "events.k8s.io"}
         self._text = path.read_bytes()
+        self.reloads = Reloads("encryption", socket.gethostname(), self._text)
         self._providers = self._read(self._text)
         self._by_prefix: dict[str, Transformer] = {}
         self._following: asyncio.Task[None] | None = None
@@ -118,7 +121,7 @@ class Encryption:
     async def start(self, *, reload: bool) -> None:
         await self._providers.start(self._tasks)
         if reload:
-            following = follow_file(self._path, self._text, self._reload)
+            following = follow_file(self._path, self._text, self._reload, self.reloads.count)
             self._following = self._tasks.create_task(following, name="encryption configuration")
 
     async def check(self) -> str:
