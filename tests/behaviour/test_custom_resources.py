@@ -144,6 +144,15 @@ async def test_names_that_are_taken_are_not_accepted_until_they_are_free(http: H
     await wait_for(http, "others.example.com", "Established", "True")
 
 
+async def test_a_name_is_free_as_soon_as_its_holder_gives_it_up(http: Http) -> None:
+    crd = await establish(http, definition(names={"shortNames": ["f"]}))
+    await http.post(CRDS, definition(plural="others", kind="Other", names={"shortNames": ["f"]}))
+    await wait_for(http, "others.example.com", "NamesAccepted", "False")
+    crd["spec"]["names"]["shortNames"] = ["g"]
+    assert (await http.put(f"{CRDS}/foos.example.com", crd)).status == 200
+    await wait_for(http, "others.example.com", "Established", "True")
+
+
 async def test_a_deleted_definition_takes_its_objects_along(http: Http) -> None:
     await establish(http, definition())
     await http.post(FOOS, {**foo("x"), "metadata": {"name": "x", "finalizers": ["example.com/wait"]}})
