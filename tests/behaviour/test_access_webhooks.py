@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,7 @@ async def test_the_order_changes_with_the_file_but_nothing_of_the_house_goes(tmp
             async with asyncio.timeout(5):
                 while (await http.get("/version", **BOB)).status != 200:
                     await asyncio.sleep(0.02)
+            metrics = (await http.get("/metrics", **ADMIN)).text
+            for status in ("success", "failure"):
+                assert re.search(rf'authorization_config_controller_automatic_reloads_total{{[^}}]*status="{status}"}} 1\n', metrics)
+            assert 'apiserver_authorization_decisions_total{decision="denied",name="' in metrics

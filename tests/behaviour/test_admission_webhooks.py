@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
 from apiserver_harness import MAPS, Http, config_map, running_server
 
@@ -172,6 +174,19 @@ async def test_a_webhook_that_takes_too_long_has_failed() -> None:
         assert reply.status == 500
         assert reply.json["message"].endswith(f'Post "https://localhost:{webhooks.port}/a?timeout=1s": context deadline exceeded')
         assert webhooks.queries == ["timeout=1s"]
+
+
+async def test_webhooks_are_told_how_long_the_request_still_has() -> None:
+    async with both() as (http, webhooks):
+        first, second = (hook(webhooks.on(f"/{n}", allow), f"{n}.example.com", timeoutSeconds=s) for n, s in ((1, 20), (2, 5)))
+        await configure(http, "Mutating", first, second)
+        await configure(http, "Validating", first, second)
+        assert (await http.post(f"{MAPS}?timeout=10s", config_map("x"))).status == 201
+        assert webhooks.queries[:2] == ["timeout=10s", "timeout=5s"]
+        assert sorted(webhooks.queries[2:]) == ["timeout=10s", "timeout=5s"]
+        webhooks.delay = 5
+        reply = await http.post(f"{MAPS}?timeout=50ms", config_map("y"))
+        assert (reply.status, webhooks.queries[4:]) == (504, ["timeout=1s"])
 
 
 @pytest.mark.parametrize(
@@ -398,6 +413,22 @@ async def test_a_webhook_is_asked_once_for_a_write_that_fails_or_changes_nothing
         webhooks.on("/a", deny("no"))
         assert (await http.patch(f"{MAPS}/x", {"data": {"a": "2"}})).status == 400
         assert len(webhooks.asked("/a")) == 2
+
+
+async def test_credentials_come_from_the_file_that_the_plugins_configuration_names(tmp_path: Path) -> None:
+    part = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "WebhookAdmissionConfiguration", "kubeConfigFile": str(tmp_path / "users")}
+    plugins = [{"name": "ValidatingAdmissionWebhook", "configuration": part}]
+    file = tmp_path / "admission"
+    file.write_text(yaml.safe_dump({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins}))
+    async with webhook_server() as webhooks:
+        users = [{"name": f"localhost:{webhooks.port}", "user": {"token": "secret"}}]
+        (tmp_path / "users").write_text(yaml.safe_dump({"kind": "Config", "users": users}))
+        async with running_server(admission_control_config_file=file) as http:
+            await configure(http, "Mutating", hook(webhooks.on("/mutate", allow)))
+            await configure(http, "Validating", hook(webhooks.on("/validate", allow)))
+            assert (await http.post(MAPS, config_map("a"))).status == 201
+    assert [path for path, _ in webhooks.reviews] == ["/mutate", "/validate"]
+    assert webhooks.authorizations == ["", "Bearer secret"]
 
 
 async def test_conditions_decide_whether_a_webhook_is_asked() -> None:

@@ -56,6 +56,8 @@ async def test_errors_are_statuses_in_upstreams_words(http: Http) -> None:
     assert (await http.get("/api/v1/things")).json["message"] == "the server could not find the requested resource"
     assert (await http.put(MAPS, config_map("a"))).status == 405
     assert (await http.post(MAPS, "x", Content_Type="text/plain")).status == 415
+    odd = await http.patch(f"{MAPS}/a", {}, type="x-patch")
+    assert (odd.json["message"], odd.json["details"]) == ("415: Unsupported Media Type", {})
     assert (await http.get(MAPS, Accept="image/png")).status == 406
     nameless = await http.patch(f"{MAPS}/a", config_map("a"), type="apply-patch+yaml")
     assert (nameless.status, "fieldManager: Required value" in nameless.json["message"]) == (422, True)
@@ -264,8 +266,11 @@ async def test_tables_and_metadata_are_answered_for_the_asking(http: Http) -> No
 
 
 async def test_yaml_bodies_are_read(http: Http) -> None:
-    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {k: v}\n"
-    assert (await http.post(MAPS, text, Content_Type="application/yaml")).status == 201
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {time: 12:30:45, day: 2026-01-01, k: v}\n---\nanother: document\n"
+    made = await http.post(MAPS, text, Content_Type="application/yaml")
+    assert (made.status, made.json["data"]) == (201, {"time": "12:30:45", "day": "2026-01-01", "k": "v"})
+    truth = await http.post(MAPS, text.replace("k: v", "k: y"), Content_Type="application/yaml")
+    assert "cannot unmarshal bool into Go struct field ConfigMap.data of type string" in truth.json["message"]
 
 
 async def test_unknown_fields_are_refused_warned_of_or_dropped(http: Http) -> None:

@@ -107,6 +107,26 @@ async def test_a_full_disk_fails_no_request_unless_the_mode_is_strict(tmp_path: 
             assert (await http.get(MAPS, **ADMIN)).status == status, mode
 
 
+async def test_what_is_recorded_and_lost_is_counted(tmp_path: Path) -> None:
+    audit = AuditConfig(tmp_path / "policy.yaml", "/dev/full", Backend("blocking-strict", BatchLimits(10, 1, 0.0)), log_max_size=0)
+    policy = 'rules: [{level: None, nonResourceURLs: ["/metrics"]}, {level: Metadata}]'
+    async with audited(tmp_path, policy, audit=audit) as http:
+        await http.get(MAPS, **ADMIN)
+        await http.get(MAPS, Authorization="Bearer nonsense")
+        lines = (await http.get("/metrics", **ADMIN)).text.splitlines()
+    for expected in (
+        "apiserver_audit_event_total 2",
+        'apiserver_audit_level_total{level="Metadata"} 2',
+        "apiserver_audit_requests_rejected_total 1",
+        'apiserver_audit_error_total{plugin="log"} 2',
+        'authentication_attempts{result="error"} 1',
+        'authentication_attempts{result="success"} 2',
+        'authenticated_user_requests{username="admin"} 2',
+        'authorization_attempts_total{result="allowed"} 1',
+    ):
+        assert expected in lines
+
+
 async def test_events_go_to_a_webhook_in_batches_and_again_after_a_failure(tmp_path: Path) -> None:
     received: list[Object] = []
     failures = [503]

@@ -200,3 +200,7 @@ async def test_anonymous_requests_where_the_file_allows_them(provider: Provider,
     path = configuration(tmp_path / "authn", provider, anonymous={"enabled": False})
     async with running_server(always_allow=False, authentication_config=path) as http:
         assert [(await http.get(p)).status for p in ("/livez", "/api")] == [401, 401]
+    with pytest.raises(BaseExceptionGroup) as refused:
+        async with running_server(always_allow=False, authentication_config=path, anonymous_auth=True):
+            pass
+    assert refused.group_contains(ValueError, match="--anonymous-auth flag cannot be set")

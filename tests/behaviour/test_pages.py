@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from apiserver_harness import MAPS, Http, config_map, running_server
 
+from kubetree.apiserver.identity_lease import IdentityLease
+
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
 
@@ -149,3 +151,18 @@ async def test_openapi_documents_may_be_kept(http: Http) -> None:
         assert binary.headers["Content-Type"] == packed.replace("@", ".")
         assert binary.headers["Etag"] == v2.headers["Etag"]
     assert json.loads(v2.text)["parameters"]
+
+
+async def test_a_server_shows_that_it_lives_and_clears_up_after_dead_ones() -> None:
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    label = "apiserver.kubernetes.io/identity"
+    async with running_server() as http:
+        async with asyncio.timeout(10):
+            while not (found := (await http.get(f"{leases}?labelSelector={label}=kube-apiserver")).json["items"]):
+                await asyncio.sleep(0.01)
+        (own,) = found
+        assert own["spec"]["holderIdentity"].startswith(own["metadata"]["name"] + "_")
+        body = {"metadata": {"name": "apiserver-dead", "labels": {label: "kube-apiserver"}}, "spec": {"leaseDurationSeconds": 1}}
+        await http.post(leases, body)
+        await IdentityLease(http.server.parts.writer, http.server.clock, "x", "").collect()
+        assert [lease["metadata"]["name"] for lease in (await http.get(leases)).json["items"]] == [own["metadata"]["name"]]

@@ -57,6 +57,10 @@ class Behaviour(Protocol):
 
     def default(self, obj: Object) -> None: ...
 
+    def complete(self, obj: Object) -> None:
+        """Fills in what preparing an object for the store took away and a default gives back."""
+        ...
+
     def canonical(self, obj: Object) -> Object:
         """An object from the store as the schema of now has it."""
         ...

@@ -17,6 +17,18 @@ def copy(obj: Any) -> Any:
     return orjson.loads(orjson.dumps(obj))
 
 
+def whole_numbers(value: Any) -> Any:
+    """A JSON value whose whole floats are integers, as Go's encoder writes them. Changes `value` where it can."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            value[name] = whole_numbers(item)
+    elif isinstance(value, list):
+        value[:] = map(whole_numbers, value)
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    return value
+
+
 def namespace_name(obj: Object) -> tuple[str, str]:
     """`(namespace, name)`; the namespace of a cluster-scoped object is ''."""
     metadata = obj.get("metadata") or {}

@@ -86,8 +86,10 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
         raise
     given = (obj.get("apiVersion"), obj.get("kind"))
     if given != (kind.api_version, kind.kind):
-        # what kind a custom resource says it is, is for its validation
-        check_type(obj, kind.api_version, kind.kind if kind.behaviour is None else obj.get("kind") or kind.kind)
+        if kind.behaviour is None:
+            check_type(obj, kind.api_version, kind.kind)
+        else:
+            _check_version(obj, kind.api_version)
     for warning in warnings:
         ctx.warnings.extend(warning_lines(warning))
     if ctx.audit is not None:
@@ -143,18 +145,34 @@ def check_type(obj: Object, api_version: str, kind: str) -> None:
     """Fills in a missing kind or apiVersion; raises BadRequest for another one."""
     given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
     if (given_version, given_kind) != (api_version, kind):
-        group, _, version = given_version.rpartition("/")
-        if schema.definition_name(group, version, given_kind) is None:
-            scheme = "pkg/api/legacyscheme/scheme.go:30"
-            why = f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "{scheme}"'
-        elif given_kind != kind:
-            why = f"converting ({version}.{given_kind}) to ({go_type(api_version.rpartition('/')[0], kind)}): unknown conversion"
-        else:
-            raise errors.BadRequest(
-                f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
-            )
+        why = unconvertible(given_version, given_kind, api_version, kind)
+        if not why:
+            raise _other_version(given_version, api_version)
+        version = given_version.rpartition("/")[2]
         raise errors.BadRequest(f'{given_kind} in version "{version}" cannot be handled as a {kind}: {why}')
     obj["apiVersion"], obj["kind"] = api_version, kind
+
+
+def unconvertible(given_version: str, given_kind: str, api_version: str, kind: str) -> str:
+    """Why an object of one type cannot become one of another; '' when it is another version of the same kind."""
+    group, _, version = given_version.rpartition("/")
+    if schema.definition_name(group, version, given_kind) is None:
+        scheme = "pkg/api/legacyscheme/scheme.go:30"
+        return f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "{scheme}"'
+    if given_kind != kind:
+        return f"converting ({version}.{given_kind}) to ({go_type(api_version.rpartition('/')[0], kind)}): unknown conversion"
+    return ""
+
+
+def _check_version(obj: Object, api_version: str) -> None:
+    """`check_type` of a custom resource: what kind it says it is, is for its validation."""
+    given = obj["apiVersion"] = obj.get("apiVersion") or api_version
+    if given != api_version:
+        raise _other_version(given, api_version)
+
+
+def _other_version(given: str, wanted: str) -> errors.BadRequest:
+    return errors.BadRequest(f"the API version in the data ({given}) does not match the expected API version ({wanted})")
 
 
 def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: str, kind: str, validation: str) -> Object:
@@ -164,7 +182,7 @@ def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: st
     check_type(obj, api_version, kind)
     ctx.warnings.extend(warnings)
     if ctx.audit is not None:
-        ctx.audit.requested(obj)
+        ctx.audit.requested({"kind": kind, "apiVersion": api_version, "metadata": {}} | obj)
     return obj
 
 
@@ -172,11 +190,24 @@ def delete_options_body(ctx: RequestContext, body: bytes) -> Object | None:
     """metav1.DeleteOptions from a body, None for an empty one. Any group's DeleteOptions is accepted, as upstream does."""
     if not body:
         return None
-    data = to_json(ctx, body, "DeleteOptions")
-    obj, _ = schema.decode_as("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", data, "Ignore")
+    try:
+        data = to_json(ctx, body, "DeleteOptions")
+        obj, _ = schema.decode_as("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", data, "Ignore")
+    except errors.BadRequest as error:
+        raise errors.BadRequest(_bare(error.message)) from None
     given = obj.get("kind") or "DeleteOptions"
     if given != "DeleteOptions":
-        raise errors.BadRequest("decoded object cannot be converted to DeleteOptions")
+        scheme = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+        raise errors.BadRequest(f'no kind "{given}" is registered for version "{obj.get("apiVersion", "")}" in scheme "{scheme}"')
     if ctx.audit is not None:
         ctx.audit.requested({"kind": "DeleteOptions", **obj, "apiVersion": "meta.k8s.io/__internal"})
     return obj
+
+
+def _bare(message: str) -> str:
+    """The decoder's own words, without those of which object it was."""
+    _, found, bare = message.partition(" cannot be handled as a DeleteOptions: ")
+    if found:
+        return bare
+    _, found, bare = message.partition("(must be of type DeleteOptions): ")
+    return bare.rpartition(" (")[0] if found else message

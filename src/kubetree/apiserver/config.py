@@ -39,7 +39,8 @@ class Config:
     """Go's names; those of TLS 1.3 are always on."""
     tls_sni_cert_keys: tuple[tuple[Path, Path, tuple[str, ...]], ...] = ()
     """Certificate, key and the host names that they are for (those in the certificate unless given)."""
-    anonymous_auth: bool = True
+    anonymous_auth: bool | None = None
+    """None: as the authentication configuration says, else True."""
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
     authorization_config: Path | None = None
     """An AuthorizationConfiguration, which takes the place of the modes."""
@@ -96,6 +97,8 @@ class Config:
     max_requests_inflight: int = 400
     """Reads at once; 0: no limit."""
     max_mutating_requests_inflight: int = 200
+    enable_priority_and_fairness: bool = True
+    """The sum of both is shared by priority level; else each is a limit of its own."""
     max_request_body: int = 3 * 1024 * 1024
     watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0

@@ -84,12 +84,12 @@ def _faults(value: Any, shape: Shape, at: str) -> Iterator[str]:
 
 
 async def follow_file(
-    path: Path, text: bytes, reload: Callable[[bytes], Awaitable[None]], told: Callable[[bool], None] = lambda good: None
+    path: Path, text: bytes, reload: Callable[[bytes], Awaitable[None]], told: Callable[[bytes | None], None] = lambda content: None
 ) -> None:
     """Calls `reload` with the file's new content whenever it is no longer `text`; runs until cancelled.
 
     What `reload` refuses (ValueError, OSError) is logged and tried again later; the server goes on with what it has. `told` hears of
-    each attempt.
+    each attempt: what was taken up, or None.
     """
     seen: tuple[int, ...] = ()
     while True:
@@ -103,9 +103,9 @@ async def follow_file(
             if content != text:
                 await reload(content)
                 text = content
-                told(True)
+                told(content)
             seen = now
         except (ValueError, OSError) as error:
             log.error("%s has changed but cannot be used, the old configuration stays: %s", path, error)
-            told(False)
+            told(None)
             await asyncio.sleep(_AFTER_FAILURE * POLL_SECONDS)

@@ -39,6 +39,10 @@ class RequestContext:
     """Audit annotations."""
     answer_headers: dict[str, str] | None = None
     """What a stream's head must have besides its own headers; complete answers get it afterwards."""
+    flow_headers: dict[str, str] | None = None
+    """Which flow schema and priority level took the request in; shared."""
+    has_begun: Callable[[], None] | None = None
+    """To be called by a watch that has sent what it begins with: from then on it takes up nobody's time."""
     fresh: bool = True
     """No byte of the answer has been sent: an error can still be rendered as a Status."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.objects import whole_numbers
 from kubetree.api.schema.go_values import write_nulls
 
 _METADATA = b'"metadata":{'
@@ -36,19 +37,8 @@ def encode_custom(obj: dict[str, Any]) -> bytes:
         return value
     for name, item in obj.items():
         if name != "metadata":
-            obj[name] = _whole(item)
+            obj[name] = whole_numbers(item)
     return encode(obj)
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            value[name] = _whole(item)
-    elif isinstance(value, list):
-        value[:] = map(_whole, value)
-    elif isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
-        return int(value)
-    return value
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-cert-file", type=Path)
     parser.add_argument("--tls-private-key-file", type=Path)
     parser.add_argument("--client-ca-file", type=Path)
-    parser.add_argument("--anonymous-auth", type=_bool, nargs="?", const=True, default=True)
+    parser.add_argument("--anonymous-auth", type=_bool, nargs="?", const=True, default=None)
     parser.add_argument("--authorization-mode", type=_list, default=d.authorization_mode, metavar="MODES")
     parser.add_argument("--authorization-config", type=Path)
     parser.add_argument("--authorization-policy-file", type=Path)
@@ -104,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request-timeout", type=parse_duration, default=d.request_timeout)
     parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
     parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
+    parser.add_argument("--enable-priority-and-fairness", type=_bool, nargs="?", const=True, default=True)
     parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
     parser.add_argument("--encryption-provider-config", type=Path)
     parser.add_argument("--encryption-provider-config-automatic-reload", type=_bool, nargs="?", const=True, default=False)
@@ -144,7 +145,7 @@ def config_of(options: argparse.Namespace) -> Config:
     if certificate is None:
         certificate, key = _self_signed(options.cert_dir, options.external_hostname or options.advertise_address or options.bind_address)
     values["tls"] = TLSFiles(certificate, key, options.client_ca_file)
-    values["flags"] = shown(options)
+    values["flags"] = shown(argparse.Namespace(**{**vars(options), "anonymous_auth": options.anonymous_auth is not False}))
     return Config(**values)
 
 
@@ -159,7 +160,7 @@ def _check_security(values: dict[str, Any]) -> None:
     uri = values["service_account_jwks_uri"]
     if uri and not uri.startswith("https://"):
         raise ValueError(f"service-account-jwks-uri requires https scheme, parsed as: {uri}")
-    if "AlwaysAllow" in values["authorization_mode"] and values["anonymous_auth"]:
+    if "AlwaysAllow" in values["authorization_mode"] and values["anonymous_auth"] is not False:
         log.warning("anonymous requests are not allowed with the AlwaysAllow authorizer: --anonymous-auth is now false")
         values["anonymous_auth"] = False
 

@@ -19,7 +19,6 @@ _TEXTS = {
     "longrunning": "[STABLE] Watches, connections and proxied requests that are open.",
     "inflight": "[STABLE] Requests that are being worked on, by kind.",
     "deprecated": "[STABLE] Deprecated versions that were asked for, and the release that is without them.",
-    "authentication": "[ALPHA] Requests whose sender was made out, or was not.",
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"})
 _CONNECTIONS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
@@ -118,9 +117,6 @@ class Metrics:
         inflight = [(labelled(("request_kind",), (kind,)), n) for kind, n in self.inflight.items()]
         yield from family("apiserver_current_inflight_requests", "gauge", _TEXTS["inflight"], inflight)
         yield from family("apiserver_requested_deprecated_apis", "gauge", _TEXTS["deprecated"], self._deprecations())
-        failed = sum(n for labels, n in self._requests.items() if labels[0] == "401")
-        attempts = [('{result="failure"}', failed), ('{result="success"}', sum(self._requests.values()) - failed)]
-        yield from family("authentication_attempts", "counter", _TEXTS["authentication"], attempts)
         for name, (text, samples) in self.gauges.items():
             yield from family(name, "gauge", text, samples())
         for section in self.sections:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.errors import BadRequest, Cause, Invalid, invalid
+from kubetree.api.errors import BadRequest, Cause, Invalid, invalid, quoted
 from kubetree.apiserver.request_info import Query, truthy
 
 EXACT, NOT_OLDER_THAN = "Exact", "NotOlderThan"
@@ -190,7 +190,7 @@ def _manager_causes(manager: str) -> list[Cause]:
     for i, char in enumerate(manager):
         if not char.isprintable():
             detail = f"invalid character U+{ord(char):04X} (at position {i})"
-            causes.append(Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(manager).decode()}: {detail}", "fieldManager"))
+            causes.append(Cause("FieldValueInvalid", f"Invalid value: {quoted(manager)}: {detail}", "fieldManager"))
     return causes
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.admission.priority import ensure_system_priority_classes
 from kubetree.apiserver.allocators.service_cidrs import ensure_default_service_cidr
-from kubetree.apiserver.authentication.published import publish_authentication
+from kubetree.apiserver.authentication.published import CONFIG_MAP, NAMESPACE, publish_authentication
 from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
+from kubetree.apiserver.flow_control.maintenance import ensure_objects
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.store.protocol import Store, StoreUnavailable
 
@@ -30,9 +33,28 @@ async def run_hooks(registry: Registry, writer: Writer, done: Callable[[str], No
     done("start-kubernetes-service-cidr-controller")
     await publish_authentication(writer, registry.config)
     done("start-cluster-authentication-info-controller")
+    if registry.config.enable_priority_and_fairness:
+        await ensure_objects(writer)
+    done("priority-and-fairness-config-producer")
+    await ensure_token_tracking(writer, registry.clock)
+    done("start-legacy-token-tracking-controller")
     if "RBAC" in registry.config.authorization_mode:
         await reconcile_bootstrap_policy(writer)
     done("rbac/bootstrap-roles")
+
+
+_TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
+
+
+async def ensure_token_tracking(writer: Writer, clock: Callable[[], datetime]) -> None:
+    """The ConfigMap that says since when uses of old service-account tokens have been noted: kube-controller-manager removes tokens that
+    have not been used since."""
+    try:
+        await writer.get(CONFIG_MAP, NAMESPACE, _TRACKING)
+    except errors.NotFound:
+        metadata = {"name": _TRACKING, "namespace": NAMESPACE}
+        with suppress(errors.AlreadyExists):
+            await writer.create(CONFIG_MAP, {"metadata": metadata, "data": {"since": f"{clock().astimezone(UTC):%Y-%m-%d}"}})
 
 
 STORE_TIMEOUT = 2.0

@@ -77,6 +77,8 @@ def _encoded(ctx: RequestContext, data: bytes, serializer: Serializer, status: i
         data, tail = gzip_fast(data + tail), b""
         headers["Content-Encoding"] = "gzip"
         headers["Vary"] = "Accept-Encoding"
+    if ctx.flow_headers is not None:
+        headers |= ctx.flow_headers
     response = Answer(data, status, headers, tail)
     for header in warning_headers(ctx.warnings) if ctx.warnings else ():
         response.headers.add("Warning", header)
@@ -85,6 +87,8 @@ def _encoded(ctx: RequestContext, data: bytes, serializer: Serializer, status: i
 
 def answer_text(ctx: RequestContext, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Answer:
     headers = {"Audit-Id": ctx.audit_id, "Cache-Control": _NO_CACHE, "Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
+    if ctx.flow_headers is not None:
+        headers |= ctx.flow_headers
     return Answer(text.encode(), status, headers)
 
 

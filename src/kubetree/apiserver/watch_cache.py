@@ -113,6 +113,16 @@ class WatchCache(Protocol):
         """The store's revision that the cache is known to reflect (moves with progress notifications as well)."""
         ...
 
+    def __len__(self) -> int: ...
+
+    @property
+    def size_guess(self) -> int:
+        """About how many bytes the objects have all together."""
+        ...
+
+    @property
+    def watcher_count(self) -> int: ...
+
     @property
     def crowded(self) -> bool:
         """Many watchers are still to be told of what has happened."""

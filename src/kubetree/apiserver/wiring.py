@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from kubetree.api.kinds import Kinds
+from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.aggregation.api_services import API_SERVICE
@@ -20,11 +20,12 @@ from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.authorization.build import build_authorizer
+from kubetree.apiserver.background import Work, kept_running
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.connect.backend import Backends
-from kubetree.apiserver.context import Handler
+from kubetree.apiserver.context import Handler, Middleware
 from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
@@ -33,9 +34,13 @@ from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
 from kubetree.apiserver.encryption.store import EncryptedStore
-from kubetree.apiserver.encryption.transformers import Identity
+from kubetree.apiserver.encryption.transformers import IDENTITY
+from kubetree.apiserver.flow_control.controller import FlowControl
+from kubetree.apiserver.flow_control.dumps import pages
+from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
@@ -43,10 +48,11 @@ from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
 from kubetree.apiserver.middleware.errors import render_errors
-from kubetree.apiserver.middleware.flow_control import limit_requests
+from kubetree.apiserver.middleware.flow_control import take_turns
 from kubetree.apiserver.middleware.impersonation import act_as
+from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
-from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
@@ -79,6 +85,7 @@ class Parts:
     aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
+    flow_control: FlowControl | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -89,23 +96,29 @@ class Parts:
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
-        self.run(compact_regularly(self.registry))
+        self.run("compaction", partial(compact_regularly, self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
         advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
         service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
-        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run()):
-            self.run(work)
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        self.run("repair of cluster IPs and node ports", self.allocators.repair.run)
+        self.run("custom resource definitions", self.definitions.run)
+        self.run("aggregation", self.aggregation.run)
+        self.run("the kubernetes service", service.run)
+        self.run("the server's lease", lease.run)
+        if self.flow_control is not None:
+            self.run("priority and fairness", self.flow_control.run)
         for authorities in authority_files(config):
-            self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
+            self.run(str(authorities), partial(follow_file, authorities, authorities.read_bytes(), self._republish))
 
     async def _republish(self, authorities: bytes) -> None:
         """A file of authorities has changed: aggregated servers learn of it."""
         await publish_authentication(self.writer, self.registry.config)
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, name: str, work: Work) -> None:
         """Besides everything else, until the server stops."""
-        self._running.append(self.tasks.create_task(work))
+        self._running.append(self.tasks.create_task(kept_running(name, work), name=name))
 
     def stopping(self) -> None:
         self.health.stopping()
@@ -126,8 +139,8 @@ async def build(
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
             store = EncryptedStore(store, encryption.transformer_of)
-        elif config.storage.startswith("etcd"):
-            store = EncryptedStore(store, lambda key: _IDENTITY)
+        elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
+            store = EncryptedStore(store, lambda key: IDENTITY)
         caches = Caches(store, kinds)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
@@ -135,8 +148,9 @@ async def build(
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         convert = converter(kinds, lambda row: registry.resource(row).codec)
+        deadlines = Deadlines(config.request_timeout)
         chain = registry.admission = build_admission(
-            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert, left=deadlines.left
         )
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer, webhooks)
@@ -172,23 +186,43 @@ async def build(
         following.sync()
         await caches.ready()
         health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
+        flow_control = _flow_control(config, registry, lister, writer)
         auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        access = AccessMetrics()
+        metrics.sections.append(lambda: access.lines(authorization.decisions))
+        followed = (authentication.reloads, authorization.reloads, encryption.reloads if encryption is not None else None)
+        metrics.sections += [reloads.lines for reloads in followed if reloads is not None]
+        if auditing is not None:
+            metrics.sections.append(auditing.metrics)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
-            authorize(registry.authorizer),
-            limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics),
+            authorize(registry.authorizer, access),
+            _admit_requests(config, flow_control, metrics, dispatcher),
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, refused=refused),
-            limit_time(config.request_timeout),
+            authenticate(authentication.requests, access, refused),
+            limit_time(deadlines),
             render_errors(metrics),
         ):
             handler = layer(handler)
         for layer in answer_headers(config):
             handler = layer(handler)
         parts = Parts(
-            registry, writer, lister, discovery, dispatcher, health, handler, allocators, definitions, webhooks, aggregation, address, tasks
+            registry,
+            writer,
+            lister,
+            discovery,
+            dispatcher,
+            health,
+            handler,
+            allocators,
+            definitions,
+            webhooks,
+            aggregation,
+            address,
+            tasks,
+            flow_control,
         )
 
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
@@ -212,6 +246,20 @@ async def build(
             await webhooks.close()
 
 
+def _flow_control(config: Config, registry: Registry, lister: CacheLister, writer: RegistryWriter) -> FlowControl | None:
+    total = config.max_requests_inflight + config.max_mutating_requests_inflight
+    return FlowControl(registry, lister, writer, total) if config.enable_priority_and_fairness and total else None
+
+
+def _admit_requests(config: Config, control: FlowControl | None, metrics: Metrics, dispatcher: Dispatcher) -> Middleware:
+    if control is None:
+        return limit_requests(config.max_requests_inflight, config.max_mutating_requests_inflight, metrics)
+    flows = FlowMetrics(control.levels)
+    metrics.sections.append(flows.lines)
+    dispatcher.pages |= pages(control.levels)
+    return take_turns(control, metrics, flows, config.request_timeout)
+
+
 async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:
     if config.encryption_provider_config is None:
         return None
@@ -220,10 +268,7 @@ async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) ->
     return encryption
 
 
-_IDENTITY = Identity()
-"""An etcd without encryption still is read through EncryptedStore: upstream's server may have written protobuf into it."""
-
-
 def _told(config: Config, url: str) -> str:
     """host:port that /api tells clients of."""
-    return external_address(config, url) if config.external_hostname else url.partition("://")[2]
+    here = config.bind_address in ("127.0.0.1", "::1") and not (config.external_hostname or config.advertise_address)
+    return url.partition("://")[2] if here else external_address(config, url)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import yaml
@@ -13,13 +14,34 @@ _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class _JsonLoader(_Loader):  # type: ignore[misc]
-    """Timestamps stay strings."""
+    """Plain scalars are what Go's parser makes of them: `y` is true, 1:30 and dates are text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+    def construct_truth(self, node: yaml.ScalarNode) -> bool:
+        return node.value[:1] in "yYtT" or node.value.lower() == "on"
+
+    def construct_integer(self, node: yaml.ScalarNode) -> int | float:
+        text = node.value.replace("_", "")
+        digits = text.lstrip("+-")
+        if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
+            text = text.replace("0", "0o", 1)
+        value = int(text, 0)
+        return value if -(1 << 63) <= value < 1 << 64 else float(value)
 
 
-_JsonLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
+_TAG = "tag:yaml.org,2002:"
+_TRUE_OR_FALSE = "y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF"
+for _name, _pattern, _starts in (
+    ("bool", _TRUE_OR_FALSE, "yYnNtTfFoO"),
+    ("int", "[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)", "-+0123456789"),
+    ("float", r"[-+]?[0-9_]*\.?[0-9_]+(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+0123456789."),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", "<<", "<"),
+):
+    _JsonLoader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), list(_starts))
+_JsonLoader.add_constructor(f"{_TAG}bool", _JsonLoader.construct_truth)
+_JsonLoader.add_constructor(f"{_TAG}int", _JsonLoader.construct_integer)
 
 
 def yaml_to_json(data: bytes) -> bytes:

@@ -71,20 +71,15 @@ def load_kubeconfig(path: str | Path = "", context: str = "", user_agent: str = 
     Raises ConfigError when the file or an entry it names is missing.
     """
     file = Path(path or os.environ.get("KUBECONFIG", "").split(":")[0] or Path.home() / ".kube" / "config")
-    try:
-        document: dict[str, Any] = yaml.safe_load(file.read_text()) or {}
-    except OSError as error:
-        raise ConfigError(f"kubeconfig {file}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"kubeconfig {file} is not YAML: {error}") from error
+    document = read_kubeconfig(file)
     chosen = _entry(document, "contexts", "context", context or document.get("current-context", ""), file)
     cluster = _entry(document, "clusters", "cluster", chosen.get("cluster", ""), file)
     user = _entry(document, "users", "user", chosen["user"], file) if chosen.get("user") else {}
     return ClientConfig(
         server=cluster["server"].rstrip("/"),
-        ca=_pem(cluster, "certificate-authority", file),
-        client_cert=_pem(user, "client-certificate", file),
-        client_key=_pem(user, "client-key", file),
+        ca=read_pem(cluster, "certificate-authority", file),
+        client_cert=read_pem(user, "client-certificate", file),
+        client_key=read_pem(user, "client-key", file),
         token=user.get("token", ""),
         token_file=user.get("tokenFile", ""),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
@@ -92,6 +87,17 @@ def load_kubeconfig(path: str | Path = "", context: str = "", user_agent: str = 
         impersonate=user.get("as", ""),
         namespace=chosen.get("namespace", "") or "default",
     )
+
+
+def read_kubeconfig(file: Path) -> dict[str, Any]:
+    """All that a kubeconfig says. Raises ConfigError."""
+    try:
+        document: dict[str, Any] = yaml.safe_load(file.read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"kubeconfig {file}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"kubeconfig {file} is not YAML: {error}") from error
+    return document
 
 
 def in_cluster_config(user_agent: str = "kubetree") -> ClientConfig:
@@ -116,7 +122,7 @@ def _entry(document: dict[str, Any], section: str, field: str, name: str, file: 
     raise ConfigError(f'kubeconfig {file}: {section} has no entry named "{name}"')
 
 
-def _pem(entry: dict[str, Any], field: str, file: Path) -> bytes | None:
+def read_pem(entry: dict[str, Any], field: str, file: Path) -> bytes | None:
     """The PEM of `field` (a path, relative to the kubeconfig) or `field`-data (base64); data wins, as in client-go."""
     if data := entry.get(f"{field}-data"):
         return base64.b64decode(data)

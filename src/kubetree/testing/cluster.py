@@ -127,6 +127,9 @@ class Cluster:
         files = self._directory
         settings: dict[str, Any] = {
             "tls": TLSFiles(files / "apiserver.crt", files / "apiserver.key", files / "ca.crt"),
+            "requestheader_client_ca": files / "front-proxy-ca.crt",
+            "proxy_client_cert_file": files / "front-proxy-client.crt",
+            "proxy_client_key_file": files / "front-proxy-client.key",
             "service_account_key_files": (files / "sa.pub",),
             "service_account_signing_key_file": files / "sa.key",
             "token_auth_file": self._write_tokens(),

@@ -1,8 +1,11 @@
 """What goes to another version comes back the same."""
 
+import copy
 from typing import Any
 
 from kubetree.api.conversion import convert
+from kubetree.api.defaults import apply_defaults
+from kubetree.api.kind_table import kind
 
 EVENT: dict[str, Any] = {
     "apiVersion": "v1",
@@ -43,10 +46,27 @@ def test_events() -> None:
 
 
 def test_autoscalers() -> None:
-    old = convert(AUTOSCALER, "autoscaling/v1")
-    assert old["spec"] == {"maxReplicas": 3, "targetCPUUtilizationPercentage": 60}
+    complete = copy.deepcopy(AUTOSCALER)
+    apply_defaults(kind("autoscaling/v2", "HorizontalPodAutoscaler"), complete)
+    old = convert(complete, "autoscaling/v1")
+    assert {k: v for k, v in old["spec"].items() if k != "scaleTargetRef"} == {
+        "maxReplicas": 3,
+        "minReplicas": 1,
+        "targetCPUUtilizationPercentage": 60,
+    }
     assert old["status"] == {"currentReplicas": 1, "desiredReplicas": 2, "currentCPUUtilizationPercentage": 9}
-    assert convert(old, "autoscaling/v2") == AUTOSCALER
+    assert convert(old, "autoscaling/v2") == complete
+
+
+def test_v1_carries_behavior_as_go_prints_the_internal_type() -> None:
+    up = {"stabilizationWindowSeconds": 3, "selectPolicy": "Max", "policies": [{"type": "Pods", "value": 1, "periodSeconds": 5}]}
+    spec = {"maxReplicas": 3, "scaleTargetRef": {}, "behavior": {"scaleUp": up}}
+    old = convert({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {}, "spec": spec}, "autoscaling/v1")
+    assert old["metadata"]["annotations"]["autoscaling.alpha.kubernetes.io/behavior"] == (
+        '{"ScaleUp":{"StabilizationWindowSeconds":3,"SelectPolicy":"Max","Policies":[{"Type":"Pods","Value":1,"PeriodSeconds":5}],'
+        '"Tolerance":null},"ScaleDown":null}'
+    )
+    assert convert(old, "autoscaling/v2")["spec"]["behavior"]["scaleUp"] == up
 
 
 def test_the_same_version_is_the_object_itself() -> None:

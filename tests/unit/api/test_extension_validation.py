@@ -55,6 +55,31 @@ EXACTLY: Object = {"deviceClassName": "c"}
         ),
         (
             "CustomResourceDefinition",
+            definition({"type": "object", "x-kubernetes-validations": [{"rule": "int('x') > 1"}]}),
+            [
+                f'{ROOT}.x-kubernetes-validations[0].rule: Invalid value: {{"Rule":"int(\'x\') \\u003e 1","Message":"",'
+                '"MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}: '
+                "program instantiation failed: type conversion error from 'string' to 'int'"
+            ],
+        ),
+        (
+            "DeviceClass",
+            {"metadata": {"name": "d"}, "spec": {"selectors": [{"cel": {"expression": "int('x') > 1"}}]}},
+            [
+                "spec.selectors[0].cel.expression: Internal error: "
+                "program instantiation failed: type conversion error from 'string' to 'int'"
+            ],
+        ),
+        (
+            "ValidatingWebhookConfiguration",
+            hook(matchConditions=[{"name": "a", "expression": "int('x') > 1"}]),
+            [
+                "webhooks[0].matchConditions[0].expression: Internal error: "
+                "program instantiation failed: type conversion error from 'string' to 'int'"
+            ],
+        ),
+        (
+            "CustomResourceDefinition",
             definition({"type": "object", "properties": {"a": {"type": "int"}}}),
             [
                 f'{ROOT}.properties[a].type: Unsupported value: "int": supported values: "array", "boolean", "integer", "number", '
@@ -155,6 +180,7 @@ def test_creation(kind: str, obj: Object, expected: list[str]) -> None:
         "CustomResourceDefinition": "apiextensions.k8s.io",
         "StorageClass": "storage.k8s.io",
         "FlowSchema": "flowcontrol.apiserver.k8s.io",
+        "DeviceClass": "resource.k8s.io",
         "ResourceClaim": "resource.k8s.io",
         "ResourceSlice": "resource.k8s.io",
     }.get(kind, "admissionregistration.k8s.io")

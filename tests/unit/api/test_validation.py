@@ -166,7 +166,7 @@ def test_a_pods_image_may_change_and_its_command_may_not() -> None:
     assert changes("v1", "Pod", pod(), {"spec.containers.0.image": "nginx:2"}) == []
     (error,) = changes("v1", "Pod", pod(), {"spec.containers.0.command": ["x"]})
     assert error.startswith(UPDATABLE)
-    assert '+      "command": [\n+        "x"\n+      ],' in error
+    assert '-   "Command": null,\n+   "Command": [\n+    "x"\n+   ],' in error
 
 
 def test_pods_do_not_gain_containers() -> None:

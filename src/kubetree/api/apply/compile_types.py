@@ -97,9 +97,16 @@ def _list(schema: d.Schema) -> Type:
         kind, keys = ("map", [merge_key]) if merge_key else ("set", [])
     if kind == "map":
         inner = element.inner if isinstance(element, Atomic) else element
-        defaults = _KEY_DEFAULTS.get(d.reference(items) or "") or _schema_defaults(items, keys)
+        name = d.reference(items)
+        defaults = _named_defaults(name, keys) if name is not None else _schema_defaults(items, keys)
         return List(element, tuple(keys), defaults) if isinstance(inner, Map) else Atomic("list", element)
     return List(element) if kind == "set" else Atomic("list", element)
+
+
+def _named_defaults(name: str, keys: list[str]) -> dict[str, Any]:
+    """Of key fields of a definition: OpenAPI gives the zero value of Go to those that are always there."""
+    zeros = {key: value for key, value in always(name).items() if key in keys and isinstance(value, (str, int))}
+    return zeros | _KEY_DEFAULTS.get(name, {})
 
 
 def _schema_defaults(items: d.Schema, keys: list[str]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def apply(
     Raises Conflict with a FieldManagerConflict cause a field, BadRequest for another type or for managedFields in the configuration, and
     what upstream answers with 500 for fields that the type does not have.
     """
-    group_version_kind = f"{applied.get('apiVersion') or ''}, Kind={applied.get('kind') or ''}"
+    group_version_kind = go_kind(applied)
     if (applied.get("apiVersion"), applied.get("kind")) != (kind.api_version, kind.kind):
         raise BadRequest(f"invalid object type: {group_version_kind}")
     if (applied.get("metadata") or {}).get("managedFields") is not None:
@@ -77,6 +77,12 @@ def apply(
     if manager == "kubectl":
         _sync_last_applied(new, applied)
     return new
+
+
+def go_kind(obj: Object) -> str:
+    """apiVersion and kind as Go prints them: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`."""
+    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
+    return f"{group}/{version}, Kind={obj.get('kind') or ''}"
 
 
 def _check(of_type: Type, obj: Object, what: str, *, duplicates: bool) -> None:
@@ -105,7 +111,7 @@ class _Apply:
         managed[self._key] = mine
         new = self._pruned(merged, managed, last)
         changed, removed = self._type.compare(standing, new)
-        changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)))
+        changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)), self._ownable)
         if not force:
             self._refuse_conflicts(managed, changes)
         managed = taken_away(managed, changes, keep=self._key)

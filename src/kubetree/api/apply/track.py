@@ -5,6 +5,8 @@ This runs on every write. A create walks the object once and makes one entry; an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,6 +20,7 @@ from kubetree.api.kinds import Kind
 from kubetree.api.schema.definitions import name_of
 
 Object = dict[str, Any]
+Ownable = Callable[[Node], Node]
 
 STRIPPED: Node = {
     "f:apiVersion": LEAF,
@@ -69,12 +72,10 @@ def track_update(
                 return
             live = without_managed_fields(live)
         changed, removed = versions.type.compare(live, new)
-        if changed:
-            changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
-        if removed:
-            removed = without_reset_fields(removed, kind, subresource, builtin=versions.builtin)
+        ownable = partial(without_reset_fields, kind=kind, subresource=subresource, builtin=versions.builtin)
+        changed, removed = ownable(changed or LEAF), ownable(removed or LEAF)
         if managed:
-            managed = taken_away(versions.reconciled(managed), Changes(versions, live, new, (changed, removed)))
+            managed = taken_away(versions.reconciled(managed), Changes(versions, live, new, (changed, removed), ownable))
     except ValueError:
         return
     key = manager_key(manager, operation, kind.api_version, subresource)
@@ -183,10 +184,11 @@ def without_managed_fields(obj: Object) -> Object:
 
 
 class Changes:
-    """What a write changed or added, and what it removed, in the terms of each version that is asked for."""
+    """What a write changed or added, and what it removed, in the terms of each version that is asked for. `own` is that of the write's
+    version, `ownable` leaves out what the endpoint resets."""
 
-    def __init__(self, versions: Versions, old: Object, new: Object, own: Pair) -> None:
-        self._versions, self._old, self._new = versions, old, new
+    def __init__(self, versions: Versions, old: Object, new: Object, own: Pair, ownable: Ownable) -> None:
+        self._versions, self._old, self._new, self._ownable = versions, old, new, ownable
         self._at = {versions.own: own}
 
     def at(self, api_version: str) -> Pair | None:
@@ -200,7 +202,8 @@ class Changes:
             if not versions.builtin:
                 found = self._at[versions.own]
             else:
-                found = of_type.compare(versions.convert(self._old, api_version), versions.convert(self._new, api_version))
+                changed, removed = of_type.compare(versions.convert(self._old, api_version), versions.convert(self._new, api_version))
+                found = self._ownable(changed or LEAF), self._ownable(removed or LEAF)
             self._at[api_version] = found
         return found
 

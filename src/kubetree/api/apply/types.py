@@ -265,7 +265,12 @@ class Map(Type):
     def without_nulls(self, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {name: self._field(name)[1].without_nulls(item) for name, item in value.items() if item is not None}
+        declared = self.fields
+        return {
+            name: self._field(name)[1].without_nulls(item) if item is not None else None
+            for name, item in value.items()
+            if item is not None or (declared.get(name) is None and not self.lenient)
+        }
 
 
 def with_leaf(node: Node) -> Node:

@@ -6,6 +6,7 @@ The library set is that of Kubernetes 1.36 (apiserver's base environment). Nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .attributes import Frame, Missing, Run
@@ -15,6 +16,7 @@ from .errors import CompileError, CostExceeded, EvaluationError, Issue
 from .estimates import Estimator, Sizes, sizes_of
 from .folds import Exhausted
 from .functions.library import FUNCTIONS, TYPE_NAMES
+from .macros import Macros
 from .parser import DEEPEST, parse
 from .plan import Planner
 from .tree import Expr
@@ -40,7 +42,7 @@ _INTERNAL = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError
 
 
 class Environment:
-    """Variables with their types over Kubernetes' functions. `functions` adds to those; `struct_type` gives types that an
+    """Variables with their types over Kubernetes' functions and macros. `functions` and `macros` add to those; `struct_type` gives types that an
     expression may construct by name, and `make_struct` makes their values."""
 
     def __init__(
@@ -48,12 +50,13 @@ class Environment:
         variables: Mapping[str, Type],
         *,
         functions: Functions | None = None,
+        macros: Macros = MappingProxyType({}),
         struct_type: StructTypes = _no_struct,
         make_struct: MakeStruct = _make_none,
     ) -> None:
         self._variables = dict(variables)
         self._functions = FUNCTIONS if not functions else {**FUNCTIONS, **functions}
-        self._struct_type, self._make_struct = struct_type, make_struct
+        self._struct_type, self._make_struct, self._macros = struct_type, make_struct, macros
 
     @property
     def variables(self) -> Mapping[str, Type]:
@@ -63,7 +66,8 @@ class Environment:
         """The same environment with more variables, or with others in their place."""
         new = Environment.__new__(Environment)
         new._variables = {**self._variables, **variables}
-        new._functions, new._struct_type, new._make_struct = self._functions, self._struct_type, self._make_struct
+        new._functions, new._macros = self._functions, self._macros
+        new._struct_type, new._make_struct = self._struct_type, self._make_struct
         return new
 
     def compile(self, expression: str, expected: Type | tuple[Type, ...] | None = None) -> Program:
@@ -72,12 +76,26 @@ class Environment:
         Raises CompileError; ProgramError when the fault shows in planning only.
         """
         try:
-            return self._compile(expression, expected)
+            tree, checked = self._checked(expression)
+            result = checked.types[tree.id]
+            if expected is not None and result not in (expected if isinstance(expected, tuple) else (expected,)):
+                raise CompileError(expression, [Issue(_unexpected(expected), -1, -1)])
+            planner = Planner(checked, self._functions, self._make_struct)
+            run = planner.run(tree)
         except RecursionError:
-            raise CompileError(expression, [Issue(f"expression recursion limit exceeded: {DEEPEST}", -1, -1)]) from None
+            raise _too_deep(expression) from None
+        return Program(expression, result, tree, checked, run, planner.slots, planner.size, self._variables)
 
-    def _compile(self, expression: str, expected: Type | tuple[Type, ...] | None) -> Program:
-        tree, offsets, source = parse(expression)
+    def check(self, expression: str) -> Type:
+        """The type of the result, without a program. Raises CompileError, and no ProgramError."""
+        try:
+            tree, checked = self._checked(expression)
+        except RecursionError:
+            raise _too_deep(expression) from None
+        return checked.types[tree.id]
+
+    def _checked(self, expression: str) -> tuple[Expr, Checker]:
+        tree, offsets, source = parse(expression, self._macros)
         issues: list[Issue] = []
         checked = Checker(source, offsets, issues, self._variables, self._functions, self._struct_type, TYPE_NAMES)
         checked.check(tree)
@@ -85,12 +103,11 @@ class Environment:
             validate(tree, checked)
         if issues:
             raise CompileError(expression, issues)
-        result = checked.types[tree.id]
-        if expected is not None and result not in (expected if isinstance(expected, tuple) else (expected,)):
-            raise CompileError(expression, [Issue(_unexpected(expected), -1, -1)])
-        planner = Planner(checked, self._functions, self._make_struct)
-        run = planner.run(tree)
-        return Program(expression, result, tree, checked, run, planner.slots, planner.size, self._variables)
+        return tree, checked
+
+
+def _too_deep(expression: str) -> CompileError:
+    return CompileError(expression, [Issue(f"expression recursion limit exceeded: {DEEPEST}", -1, -1)])
 
 
 def _unexpected(expected: Type | tuple[Type, ...]) -> str:

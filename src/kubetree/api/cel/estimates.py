@@ -25,7 +25,7 @@ from .tree import (
     Select,
     StructExpr,
 )
-from .types import DYN, Kind, Type, unwrap_optional
+from .types import DYN, Kind, Type
 
 OLD_ACCUMULATOR = "__result__"
 Path = tuple[str, ...]
@@ -100,12 +100,12 @@ Sizes = Callable[[Path], Range | None]
 
 
 def sizes_of(variables: Mapping[str, Type]) -> Sizes:
-    """Sizes by the types of variables that schemas declare; those of other variables are not known."""
+    """Sizes by the type of `self`, when a schema declares it. As upstream's, it takes every path to start there: that of oldSelf,
+    and that of a name like `int` as well, which is thus as large as the root (0 for objects)."""
+    root = variables.get("self")
 
     def size(path: Path) -> Range | None:
-        t = variables.get(path[0])
-        if t is not None:
-            t, _ = unwrap_optional(t)
+        t = root
         if t is None or not t.declared:
             return None
         for name in path[1:]:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kubetree.api.errors import quoted
+
 from .errors import EvaluationError
-from .go_text import quote
 from .numbers import UInt
 from .operations import convert
 from .types import STRING, Type
@@ -118,9 +119,9 @@ def _key(value: Any) -> str:
 def _quoted(value: Any) -> str:
     """A value within a list or map."""
     if isinstance(value, str):
-        return quote(value)
+        return quoted(value)
     if isinstance(value, bytes):
-        return f"b{quote(convert(value, STRING))}"
+        return f"b{quoted(convert(value, STRING))}"
     if isinstance(value, float):
         return _fixed_text(value, PRECISION) if value - value == 0 else f'"{_fixed_text(value, PRECISION)}"'
     if isinstance(value, Timestamp):

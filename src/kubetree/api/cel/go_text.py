@@ -1,4 +1,5 @@
-"""Numbers and strings written as Go writes them, where the language shows them: `string(1.5e9)`, messages of errors."""
+"""Numbers and strings written as Go writes them, where the language shows them: `string(1.5e9)`, messages of errors. Quoted text is
+`kubetree.api.errors.quoted`."""
 
 from __future__ import annotations
 
@@ -9,25 +10,6 @@ from .floats import general
 from .moments import duration_text, timestamp_text
 from .types import Type
 from .values import NONE, Duration, Optional, Timestamp, TypedList, TypedMap
-
-_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}
-
-
-def quote(text: str) -> str:
-    """strconv.Quote."""
-    out = []
-    for c in text:
-        if c in _ESCAPES:
-            out.append(_ESCAPES[c])
-        elif c.isprintable():
-            out.append(c)
-        elif ord(c) < 0x80:
-            out.append(f"\\x{ord(c):02x}")
-        elif ord(c) < 0x10000:
-            out.append(f"\\u{ord(c):04x}")
-        else:
-            out.append(f"\\U{ord(c):08x}")
-    return '"' + "".join(out) + '"'
 
 
 def show(value: Any) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from .go_text import quote
+from kubetree.api.errors import quoted
 
 T = TypeVar("T")
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
@@ -86,7 +86,7 @@ def _located(text: str, read: Callable[[], T]) -> T:
     try:
         return read()
     except ValueError as error:
-        raise ValueError(f"parse {quote(text)}: {error}") from None
+        raise ValueError(f"parse {quoted(text)}: {error}") from None
 
 
 def _parse(text: str, *, request: bool) -> URL:
@@ -152,17 +152,17 @@ def _host(host: str) -> str:
 
 def _check_port(port: str) -> None:
     if _PORT.fullmatch(port) is None:
-        raise ValueError(f"invalid port {quote(port)} after host")
+        raise ValueError(f"invalid port {quoted(port)} after host")
 
 
 def _unescape_host(host: str) -> str:
     for match in re.finditer("%", host):
         escape = host[match.start() : match.start() + 3]
         if _ESCAPE.fullmatch(escape) is None or (int(escape[1], 16) < 8 and escape != "%25"):
-            raise ValueError(f"invalid URL escape {quote(escape)}")
+            raise ValueError(f"invalid URL escape {quoted(escape)}")
     for c in host:
         if c != "%" and ord(c) < 0x80 and c not in _IN_HOST:
-            raise ValueError(f"invalid character {quote(c)} in host name")
+            raise ValueError(f"invalid character {quoted(c)} in host name")
     return _text(_unescape(host))
 
 
@@ -176,7 +176,7 @@ def _unescape(text: str) -> bytes:
         if raw[at] == 0x25:
             escape = raw[at : at + 3].decode("utf-8", "replace")
             if _ESCAPE.fullmatch(escape) is None:
-                raise ValueError(f"invalid URL escape {quote(escape)}")
+                raise ValueError(f"invalid URL escape {quoted(escape)}")
             out.append(int(escape[1:], 16))
             at += 3
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import NamedTuple
 
 from .errors import Issue
@@ -21,18 +22,25 @@ _STRING = "|".join(
         rf"'(?:{_ESCAPE}|[^\\'\n\r])*'",
     )
 )
-_TOKEN = re.compile(
-    rf"""(?P<SKIP>[\t\ \r\n\f]+|//[^\n]*)
-    |(?P<NUM_FLOAT>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)
-    |(?P<NUM_UINT>0x[0-9a-fA-F]+[uU]|[0-9]+[uU])
-    |(?P<NUM_INT>0x[0-9a-fA-F]+|[0-9]+)
-    |(?P<BYTES>[bB](?:{_STRING}))
-    |(?P<STRING>{_STRING})
-    |(?P<IDENTIFIER>[A-Za-z_][A-Za-z0-9_]*)
-    |(?P<ESC_IDENTIFIER>`[A-Za-z0-9_.\-/\ ]+`)
-    |(?P<OP>==|!=|<=|>=|&&|\|\||[<>\[\]{{}}().,\-!?:+*/%])""",
-    re.VERBOSE,
-)
+
+
+@lru_cache(maxsize=1)
+def _pattern() -> re.Pattern[str]:
+    """Of one token. (Compiled when the first expression is: few processes have any.)"""
+    return re.compile(
+        rf"""(?P<SKIP>[\t\ \r\n\f]+|//[^\n]*)
+        |(?P<NUM_FLOAT>[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|\.[0-9]+(?:[eE][+-]?[0-9]+)?)
+        |(?P<NUM_UINT>0x[0-9a-fA-F]+[uU]|[0-9]+[uU])
+        |(?P<NUM_INT>0x[0-9a-fA-F]+|[0-9]+)
+        |(?P<BYTES>[bB](?:{_STRING}))
+        |(?P<STRING>{_STRING})
+        |(?P<IDENTIFIER>[A-Za-z_][A-Za-z0-9_]*)
+        |(?P<ESC_IDENTIFIER>`[A-Za-z0-9_.\-/\ ]+`)
+        |(?P<OP>==|!=|<=|>=|&&|\|\||[<>\[\]{{}}().,\-!?:+*/%])""",
+        re.VERBOSE,
+    )
+
+
 _WORDS = frozenset({"in", "true", "false", "null"})
 EOF_TEXT = "<EOF>"
 
@@ -68,9 +76,10 @@ class Source:
 
 def tokens(source: Source, issues: list[Issue]) -> list[Token]:
     """All tokens, the end of input last."""
-    text, at, found = source.text, 0, []
+    text, at, pattern = source.text, 0, _pattern()
+    found: list[Token] = []
     while at < len(text):
-        match = _TOKEN.match(text, at)
+        match = pattern.match(text, at)
         if match is None:
             end = _unrecognized(text, at)
             issues.append(source.issue(f"Syntax error: token recognition error at: '{_shown(text[at:end])}'", at))

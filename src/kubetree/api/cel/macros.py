@@ -1,8 +1,8 @@
-"""The macros: calls that the parser replaces by folds. Which there are is what Kubernetes' environment turns on (no cel.bind)."""
+"""The macros: calls that the parser replaces by folds. Which there are is what Kubernetes' environment turns on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from .tree import ACCUMULATOR, UNUSED, Call, Comprehension, Expr, Ident, ListExpr, Select
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from .parser import Expander, Parser
 
 OLD_ACCUMULATOR = "__result__"
-Macro = Callable[["Parser", "Expander", "Expr | None", "list[Expr]"], Expr]
+Macro = Callable[["Parser", "Expander", "Expr | None", "list[Expr]"], "Expr | None"]
+"""Gives the expansion, or None for a call that only looks like the macro's."""
+Macros = Mapping[tuple[str, int, bool], Macro]
+"""By name, number of arguments and whether it is called on something."""
 
 
 class Malformed(Exception):
@@ -22,8 +25,9 @@ class Malformed(Exception):
         self.node, self.message = node, message
 
 
-def find(function: str, count: int, receiver: bool) -> Macro | None:
-    return _MACROS.get((function, count, receiver))
+def find(function: str, count: int, receiver: bool, more: Macros) -> Macro | None:
+    key = function, count, receiver
+    return _MACROS.get(key) or more.get(key)
 
 
 def _variable(node: Expr, reason: str) -> str:
@@ -154,6 +158,18 @@ def _of(target: Expr | None) -> Expr:
     assert target is not None
     return target
 
+
+def _bind(_: Parser, new: Expander, target: Expr | None, args: list[Expr]) -> Expr | None:
+    if not isinstance(target, Ident) or target.name != "cel":
+        return None
+    if not isinstance(args[0], Ident):
+        raise Malformed(args[0], "cel.bind() variable names must be simple identifiers")
+    name = args[0].name
+    return new.fold(new.list(), UNUSED, "", name, args[1], new.literal(False), new.ident(name), args[2])
+
+
+BIND: Macros = {("bind", 3, True): _bind}
+"""`cel.bind(name, value, expression)`, which only selectors of devices have."""
 
 _MACROS: dict[tuple[str, int, bool], Macro] = {
     ("has", 1, False): _has,

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from .go_text import quote
+from kubetree.api.errors import quoted
 
 _HEX = re.compile(r"[0-9a-fA-F]*")
 
@@ -78,7 +78,7 @@ class Network(NamedTuple):
 
 class _Bad(ValueError):
     def __init__(self, text: str, reason: str, at: str = "") -> None:
-        super().__init__(f"ParseAddr({quote(text)}): {reason}" + (f" (at {quote(at)})" if at else ""))
+        super().__init__(f"ParseAddr({quoted(text)}): {reason}" + (f" (at {quoted(at)})" if at else ""))
 
 
 def parse_address(text: str) -> tuple[Address, str]:
@@ -173,7 +173,7 @@ def parse_network(text: str) -> Network:
     """An address with the length of its prefix. Raises ValueError."""
 
     def bad(reason: str) -> ValueError:
-        return ValueError(f"netip.ParsePrefix({quote(text)}): {reason}")
+        return ValueError(f"netip.ParsePrefix({quoted(text)}): {reason}")
 
     address_text, slash, bits = text.rpartition("/")
     if not slash:
@@ -185,7 +185,7 @@ def parse_network(text: str) -> Network:
     if zone:
         raise bad("IPv6 zones cannot be present in a prefix")
     if re.fullmatch(r"0|[1-9][0-9]*", bits) is None:
-        raise bad(f"bad bits after slash: {quote(bits)}")
+        raise bad(f"bad bits after slash: {quoted(bits)}")
     if int(bits) > address.bits:
         raise bad("prefix length out of range")
     return Network(address, int(bits))

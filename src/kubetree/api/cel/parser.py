@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import NoReturn
 
 from . import macros
@@ -81,13 +82,13 @@ class _Stop(Exception):
     """The grammar can go no further."""
 
 
-def parse(text: str) -> tuple[Expr, dict[int, int], Source]:
+def parse(text: str, more_macros: macros.Macros = MappingProxyType({})) -> tuple[Expr, dict[int, int], Source]:
     """The tree of an expression, and the offset of every node by its number. Raises CompileError."""
     source = Source(text)
     if len(text) > LONGEST:
         raise CompileError(text, [source.issue(f"expression code point size exceeds limit: size: {len(text)}, limit {LONGEST}", None)])
     issues: list[Issue] = []
-    parser = Parser(source, issues)
+    parser = Parser(source, issues, more_macros)
     try:
         tree = parser.whole()
     except _Stop:
@@ -103,8 +104,8 @@ def parse(text: str) -> tuple[Expr, dict[int, int], Source]:
 class Parser:
     """Reads one expression; also what macros build nodes with (`new_*`, `fail`)."""
 
-    def __init__(self, source: Source, issues: list[Issue]) -> None:
-        self.source, self.issues = source, issues
+    def __init__(self, source: Source, issues: list[Issue], more_macros: macros.Macros) -> None:
+        self.source, self.issues, self._more_macros = source, issues, more_macros
         self.offsets: dict[int, int] = {}
         self._tokens = tokens(source, issues)
         self._at = 0
@@ -277,15 +278,16 @@ class Parser:
         return args
 
     def _called(self, number: int, function: str, target: Expr | None, args: list[Expr]) -> Expr:
-        expand = macros.find(function, len(args), target is not None)
+        expand = macros.find(function, len(args), target is not None, self._more_macros)
         if expand is not None:
             try:
                 expanded = expand(self, Expander(self, number), target, args)
             except macros.Malformed as malformed:
                 self.drop(number)
                 return self.fail(malformed.message, self.offsets.get(malformed.node.id))
-            self.drop(number)
-            return expanded
+            if expanded is not None:
+                self.drop(number)
+                return expanded
         return Call(number, function, args, target)
 
     def _primary(self) -> Expr:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from kubetree.api.defaults.autoscaling import horizontal_pod_autoscaler
+from kubetree.api.validation.go_structs import from_go_struct, go_struct
+
 Object = dict[str, Any]
 
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
 _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
+_GO_BEHAVIOR = "autoscaling.HorizontalPodAutoscalerBehavior"
+"""The annotation holds the internal type, by the names of its fields in Go."""
 _ROUND_TRIP = (_METRICS, _CURRENT, _CONDITIONS, _BEHAVIOR)
 
 
@@ -160,7 +165,7 @@ def to_v1(obj: Object) -> Object:
     if current:
         notes[_CURRENT] = _encoded([_status_to_v1(m) for m in current])
     if spec.get("behavior") is not None:
-        notes[_BEHAVIOR] = _encoded(spec["behavior"])
+        notes[_BEHAVIOR] = _encoded(go_struct(_GO_BEHAVIOR, spec["behavior"]))
     if status.get("conditions"):
         notes[_CONDITIONS] = _encoded(status["conditions"])
     if notes or "annotations" in metadata:
@@ -199,7 +204,7 @@ def to_v2(obj: Object) -> Object:
     spec["metrics"] = metrics
     behavior, conditions, current = (_decoded(notes, n) for n in (_BEHAVIOR, _CONDITIONS, _CURRENT))
     if behavior:
-        spec["behavior"] = behavior
+        spec["behavior"] = from_go_struct(_GO_BEHAVIOR, behavior)
     if conditions:
         status["conditions"] = conditions
     if current:
@@ -212,4 +217,6 @@ def to_v2(obj: Object) -> Object:
     status.setdefault("desiredReplicas", 0)
     if any(name in notes for name in _ROUND_TRIP):
         metadata["annotations"] = {k: v for k, v in notes.items() if k not in _ROUND_TRIP}
-    return {**obj, "metadata": metadata, "spec": spec, "status": status}
+    converted = {**obj, "metadata": metadata, "spec": spec, "status": status}
+    horizontal_pod_autoscaler(converted)  # what v1 cannot say, a reader of the stored version fills in
+    return converted

@@ -168,6 +168,11 @@ class Version:
         return node
 
     @cached_property
+    def _status_default(self) -> bool:
+        status = self.node.properties.get("status") if self.node is not None else None
+        return status is not None and status.has_default and self.subresources.get("status") is not None
+
+    @cached_property
     def values(self) -> Values:
         return Values(self.schema or {})
 
@@ -216,6 +221,10 @@ class Version:
     def default(self, obj: Object) -> None:
         if self.node is not None and obj.get("kind") == self.kind:
             apply_defaults(obj, self.node)
+
+    def complete(self, obj: Object) -> None:
+        if self._status_default:
+            self.default(obj)
 
     def canonical(self, obj: Object) -> Object:
         return self.definition.canonical(obj)

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from datetime import date
 from email.utils import parseaddr
 
+from kubetree.api.go_regex import compiled
 from kubetree.api.times import parse_time
 
 _UUID = "^[0-9a-f]{8}-?[0-9a-f]{4}-?%s-?[0-9a-f]{12}$"
 _GO_DURATION = re.compile(r"[-+]?(0|(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))*)")
 _SCALA_DURATION = re.compile(r"(\d+)\s*([A-Za-zµ]+)")
 _UNITS = (("ns", "nano"), ("us", "µs", "micro"), ("ms", "milli"), ("s", "sec"), ("m", "min"), ("h", "hr", "hour"), ("d", "day"), ("w", "wk", "week"))  # fmt: skip
-_HOSTNAME = re.compile(r"(?:[^\W_](?:-?[^\W_]{0,62})?|(?:[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?\.)+[^\W\d_]{2,63})")
+_LETTER = r"[a-zA-Z0-9\p{S}\p{L}]"
+_HOSTNAME = compiled(
+    rf"^({_LETTER}(-?{_LETTER}{{0,62}})?|({_LETTER}(([a-zA-Z0-9-\p{{S}}\p{{L}}]){{0,61}}{_LETTER})?\.)+[a-zA-Z\p{{L}}]{{2,63}})$"
+)
 _CARD = re.compile(
     "(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|(222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}|6(?:011|5[0-9][0-9])[0-9]{12}"
     "|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|(?:2131|1800|35[0-9]{3})[0-9]{11}|6[27][0-9]{14})"
@@ -24,8 +28,8 @@ _CARD = re.compile(
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
-    compiled = re.compile(pattern.replace("$", r"\Z"))
-    return lambda text: compiled.match(text) is not None
+    expression = re.compile(pattern.replace("$", r"\Z"))
+    return lambda text: expression.match(text) is not None
 
 
 def _address(version: type[ipaddress.IPv4Address] | type[ipaddress.IPv6Address]) -> Callable[[str], bool]:
@@ -67,7 +71,7 @@ def _email(text: str) -> bool:
 
 
 def _hostname(text: str) -> bool:
-    return _HOSTNAME.fullmatch(text) is not None and len(text.encode()) <= 255 and all(len(part.encode()) <= 63 for part in text.split("."))
+    return _HOSTNAME.found(text) and len(text.encode()) <= 255 and all(len(part.encode()) <= 63 for part in text.split("."))
 
 
 def _mac(text: str) -> bool:

@@ -8,7 +8,6 @@ On an update, what was wrong before and has not changed is let through (ratcheti
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ import orjson
 
 from kubetree.api.custom_resources.correlation import Correlated, same
 from kubetree.api.custom_resources.formats import accepts, supported
-from kubetree.api.custom_resources.go_regex import compile_go
+from kubetree.api.go_regex import Regex, compiled
 from kubetree.api.validation.errors import (
     INVALID,
     NOT_SUPPORTED,
@@ -199,7 +198,7 @@ class Values:
         if least is not None:
             out.append(lambda value: len(value) >= least)
         if self.pattern:
-            out.append(lambda value: regex is not None and regex.search(value) is not None)
+            out.append(lambda value: regex is not None and regex.found(value))
         if form and form not in _NUMERIC:
             out.append(lambda value: accepts(form, value))
         return out
@@ -304,7 +303,7 @@ class Values:
             return _Result([too_long(_field(path), most)])
         if least is not None and len(value) < least:
             return _Result([_invalid(path, value, f"{path} in body should be at least {least} chars long")])
-        if self.pattern and (self.regex is None or not self.regex.search(value)):
+        if self.pattern and (self.regex is None or not self.regex.found(value)):
             return _Result([_invalid(path, value, f"{path} in body should match '{self.pattern}'")])
         return None
 
@@ -415,10 +414,10 @@ def _best(results: list[_Result]) -> _Result:
     return max(results, key=lambda r: r.matches)
 
 
-def _regex(pattern: str) -> re.Pattern[str] | None:
+def _regex(pattern: str) -> Regex | None:
     try:
-        return compile_go(pattern) if pattern else None
-    except re.error:
+        return compiled(pattern) if pattern else None
+    except ValueError:
         return None
 
 

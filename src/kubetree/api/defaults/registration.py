@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.objects import whole_numbers
+
 
 def _selectors(parent: dict[str, Any]) -> None:
     if parent.get("matchPolicy") is None:
@@ -72,6 +74,8 @@ def custom_resource_definition(obj: dict[str, Any]) -> None:
     if conversion is None:
         conversion = spec["conversion"] = {"strategy": "None"}
     _service_port((conversion.get("webhook") or {}).get("clientConfig"))
+    for version in spec.get("versions") or ():
+        whole_numbers(version.get("schema"))
     status = obj.setdefault("status", {})
     if not status.get("storedVersions"):
         stored = [v.get("name") or "" for v in spec.get("versions") or () if v.get("storage")]

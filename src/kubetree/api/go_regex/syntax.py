@@ -6,8 +6,8 @@ and repetitions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from kubetree.api.go_regex import classes
 from kubetree.api.go_regex.classes import Ranges
@@ -26,28 +26,23 @@ class At(Enum):
     NO_WORD_EDGE = "no word edge"
 
 
-@dataclass(frozen=True, slots=True)
-class Char:
+class Char(NamedTuple):
     ranges: Ranges
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     at: At
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(NamedTuple):
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(NamedTuple):
     choices: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """`most` is None for without end."""
 
     node: Node
@@ -67,8 +62,7 @@ class SyntaxFault(ValueError):
         super().__init__(f"error parsing regexp: {reason}: `{where}`")
 
 
-@dataclass(frozen=True, slots=True)
-class _Flags:
+class _Flags(NamedTuple):
     fold: bool = False
     multiline: bool = False
     dot_all: bool = False

@@ -118,8 +118,6 @@ def _within(where: str, act: Callable[[], Any]) -> Any:
 
 def _add(doc: Any, operation: Operation) -> Any:
     path = _pointer(operation, "path")
-    if path == "":
-        return operation.get("value")
     place = _parent(doc, path)
     if place is None:
         raise _Failed(f'add operation does not apply: doc is missing path: "{path}": {_MISSING}')

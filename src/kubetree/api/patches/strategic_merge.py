@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubetree.api.errors import ApiError, BadRequest, InternalError
+from kubetree.api.errors import ApiError, BadRequest
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
 from kubetree.api.schema import definitions as d
@@ -59,7 +59,7 @@ def _property(parent: d.Schema | None, name: str) -> d.Schema:
     if not properties:
         return {}
     if name not in properties:
-        raise InternalError(f'unable to find api field in struct for the json field "{name}"')
+        raise _failed(f'unable to find api field in struct for the json field "{name}"')
     found: d.Schema = properties[name]
     return found
 
@@ -125,7 +125,7 @@ def _directive(patch: Object) -> Object:
         return patch
     if directive == "delete":
         return {}
-    raise InternalError(f"unknown patch type: {directive} in map: {_go_map({**patch, '$patch': directive})}")
+    raise _failed(f"unknown patch type: {_text(directive)} in map: {go_value({**patch, '$patch': directive})}")
 
 
 def _retain_keys(doc: Object, patch: Object) -> None:
@@ -156,7 +156,7 @@ def _ordered_lists(doc: Object, patch: Object, schema: d.Schema | None) -> None:
         live, wanted = doc.get(name), patch.get(name)
         for given in (order, live, wanted):
             if given is not None and not isinstance(given, list):
-                raise InternalError(f"expected a []interface {{}}, but received a {_go_kind(given)}")
+                raise _failed(f"expected a []interface {{}}, but received a {_go_kind(given)}")
         field = _Field(schema, name)
         if wanted is not None:
             _check_order(wanted, order or [], field.key)
@@ -180,16 +180,16 @@ def _check_order(wanted: list[Any], order: list[Any], key: str) -> None:
         if isinstance(item, dict) and "$patch" in item:
             continue
         if not any(_key_of(item, key) == _key_of(place, key) for place in places):
-            raise InternalError(f"The order in patch list:\n{wanted}\n doesn't match {_ORDER} list:\n{order}\n")
+            raise _failed(f"The order in patch list:\n{go_value(wanted)}\n doesn't match {_ORDER} list:\n{go_value(order)}\n")
 
 
 def _key_of(item: Any, key: str) -> Any:
     if not key:
         return item
     if not isinstance(item, dict):
-        raise InternalError(f"expected a map[string]interface {{}}, but received a {_go_kind(item)}")
+        raise _failed(f"expected a map[string]interface {{}}, but received a {_go_kind(item)}")
     if key not in item:
-        raise InternalError(f"map: {_go_map(item)} does not contain declared merge key: {key}")
+        raise _failed(f"map: {go_value(item)} does not contain declared merge key: {key}")
     return item[key]
 
 
@@ -200,12 +200,12 @@ def _merge_list(live: list[Any], patch: list[Any], field: _Field) -> list[Any]:
     if list in kinds:
         raise ApiError("lists of lists are not supported", status_code=422, status_reason="Invalid")
     if len(kinds) > 1:
-        raise InternalError(f"list element types are not identical: [{_go_list(live)} {_go_list(patch)}]")
+        raise _failed(f"list element types are not identical: [{go_value(live)} {go_value(patch)}]")
     if kinds != {dict}:
         merged = _distinct([*live, *patch])
         return _arranged(merged, patch, live, "")
     if not field.key:
-        raise InternalError("cannot merge lists without merge key for struct")
+        raise _failed("cannot merge lists without merge key for struct")
     kept, wanted = _special_elements(live, patch, field.key)
     merged = list(kept)
     items = _items(field.schema)
@@ -240,9 +240,9 @@ def _special_elements(live: list[Any], patch: list[Any], key: str) -> tuple[list
         elif directive == "replace":
             replace = True
         elif directive == "merge":
-            raise InternalError("merging lists cannot yet be specified in the patch")
+            raise _failed("merging lists cannot yet be specified in the patch")
         else:
-            raise InternalError(f"unknown patch type: {directive} in map: {_go_map(item)}")
+            raise _failed(f"unknown patch type: {_text(directive)} in map: {go_value(item)}")
     return (wanted, []) if replace else (live, wanted)
 
 
@@ -272,18 +272,25 @@ def _go_kind(value: Any) -> str:
     return {str: "string", bool: "bool", int: "int64", float: "float64"}.get(type(value), "<nil>")
 
 
-def _go_map(value: Object) -> str:
-    """Go's %v of a decoded JSON object."""
-    return "map[" + " ".join(f"{key}:{_go_value(value[key])}" for key in sorted(value)) + "]"
+def go_value(value: Any) -> str:
+    """A decoded JSON value as Go prints it with %v."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return f"map[{' '.join(f'{key}:{go_value(item)}' for key, item in sorted(value.items()))}]"
+        case list():
+            return f"[{' '.join(map(go_value, value))}]"
+    return str(value)
 
 
-def _go_list(value: list[Any]) -> str:
-    return "[" + " ".join(map(_go_value, value)) + "]"
+def _text(value: Any) -> str:
+    """The same with %s, which is for strings."""
+    return value if isinstance(value, str) else f"%!s({_go_kind(value)}={go_value(value)})"
 
 
-def _go_value(value: Any) -> str:
-    if isinstance(value, dict):
-        return _go_map(value)
-    if isinstance(value, list):
-        return _go_list(value)
-    return {None: "<nil>", True: "true", False: "false"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
+def _failed(message: str) -> ApiError:
+    """Upstream answers with 500 and no reason for patches that contradict themselves."""
+    return ApiError(message, status_code=500, status_reason="")

@@ -9,11 +9,12 @@ from kubetree.api.cel import CompileError, Environment, Program, ProgramError, T
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`program` None: `error` says why."""
+    """`program` None: `error` says why, and `internal` that upstream blames itself for it."""
 
     expression: str
     program: Program | None
     error: str = ""
+    internal: bool = False
 
     @property
     def type(self) -> Type | None:
@@ -25,7 +26,7 @@ def compiled(environment: Environment, expression: str, *expected: Type) -> Comp
     try:
         program = environment.compile(expression)
     except ProgramError as error:
-        return Compiled(expression, None, f"program instantiation failed: {error}")
+        return Compiled(expression, None, f"program instantiation failed: {error}", internal=True)
     except CompileError as error:
         return Compiled(expression, None, f"compilation failed: {error}")
     if expected and program.result_type not in expected:

@@ -51,6 +51,11 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Literal) else value
 
 
+def go_name(value: object) -> str:
+    """What Go's messages call a JSON value: `cannot unmarshal array into ...`."""
+    return {dict: "object", list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+
+
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:(\.[0-9]*)?(?:([eE][+-]?)[0-9]*)?)?)?")

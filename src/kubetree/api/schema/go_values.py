@@ -22,6 +22,8 @@ _EMPTY: dict[str, Any] = {"string": "", "int": 0, "bool": False, "double": 0}
 _KEPT, _GOES, _NULL = range(3)
 """What becomes of an empty value: it stays, it goes, it is stored as null (but owned like any other value that was said)."""
 _ONE, _LIST, _MAP = range(3)
+_RESETS = ("meta/ObjectMeta", "managedFields")
+"""An empty list of managedFields is something to be said: it gives up all ownership."""
 
 _FILLED_BELOW = {"core.v1.PodSpec": frozenset({"volumes"})}
 """Fields below which alone a struct is filled. What containers always have their defaults give, and pods are many."""
@@ -51,7 +53,8 @@ class Struct:
                 continue
             several = bool(field.shape) or field.type == "bytes"
             if several or (field.type in _SCALARS and not field.pointer):
-                self._droppable[field.name] = _GOES if not field.spoken else _NULL if several else _KEPT
+                fate = _GOES if not field.spoken else _NULL if several else _KEPT
+                self._droppable[field.name] = _KEPT if (self._message, field.name) == _RESETS else fate
             if inside is not None:
                 self._children[field.name] = inside, {"[]": _LIST, "{}": _MAP}.get(field.shape, _ONE)
             if field.spoken:

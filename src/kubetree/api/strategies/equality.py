@@ -6,11 +6,14 @@ from typing import Any
 
 
 def _empty(value: Any) -> bool:
-    return value is None or value == {} or value == []
+    return value is None or value == []
 
 
 def semantic_equal(one: Any, other: Any) -> bool:
-    """Equal as upstream's Semantic.DeepEqual sees it: missing, null and empty are the same. Both sides are in canonical form."""
+    """Equal as upstream's Semantic.DeepEqual sees it: missing, null and an empty list are the same. Both sides are in canonical form.
+
+    Empty maps are gone from what was decoded, so an empty object is a struct that was said: something other than none.
+    """
     if one == other:
         return True
     if isinstance(one, dict) and isinstance(other, dict):

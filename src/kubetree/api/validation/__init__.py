@@ -65,6 +65,8 @@ def validate_update(
     errs: Errors = []
     kind = _rules_of(kind, requested)
     rules = TABLE.get((kind.api_version, kind.kind), OTHER)
+    if rules.anew and not subresource:
+        errs += validate_create(kind, new)
     if rules.metadata or kind.stored:
         object_meta_update(errs, new["metadata"], old["metadata"])
         if rules is not OTHER and new["metadata"].get("finalizers") and not rules.any_finalizer:

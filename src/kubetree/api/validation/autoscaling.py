@@ -100,6 +100,8 @@ def _metrics(errs: Errors, metrics: list[Object]) -> None:
         path, sort = f"spec.metrics[{i}]", metric.get("type") or ""
         if not sort:
             errs.append(required(f"{path}.type", "must specify a metric source type"))
+        if sort not in _SOURCES:
+            errs.append(not_supported(f"{path}.type", sort, _TYPES))
         present = [field for field in _SOURCES.values() if metric.get(field) is not None]
         if present:
             _source(errs, present[0], metric[present[0]], f"{path}.{present[0]}")
@@ -167,6 +169,10 @@ def _autoscaler(errs: Errors, obj: Thing, before: Object) -> None:
     spec = obj.get("spec") or {}
     _replicas(errs, spec, before)
     _metrics(errs, spec.get("metrics") or [])
+    counted = any(metric.get("type") in ("Object", "External") for metric in spec.get("metrics") or ())
+    if spec.get("minReplicas") == 0 and not counted:
+        detail = "must specify at least one Object or External metric to support scaling to zero replicas"
+        errs.append(forbidden("spec.metrics", detail))
     behavior = spec.get("behavior") or {}
     for name in ("scaleUp", "scaleDown"):
         if behavior.get(name) is not None:

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.diff import diff
 from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden, invalid, not_supported, quote, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.pods.projections import signer_name
 
 Thing = dict[str, Any]
@@ -180,7 +181,8 @@ def _change(errs: Errors, new: Thing, old: Thing, *, may_sign: bool = False, may
         if len(now) > len(then):
             errs.append(forbidden("status.conditions", f"updates may not add a condition of type {quote(sort)}"))
         elif len(now) == len(then) and not semantic_equal(now, then):
-            detail = f"updates may not modify a condition of type {quote(sort)}\n{diff(then, now)}"
+            changes = diff(*(go_struct("certificates.CertificateSigningRequestCondition", value) for value in (then, now)))
+            detail = f"updates may not modify a condition of type {quote(sort)}\n{changes}"
             errs.append(forbidden("status.conditions", detail))
     if certificate != issued:
         if not may_sign:

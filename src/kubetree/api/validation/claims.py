@@ -27,20 +27,21 @@ def access_modes(errs: Errors, modes: Iterable[str], path: str) -> None:
         errs.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
 
 
-def _data_source(errs: Errors, source: Object, path: str) -> None:
+def _data_source(errs: Errors, source: Object, path: str, any_group: bool) -> None:
     group, kind = source.get("apiGroup") or "", source.get("kind") or ""
     for name in ("name", "kind"):
         if not source.get(name):
             errs.append(required(f"{path}.{name}"))
     if not group and kind != "PersistentVolumeClaim":
         errs.append(invalid(path, kind, _DEFAULT_GROUP))
-    if group:
+    if group and not any_group:
         each(errs, f"{path}.apiGroup", group, dns_subdomain(group))
     if source.get("namespace"):
         each(errs, f"{path}.namespace", source["namespace"], dns_label(source["namespace"]))
 
 
-def claim_spec(errs: Errors, spec: Object, path: str) -> None:
+def claim_spec(errs: Errors, spec: Object, path: str, *, any_group: bool = False) -> None:
+    """`any_group`: groups of data sources are not checked, as on updates of claims that have one."""
     modes = spec.get("accessModes") or ()
     if not modes:
         errs.append(required(f"{path}.accessModes", "at least 1 access mode is required"))
@@ -58,9 +59,9 @@ def claim_spec(errs: Errors, spec: Object, path: str) -> None:
         errs.append(not_supported(f"{path}.volumeMode", spec["volumeMode"], VOLUME_MODES))
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None:
-        _data_source(errs, source, f"{path}.dataSource")
+        _data_source(errs, source, f"{path}.dataSource", any_group)
     if reference is not None:
-        _data_source(errs, reference, f"{path}.dataSourceRef")
+        _data_source(errs, reference, f"{path}.dataSourceRef", any_group)
     if source is not None and reference is not None:
         if reference.get("namespace"):
             errs.append(invalid(path, {}, "may not be specified when dataSourceRef.namespace is specified"))

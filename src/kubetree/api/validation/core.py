@@ -67,7 +67,7 @@ def _taints(errs: Errors, taints: list[Object], path: str) -> None:
         elif effect not in EFFECTS:
             errs.append(not_supported(f"{at}.effect", effect, EFFECTS))
         if (key, effect) in seen:
-            errs.append(duplicate(at, go_struct("Taint", taint), "taints must be unique by key and effect pair"))
+            errs.append(duplicate(at, go_struct("core.Taint", taint), "taints must be unique by key and effect pair"))
         seen.add((key, effect))
 
 

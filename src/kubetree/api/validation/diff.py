@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from difflib import unified_diff
 from typing import Any
 
+from kubetree.api.validation.errors import go_json
+
 
 def _pretty(value: Any) -> list[str]:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).splitlines(keepends=True)
+    return go_json(value, indent=1).splitlines(keepends=True)
 
 
 def diff(old: Any, new: Any) -> str:
-    """Hunks with three lines of context, without file names."""
+    """Hunks with three lines of context, without file names; both sides as Go prints them (`go_struct`)."""
     lines = list(unified_diff(_pretty(old), _pretty(new), n=3))[2:]
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)

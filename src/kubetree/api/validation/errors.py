@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubetree.api.errors import Cause
+from kubetree.api.errors import Cause, quoted
 from kubetree.api.validation.go_structs import GoStruct
 
 REQUIRED = "FieldValueRequired"
@@ -47,9 +47,14 @@ class Printed(str):
     __slots__ = ()
 
 
-def quote(text: str) -> str:
-    """Go's %q."""
-    return json.dumps(text, ensure_ascii=False)
+quote = quoted
+_FOR_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def compact(value: Any, indent: int | None = None) -> str:
+    """JSON as Go's json.Marshal writes it: without spaces unless `indent` is given, safe within HTML."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(value, indent=indent, separators=separators, ensure_ascii=False).translate(_FOR_HTML)
 
 
 def _ordered(value: Any) -> Any:
@@ -76,7 +81,12 @@ def render(value: Any) -> str:
         return str(int(value))
     if isinstance(value, int | float):
         return str(value)
-    return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False)
+    return go_json(value)
+
+
+def go_json(value: Any, indent: int | None = None) -> str:
+    """JSON as Go's encoding/json writes it: map keys sorted, no HTML."""
+    return compact(_ordered(value), indent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.errors import Errors, Object, each, invalid, required
-from kubetree.api.validation.metadata import immutable
+from kubetree.api.validation.go_structs import go_struct
+from kubetree.api.validation.metadata import IMMUTABLE
 from kubetree.api.validation.names import dns_subdomain, label_key
 
 Event = dict[str, Any]
@@ -71,9 +73,16 @@ def create(errs: Errors, event: Event) -> None:
 
 
 _IMMUTABLE = (
-    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type", "eventTime", "action", "related",
+    "involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "reason", "type", "eventTime", "action", "related",
     "reportingComponent", "reportingInstance",
 )  # fmt: skip
+
+
+_ZEROS: dict[str, Any] = {
+    "involvedObject": {}, "source": {}, "reason": "", "message": "", "type": "", "action": "", "reportingComponent": "",
+    "reportingInstance": "", "count": 0,
+}  # fmt: skip
+_STRUCTS = {"involvedObject": "core.ObjectReference", "related": "core.ObjectReference", "source": "core.EventSource"}
 
 
 def update(errs: Errors, new: Event, old: Event) -> None:
@@ -82,4 +91,6 @@ def update(errs: Errors, new: Event, old: Event) -> None:
         _series(errs, new)
     for field in _IMMUTABLE:
         shown = "reportingController" if field == "reportingComponent" else field
-        immutable(errs, new.get(field) or None, old.get(field) or None, shown)
+        if not semantic_equal(new.get(field) or _ZEROS.get(field), old.get(field) or _ZEROS.get(field)):
+            value = new.get(field) or _ZEROS.get(field)
+            errs.append(invalid(shown, go_struct(_STRUCTS[field], value) if field in _STRUCTS else value, IMMUTABLE))

@@ -150,7 +150,11 @@ def flow_schema(errs: Errors, obj: Thing) -> None:
         errs.append(invalid(at, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"))
     method = spec.get("distinguisherMethod")
     if method is not None and method.get("type") not in ("ByNamespace", "ByUser"):
-        errs.append(not_supported("spec.distinguisherMethod.type", go_struct("FlowDistinguisherMethod", method), ("ByNamespace", "ByUser")))
+        errs.append(
+            not_supported(
+                "spec.distinguisherMethod.type", go_struct("flowcontrol.FlowDistinguisherMethod", method), ("ByNamespace", "ByUser")
+            )
+        )
     level, at = (spec.get("priorityLevelConfiguration") or {}).get("name") or "", "spec.priorityLevelConfiguration.name"
     if level:
         each(errs, at, level, dns_subdomain(level))

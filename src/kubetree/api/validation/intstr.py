@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kubetree.api.validation.errors import Errors, each, invalid
 from kubetree.api.validation.metadata import NEGATIVE
 from kubetree.api.validation.names import percent, port_name, port_number
@@ -31,7 +33,11 @@ def percent_value(value: int | str | None) -> int | None:
 def plain_value(value: int | str | None) -> int:
     """What intstr's getIntOrPercentValue calls the value: the number, or the percentage's number."""
     number = percent_value(value)
-    return number if number is not None else (value if isinstance(value, int) else 0)
+    if number is not None:
+        return number
+    if isinstance(value, int):
+        return value
+    return int(value) if value and re.fullmatch(r"[+-]?[0-9]+", value) else 0
 
 
 def not_more_than_100_percent(errs: Errors, value: int | str | None, path: str) -> None:

@@ -215,7 +215,7 @@ def job_spec(errs: Errors, spec: Object, path: str, *, check_template: bool = Tr
         _failure_policy(errs, spec, f"{path}.podFailurePolicy")
     if success is not None:
         if mode != "Indexed":
-            errs.append(invalid(f"{path}.successPolicy", go_struct("SuccessPolicy", success), "requires indexed completion mode"))
+            errs.append(invalid(f"{path}.successPolicy", go_struct("batch.SuccessPolicy", success), "requires indexed completion mode"))
         else:
             _success_policy(errs, spec, f"{path}.successPolicy")
     replacement = spec.get("podReplacementPolicy")
@@ -308,6 +308,9 @@ def _masked_template(template_: Object, new: Object, *, directives: bool, resour
     return masked
 
 
+_STRUCTS = {"podFailurePolicy": "batch.PodFailurePolicy", "successPolicy": "batch.SuccessPolicy"}
+
+
 def update(errs: Errors, new: Job, old: Job) -> None:
     spec, was = new.get("spec") or {}, old.get("spec") or {}
     _spec(errs, spec)
@@ -321,7 +324,9 @@ def update(errs: Errors, new: Job, old: Job) -> None:
     now = spec.get("template") or {}
     masked = _masked_template(was.get("template") or {}, now, directives=suspended and not started, resources=suspended)
     if not semantic_equal(now, masked):
-        at, shown = ("spec.template.spec", now.get("spec")) if suspended else ("spec.template", now)
-        errs.append(invalid(at, shown, "field is immutable"))
+        if suspended:
+            errs.append(invalid("spec.template.spec", go_struct("core.PodSpec", now.get("spec")), "field is immutable"))
+        else:
+            errs.append(invalid("spec.template", go_struct("core.PodTemplateSpec", now), "field is immutable"))
     for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
-        immutable(errs, spec.get(name), was.get(name), f"spec.{name}")
+        immutable(errs, spec.get(name), was.get(name), f"spec.{name}", struct=_STRUCTS.get(name, ""))

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, quote, required, too_long
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.names import NameRule, dns_label, label_key, label_value, regex_message
 
 IMMUTABLE = "field is immutable"
@@ -167,15 +168,16 @@ def object_meta_update(errs: Errors, new: Object, old: Object, path: str = "meta
             value = new.get(name)
             if value is None and name in ("name", "namespace", "uid"):
                 value = ""
-            if value != (old.get(name) or value):
+            if name != "creationTimestamp" or old.get(name):
                 errs.append(invalid(f"{path}.{name}", value, IMMUTABLE))
     _parts(errs, new, path)
 
 
-def immutable(errs: Errors, new: Any, old: Any, path: str, shown: Any = None) -> None:
-    """The field may not change; `shown` is the value to print where it is not `new`."""
+def immutable(errs: Errors, new: Any, old: Any, path: str, shown: Any = None, *, struct: str = "") -> None:
+    """The field may not change; `shown` is the value to print where it is not `new`, `struct` the Go type to print it as."""
     if not semantic_equal(new, old):
-        errs.append(invalid(path, new if shown is None else shown, IMMUTABLE))
+        value = new if shown is None else shown
+        errs.append(invalid(path, go_struct(struct, value) if struct else value, IMMUTABLE))
 
 
 def nonnegative(errs: Errors, value: int | None, path: str) -> None:

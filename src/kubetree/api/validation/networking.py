@@ -273,7 +273,13 @@ def ip_address(errs: Errors, obj: Thing) -> None:
 
 
 def ip_address_update(errs: Errors, new: Thing, old: Thing) -> None:
-    immutable(errs, (new.get("spec") or {}).get("parentRef"), (old.get("spec") or {}).get("parentRef"), "spec.parentRef")
+    immutable(
+        errs,
+        (new.get("spec") or {}).get("parentRef"),
+        (old.get("spec") or {}).get("parentRef"),
+        "spec.parentRef",
+        struct="networking.ParentReference",
+    )
 
 
 def service_cidr(errs: Errors, obj: Thing) -> None:

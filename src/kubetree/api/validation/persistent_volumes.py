@@ -9,6 +9,7 @@ from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.claims import VOLUME_MODES, access_modes, claim_spec
 from kubetree.api.validation.diff import diff
 from kubetree.api.validation.errors import Errors, Object, each, forbidden, invalid, not_supported, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import IMMUTABLE, immutable
 from kubetree.api.validation.names import dns_subdomain, label_key
 from kubetree.api.validation.pods.scheduling import node_selector
@@ -119,11 +120,18 @@ def volume_update(errs: Errors, new: Thing, old: Thing) -> None:
     if sources[1].get("csi") and sources[0].get("csi") and sources[1]["csi"].get("controllerExpandSecretRef") is None:
         sources[0]["csi"] = {k: v for k, v in sources[0]["csi"].items() if k != "controllerExpandSecretRef"}
     if not semantic_equal(sources[0], sources[1]):
-        detail = f"spec.persistentvolumesource is immutable after creation\n{diff(sources[1], sources[0])}"
+        shown = [go_struct("core.PersistentVolumeSource", source) for source in sources]
+        detail = f"spec.persistentvolumesource is immutable after creation\n{diff(shown[1], shown[0])}"
         errs.append(forbidden("spec.persistentvolumesource", detail))
     immutable(errs, after.get("volumeMode"), before.get("volumeMode"), "volumeMode")
     if before.get("nodeAffinity") is not None and not semantic_equal(after.get("nodeAffinity"), before["nodeAffinity"]):
-        errs.append(invalid("nodeAffinity", after.get("nodeAffinity"), f"{IMMUTABLE}, except for updating from beta label to GA"))
+        errs.append(
+            invalid(
+                "nodeAffinity",
+                go_struct("core.VolumeNodeAffinity", after.get("nodeAffinity")),
+                f"{IMMUTABLE}, except for updating from beta label to GA",
+            )
+        )
     if before.get("volumeAttributesClassName") is not None and after.get("volumeAttributesClassName") is None:
         errs.append(forbidden("spec.volumeAttributesClassName", "update from non-nil value to nil is forbidden"))
 
@@ -139,7 +147,8 @@ def _storage(spec: Object) -> Any:
 def claim_update(errs: Errors, new: Thing, old: Thing) -> None:
     """A bound claim may grow and change its attributes class; otherwise only the volume's name may come."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    claim_spec(errs, after, "spec")
+    sources = (before.get("dataSource") or {}, before.get("dataSourceRef") or {})
+    claim_spec(errs, after, "spec", any_group=any(source.get("apiGroup") is not None for source in sources))
     masked, was = dict(after), dict(before)
     if not before.get("volumeName"):
         was["volumeName"] = after.get("volumeName")
@@ -159,7 +168,8 @@ def claim_update(errs: Errors, new: Thing, old: Thing) -> None:
             masked["resources"] = {**after["resources"], "requests": requests}
     if not semantic_equal(masked, was):
         detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-        errs.append(forbidden("spec", f"{detail}\n{diff(was, masked)}"))
+        shown = [go_struct("core.PersistentVolumeClaimSpec", value) for value in (was, masked)]
+        errs.append(forbidden("spec", f"{detail}\n{diff(*shown)}"))
     size, old_size = quantity(_storage(after)), quantity(_storage(before))
     if size < old_size:
         capacity = quantity(((old.get("status") or {}).get("capacity") or {}).get("storage") or "0")

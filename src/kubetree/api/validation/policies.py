@@ -18,7 +18,9 @@ Thing = dict[str, Any]
 def disruption_budget(errs: Errors, obj: Thing) -> None:
     spec = obj.get("spec") or {}
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        errs.append(invalid("spec", go_struct("PodDisruptionBudgetSpec", spec), "minAvailable and maxUnavailable cannot be both set"))
+        errs.append(
+            invalid("spec", go_struct("policy.PodDisruptionBudgetSpec", spec), "minAvailable and maxUnavailable cannot be both set")
+        )
     for name in ("minAvailable", "maxUnavailable"):
         if spec.get(name) is not None:
             positive_int_or_percent(errs, spec[name], f"spec.{name}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.errors import Errors, Object, each, invalid, not_supported, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import label_selector
 from kubetree.api.validation.names import dns_subdomain, path_segment
 from kubetree.api.validation.rules import ChangeCheck, Check
@@ -95,11 +96,6 @@ def binding_update(namespaced: bool) -> ChangeCheck:
     def check(errs: Errors, new: Thing, old: Thing) -> None:
         create(errs, new)
         if not semantic_equal(new.get("roleRef"), old.get("roleRef")):
-            errs.append(invalid("roleRef", _go_struct(new.get("roleRef") or {}), "cannot change roleRef"))
+            errs.append(invalid("roleRef", go_struct("rbac.RoleRef", new.get("roleRef")), "cannot change roleRef"))
 
     return check
-
-
-def _go_struct(reference: dict[str, Any]) -> dict[str, Any]:
-    """A roleRef as upstream shows its internal type, which has no JSON names."""
-    return {"APIGroup": reference.get("apiGroup", ""), "Kind": reference.get("kind", ""), "Name": reference.get("name", "")}

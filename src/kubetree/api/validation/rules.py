@@ -26,5 +26,7 @@ class Rules:
     name: NameRule = dns_subdomain
     subresources: Mapping[str, ChangeCheck] = field(default_factory=dict)
     metadata: bool = True
+    anew: bool = False
+    """An update is checked as a creation first: upstream's strategy calls both, and names what both find twice."""
     any_finalizer: bool = False
     """Finalizers need no slash: kinds that core's own metadata rules do not hold for."""

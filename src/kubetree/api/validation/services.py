@@ -70,7 +70,7 @@ def _ports(errs: Errors, spec: Object) -> None:
             node_ports.add((protocol, number))
         key = (protocol, port.get("port"))
         if key in used:
-            shown = go_struct("ServicePort", {"port": port.get("port"), "protocol": protocol})
+            shown = go_struct("core.ServicePort", {"port": port.get("port"), "protocol": protocol})
             errs.append(duplicate(f"spec.ports[{i}]", shown))
         used.add(key)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required, too_long
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import IMMUTABLE, NEGATIVE, immutable, label_name, label_selector
 from kubetree.api.validation.names import dns_subdomain, label_key
 from kubetree.api.validation.persistent_volumes import volume_spec
@@ -119,7 +120,7 @@ def attachment_status(errs: Errors, new: Thing, old: Thing) -> None:
 
 def attachment_update(errs: Errors, new: Thing, old: Thing) -> None:
     attachment(errs, new)
-    immutable(errs, new.get("spec"), old.get("spec"), "spec")
+    immutable(errs, new.get("spec"), old.get("spec"), "spec", struct="storage.VolumeAttachmentSpec")
 
 
 def csi_node(errs: Errors, obj: Thing) -> None:
@@ -153,7 +154,8 @@ def csi_node_update(errs: Errors, new: Thing, old: Thing) -> None:
     for driver in (new.get("spec") or {}).get("drivers") or ():
         was = before.get(driver.get("name"))
         if was is not None and not semantic_equal(*({k: v for k, v in d.items() if k != "allocatable"} for d in (driver, was))):
-            errs.append(invalid("spec.drivers", driver, IMMUTABLE))
+            shown = {k: v for k, v in driver.items() if k != "allocatable"}
+            errs.append(invalid("spec.drivers", go_struct("storage.CSINodeDriver", shown), IMMUTABLE))
 
 
 def csi_driver(errs: Errors, obj: Thing) -> None:

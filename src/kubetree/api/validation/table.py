@@ -44,8 +44,8 @@ TABLE: dict[tuple[str, str], Rules] = {
         name=dns_label,
         subresources={"status": core.namespace_status, "finalize": core.namespace_finalize},
     ),
-    ("v1", "Node"): Rules(core.node, core.node_update, subresources={"status": core.node_update}),
-    ("v1", "PersistentVolume"): Rules(persistent_volumes.volume, persistent_volumes.volume_update),
+    ("v1", "Node"): Rules(core.node, core.node_update, anew=True, subresources={"status": core.node_update}),
+    ("v1", "PersistentVolume"): Rules(persistent_volumes.volume, persistent_volumes.volume_update, anew=True),
     ("v1", "PersistentVolumeClaim"): Rules(
         persistent_volumes.claim, persistent_volumes.claim_update, subresources={"status": persistent_volumes.claim_status}
     ),
@@ -78,7 +78,7 @@ TABLE: dict[tuple[str, str], Rules] = {
     ),
     ("apps/v1", "ControllerRevision"): Rules(workloads.controller_revision, workloads.controller_revision_update),
     ("apps/v1", "DaemonSet"): Rules(
-        workloads.daemon_set, workloads.keeps_selector(workloads.daemon_set), subresources={"status": workloads.daemon_set_status}
+        workloads.daemon_set, workloads.daemon_set_update, subresources={"status": workloads.daemon_set_status}
     ),
     ("apps/v1", "Deployment"): Rules(
         workloads.deployment, workloads.keeps_selector(workloads.deployment), subresources={"status": workloads.deployment_status}
@@ -100,7 +100,7 @@ TABLE: dict[tuple[str, str], Rules] = {
         autoscaling.autoscaler, autoscaling.autoscaler_update, subresources={"status": autoscaling.autoscaler_status}
     ),
     ("batch/v1", "CronJob"): Rules(cron_jobs.create, cron_jobs.update),
-    ("batch/v1", "Job"): Rules(jobs.create, jobs.update, subresources={"status": job_status.update}),
+    ("batch/v1", "Job"): Rules(jobs.create, jobs.update, anew=True, subresources={"status": job_status.update}),
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): Rules(
         certificates.create,
         certificates.update,
@@ -116,10 +116,12 @@ TABLE: dict[tuple[str, str], Rules] = {
         networking.ingress, networking.ingress_update, subresources={"status": networking.ingress_status}
     ),
     ("networking.k8s.io/v1", "IngressClass"): Rules(networking.ingress_class, networking.ingress_class_update),
-    ("networking.k8s.io/v1", "IPAddress"): Rules(networking.ip_address, networking.ip_address_update, name=networking.ip_address_name),
+    ("networking.k8s.io/v1", "IPAddress"): Rules(
+        networking.ip_address, networking.ip_address_update, name=networking.ip_address_name, anew=True
+    ),
     ("networking.k8s.io/v1", "NetworkPolicy"): Rules(networking.network_policy, networking.network_policy_update),
     ("networking.k8s.io/v1", "ServiceCIDR"): Rules(networking.service_cidr, networking.service_cidr_update),
-    ("node.k8s.io/v1", "RuntimeClass"): Rules(policies.runtime_class, policies.runtime_class_update),
+    ("node.k8s.io/v1", "RuntimeClass"): Rules(policies.runtime_class, policies.runtime_class_update, anew=True),
     ("policy/v1", "PodDisruptionBudget"): Rules(policies.disruption_budget, subresources={"status": policies.disruption_budget_status}),
     (f"{_RBAC}/v1", "ClusterRole"): Rules(rbac.cluster_role, name=path_segment),
     (f"{_RBAC}/v1", "ClusterRoleBinding"): Rules(rbac.binding(False), rbac.binding_update(False), name=path_segment),
@@ -127,13 +129,13 @@ TABLE: dict[tuple[str, str], Rules] = {
     (f"{_RBAC}/v1", "RoleBinding"): Rules(rbac.binding(True), rbac.binding_update(True), name=path_segment),
     ("resource.k8s.io/v1", "DeviceClass"): Rules(claims.device_class),
     ("resource.k8s.io/v1", "ResourceClaim"): Rules(claims.claim, claims.claim_update, subresources={"status": claims.claim_status}),
-    ("resource.k8s.io/v1", "ResourceClaimTemplate"): Rules(claims.template, claims.template_update),
+    ("resource.k8s.io/v1", "ResourceClaimTemplate"): Rules(claims.template, claims.template_update, anew=True),
     ("resource.k8s.io/v1", "ResourceSlice"): Rules(slices.create, slices.update),
     ("scheduling.k8s.io/v1", "PriorityClass"): Rules(core.priority_class, core.priority_class_update),
     (f"{_STORAGE}/v1", "CSIDriver"): Rules(storage.csi_driver, storage.csi_driver_update),
     (f"{_STORAGE}/v1", "CSINode"): Rules(storage.csi_node, storage.csi_node_update),
-    (f"{_STORAGE}/v1", "CSIStorageCapacity"): Rules(storage.csi_storage_capacity, storage.csi_storage_capacity_update),
-    (f"{_STORAGE}/v1", "StorageClass"): Rules(storage.storage_class, storage.storage_class_update),
+    (f"{_STORAGE}/v1", "CSIStorageCapacity"): Rules(storage.csi_storage_capacity, storage.csi_storage_capacity_update, anew=True),
+    (f"{_STORAGE}/v1", "StorageClass"): Rules(storage.storage_class, storage.storage_class_update, anew=True),
     (f"{_STORAGE}/v1", "VolumeAttachment"): Rules(
         storage.attachment, storage.attachment_update, subresources={"status": storage.attachment_status}
     ),

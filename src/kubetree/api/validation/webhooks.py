@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from kubetree.api.cel import BOOL, Environment, Type
 from kubetree.api.policy_expressions import Scope, compiled, environment
-from kubetree.api.validation.errors import Errors, Object, duplicate, each, invalid, not_supported, required, too_many
+from kubetree.api.validation.errors import Errors, Object, duplicate, each, internal, invalid, not_supported, required, too_many
 from kubetree.api.validation.metadata import label_selector
 from kubetree.api.validation.names import dns_1035_label, dns_subdomain, label_key, port_number
 from kubetree.api.validation.rules import Check
@@ -167,7 +167,7 @@ def compiles(errs: Errors, expression: str, path: str, scope: Environment, *expe
     it was written."""
     found = compiled(scope, expression, *expected)
     if found.error:
-        errs.append(invalid(path, shown or expression, found.error))
+        errs.append(internal(path, found.error) if found.internal else invalid(path, shown or expression, found.error))
     return found.type
 
 

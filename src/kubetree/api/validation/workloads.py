@@ -100,6 +100,12 @@ def keeps_selector(create: Any) -> ChangeCheck:
     return check
 
 
+def daemon_set_update(errs: Errors, new: Workload, old: Workload) -> None:
+    """Here the selector comes first."""
+    immutable(errs, (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector"), "spec.selector")
+    daemon_set(errs, new)
+
+
 def _deployment_strategy(errs: Errors, strategy: Object) -> None:
     path, rolling = "spec.strategy", strategy.get("rollingUpdate")
     sort = strategy.get("type")
@@ -118,7 +124,7 @@ def _deployment_strategy(errs: Errors, strategy: Object) -> None:
             errs.append(invalid(at, unavailable if unavailable is not None else 0, "may not be 0 when `maxSurge` is 0"))
         not_more_than_100_percent(errs, unavailable, at)
     else:
-        errs.append(not_supported(path, go_struct("DeploymentStrategy", strategy), ("Recreate", "RollingUpdate")))
+        errs.append(not_supported(path, go_struct("apps.DeploymentStrategy", strategy), ("Recreate", "RollingUpdate")))
 
 
 def deployment(errs: Errors, obj: Workload) -> None:
@@ -148,7 +154,7 @@ def _daemon_strategy(errs: Errors, strategy: Object) -> None:
         elif not unavailable and not surge:
             errs.append(required(f"{path}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0"))
     elif sort != "OnDelete":
-        errs.append(not_supported(path, go_struct("DaemonSetUpdateStrategy", strategy), ("RollingUpdate", "OnDelete")))
+        errs.append(not_supported(path, go_struct("apps.DaemonSetUpdateStrategy", strategy), ("RollingUpdate", "OnDelete")))
 
 
 def daemon_set(errs: Errors, obj: Workload) -> None:
@@ -171,7 +177,7 @@ def _stateful_strategy(errs: Errors, strategy: Object) -> None:
         errs.append(required(path))
     elif sort == "OnDelete":
         if rolling is not None:
-            shown = go_struct("RollingUpdateStatefulSetStrategy", rolling)
+            shown = go_struct("apps.RollingUpdateStatefulSetStrategy", rolling)
             errs.append(invalid(f"{path}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'"))
     elif sort == "RollingUpdate":
         if rolling is not None:
@@ -183,7 +189,7 @@ def _stateful_strategy(errs: Errors, strategy: Object) -> None:
                     errs.append(invalid(at, most, "cannot be 0"))
                 not_more_than_100_percent(errs, most, at)
     else:
-        errs.append(invalid(path, go_struct("StatefulSetUpdateStrategy", strategy), "must be 'RollingUpdate' or 'OnDelete'"))
+        errs.append(invalid(path, go_struct("apps.StatefulSetUpdateStrategy", strategy), "must be 'RollingUpdate' or 'OnDelete'"))
 
 
 def _stateful_template(errs: Errors, spec: Object) -> None:

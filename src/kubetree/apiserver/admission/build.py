@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from kubetree.api.kind_table import builtin, kind
@@ -73,7 +75,8 @@ from kubetree.apiserver.identifiers import new_suffix as random_suffix
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
-from kubetree.apiserver.webhooks import WebhookClient, service_resolver
+from kubetree.apiserver.webhooks import Credentials, WebhookClient, load_credentials, service_resolver
+from kubetree.client.config import ConfigError
 
 _GROUP = "admissionregistration.k8s.io/v1"
 
@@ -98,8 +101,8 @@ class Needs:
     toleration_seconds: tuple[int, int] = (300, 300)
     """On nodes that are not ready and on those that are not reachable."""
 
-    def hooks(self, name: str, step: str) -> Configurations:
-        return Configurations(self.lister, kind("admissionregistration.k8s.io/v1", name), step)
+    def hooks(self, plugin: type[Plugin], name: str, step: str) -> Configurations:
+        return Configurations(self.lister, kind(_GROUP, name), step, _webhook_credentials(self.configuration, plugin.name))
 
     def validating(self) -> Plugin:
         rows = (kind(_GROUP, "ValidatingAdmissionPolicy"), kind(_GROUP, "ValidatingAdmissionPolicyBinding"))
@@ -133,6 +136,20 @@ class Registered:
 
 def _pod_security(configuration: Configuration) -> PodSecuritySettings:
     return pod_security_settings(configuration.typed("PodSecurity", "pod-security.admission.config.k8s.io", "PodSecurityConfiguration"))
+
+
+def _webhook_credentials(configuration: Configuration, plugin: str) -> Credentials:
+    """A file of credentials, which the plugin's part names by an absolute path."""
+    given = configuration.typed(plugin, "apiserver.config.k8s.io", "WebhookAdmissionConfiguration")
+    file = given.get("kubeConfigFile") or ""
+    if not file:
+        return Credentials()
+    if not Path(file).is_absolute():
+        raise ValueError(f'kubeConfigFile: Invalid value: "{file}": must be an absolute file path')
+    try:
+        return load_credentials(Path(file))
+    except ConfigError as error:
+        raise ValueError(f"{plugin}: {error}") from None
 
 
 def _pod_tolerations(needs: Needs) -> Plugin:
@@ -200,10 +217,16 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(NodeDeclaredFeatureValidator, lambda n: NodeDeclaredFeatureValidator(n.lister)),
     Registered(PodResizeValidator, lambda n: PodResizeValidator(n.lister)),
     Registered(MutatingAdmissionPolicy, lambda n: n.mutating()),
-    Registered(MutatingAdmissionWebhook, lambda n: MutatingAdmissionWebhook(n.hooks("MutatingWebhookConfiguration", "admit"), n.calls())),
+    Registered(
+        MutatingAdmissionWebhook,
+        lambda n: MutatingAdmissionWebhook(n.hooks(MutatingAdmissionWebhook, "MutatingWebhookConfiguration", "admit"), n.calls()),
+    ),
     Registered(ValidatingAdmissionPolicy, lambda n: n.validating()),
     Registered(
-        ValidatingAdmissionWebhook, lambda n: ValidatingAdmissionWebhook(n.hooks("ValidatingWebhookConfiguration", "validating"), n.calls())
+        ValidatingAdmissionWebhook,
+        lambda n: ValidatingAdmissionWebhook(
+            n.hooks(ValidatingAdmissionWebhook, "ValidatingWebhookConfiguration", "validating"), n.calls()
+        ),
     ),
     Registered(ResourceQuota, lambda n: ResourceQuota(n.lister, n.writer, n.now, _limited_resources(n.configuration))),
     Registered(AlwaysDeny, lambda n: AlwaysDeny(), by_default=False),
@@ -240,14 +263,18 @@ def build_admission(
     webhooks: WebhookClient | None = None,
     metrics: AdmissionMetrics | None = None,
     convert: Convert = convert_builtin,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends.
+    `left` gives the seconds that the request of this task still has.
 
     Raises ValueError for plugins that there are not and for configuration that they cannot go by.
     """
     kinds, metrics = kinds or builtin(), metrics or AdmissionMetrics()
     client = webhooks or WebhookClient(service_resolver(lister, endpoints=False))
-    caller = Caller(client, Equivalents(kinds), Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, clock)
+    caller = Caller(
+        client, Equivalents(kinds), Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, left, clock
+    )
     seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
     configuration = read_configuration(config.admission_control_config_file)
     needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from kubetree.apiserver.admission.managed_fields import check_managed_fields
-from kubetree.apiserver.admission.metrics import AdmissionMetrics
+from kubetree.apiserver.admission.metrics import SHORT, AdmissionMetrics
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import AskElsewhere, settled_later
 
+_ADMIT, _VALIDATE = "admit", "validate"
+
+
+class _Call(NamedTuple):
+    """`times` is the plugin's row of the histogram."""
+
+    run: Callable[[AdmissionRequest], Awaitable[None]]
+    name: str
+    times: list[float]
+
 
 class _Interested(NamedTuple):
-    mutating: tuple[Plugin, ...]
-    validating: tuple[Plugin, ...]
+    mutating: tuple[_Call, ...]
+    validating: tuple[_Call, ...]
 
 
 class AdmissionChain:
@@ -33,45 +43,61 @@ class AdmissionChain:
     async def admit(self, request: AdmissionRequest) -> None:
         mutating, started, rejected = self._of(request).mutating, self._clock(), True
         try:
-            for plugin in mutating:
-                try:
-                    await plugin.admit(request)
-                except AskElsewhere:
-                    await settled_later(partial(plugin.admit, request))
+            await self._run(_ADMIT, mutating, request, started)
             if request.reinvocation is not None:
                 await self._again(request, mutating)
             rejected = False
         finally:
-            self.metrics.step_taken("admit", request.operation, rejected, self._clock() - started)
+            self.metrics.step_taken(_ADMIT, request.operation, rejected, self._clock() - started)
 
-    async def _again(self, request: AdmissionRequest, mutating: Sequence[Plugin]) -> None:
+    async def validate(self, request: AdmissionRequest) -> None:
+        validating, started, rejected = self._of(request).validating, self._clock(), True
+        try:
+            await self._run(_VALIDATE, validating, request, started)
+            rejected = False
+        finally:
+            self.metrics.step_taken(_VALIDATE, request.operation, rejected, self._clock() - started)
+
+    async def _run(self, step: str, calls: Sequence[_Call], request: AdmissionRequest, before: float) -> None:
+        clock = self._clock
+        for run, name, times in calls:
+            try:
+                try:
+                    await run(request)
+                except AskElsewhere:
+                    await settled_later(partial(run, request))
+            except BaseException:
+                self.metrics.plugins.add(clock() - before, name, step, request.operation, "true")
+                raise
+            now = clock()
+            elapsed = now - before
+            if elapsed <= SHORT:
+                times[0] += 1
+                times[-1] += elapsed
+            else:
+                self.metrics.plugins.put(times, elapsed)
+            before = now
+
+    async def _again(self, request: AdmissionRequest, mutating: Sequence[_Call]) -> None:
         """Once more, where a webhook or policy has changed the object: the plugins of the house see what came of it, and so do those
         webhooks and policies that asked to. Follows admission/reinvocation.go."""
         reinvocation = request.reinvocation
         assert reinvocation is not None
         if reinvocation.wanted:
             reinvocation.running = True
-            for plugin in mutating:
-                await settled_later(partial(plugin.admit, request))
+            await self._run(_ADMIT, mutating, request, self._clock())
             check_managed_fields(request, reinvocation.managers)
-
-    async def validate(self, request: AdmissionRequest) -> None:
-        validating, started, rejected = self._of(request).validating, self._clock(), True
-        try:
-            for plugin in validating:
-                try:
-                    await plugin.validate(request)
-                except AskElsewhere:
-                    await settled_later(partial(plugin.validate, request))
-            rejected = False
-        finally:
-            self.metrics.step_taken("validate", request.operation, rejected, self._clock() - started)
 
     def _of(self, request: AdmissionRequest) -> _Interested:
         key = (request.operation, request.kind.group_resource, request.subresource)
         found = self._interested.get(key)
         if found is None:
             wanting = [plugin for plugin in self.plugins if plugin.wants(*key)]
-            found = _Interested(tuple(p for p in wanting if p.mutates), tuple(p for p in wanting if p.validates))
-            self._interested[key] = found
+            found = self._interested[key] = _Interested(
+                tuple(self._call(p.admit, p, _ADMIT, request) for p in wanting if p.mutates),
+                tuple(self._call(p.validate, p, _VALIDATE, request) for p in wanting if p.validates),
+            )
         return found
+
+    def _call(self, run: Callable[[AdmissionRequest], Awaitable[None]], plugin: Plugin, step: str, request: AdmissionRequest) -> _Call:
+        return _Call(run, plugin.name, self.metrics.plugins.row(plugin.name, step, request.operation, "false"))

@@ -10,12 +10,14 @@ from typing import Any
 
 import orjson
 
-from kubetree.apiserver.aggregation.remote import CHECKER, Remote, Transport, Unreachable
+from kubetree.api import protobuf
+from kubetree.apiserver.aggregation.remote import CHECKER, MALFORMED, Remote, Transport, Unreachable
 
 Object = dict[str, Any]
 TIMEOUT = 5.0
 _LIST = "g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 _ACCEPT = ",".join(f"application/json;{_LIST.format(version)}" for version in ("v2", "v2beta1"))
+_LIST_OF = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2"}
 _NO_KIND = {"group": "", "version": "", "kind": ""}
 
 
@@ -23,9 +25,11 @@ async def refresh(remote: Remote, transport: Transport) -> bool:
     """Brings `remote.discovery` up to date; what was known stays, marked as stale, when the server does not answer. Whether it changed."""
     before = (remote.discovery, remote.stale)
     try:
-        remote.discovery = await _fetch(remote, transport)
+        found = await _fetch(remote, transport)
+        protobuf.encode(_LIST_OF | {"items": [{"versions": [found]}]})  # what is no discovery fails here, not when somebody asks for all
+        remote.discovery = found
         remote.stale = False
-    except (Unreachable, ValueError, LookupError, TypeError, AttributeError):  # what others send may have any shape
+    except (Unreachable, *MALFORMED):
         remote.stale = True
     return (remote.discovery, remote.stale) != before
 

@@ -14,9 +14,10 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.openapi import encode_proto_v2
 from kubetree.api.openapi.convert import to_v3
 from kubetree.api.openapi.merge import filtered
-from kubetree.apiserver.aggregation.remote import READER, Remote, Transport, Unreachable
+from kubetree.apiserver.aggregation.remote import MALFORMED, READER, Remote, Transport, Unreachable
 
 Document = dict[str, Any]
 _FRESH = 60.0
@@ -96,8 +97,8 @@ class RemoteDocuments:
                 known.index = None
             elif status == 200:
                 paths = orjson.loads(body)["paths"].items()
-                known.index = {name: item["serverRelativeURL"] for name, item in paths if name == remote.document}
-        except (Unreachable, ValueError, LookupError, TypeError, AttributeError):
+                known.index = {name: str(item["serverRelativeURL"]) for name, item in paths if name == remote.document}
+        except (Unreachable, *MALFORMED):
             return
         if known.index is None:
             await self._refresh_v2(remote)
@@ -113,9 +114,11 @@ class RemoteDocuments:
             if status == 404:
                 known.v2, known.tag = None, ""
             elif status == 200:
-                known.v2 = filtered(orjson.loads(body), f"{remote.path}/")
+                document = filtered(orjson.loads(body), f"{remote.path}/")
+                encode_proto_v2(document), to_v3(document)  # what is no OpenAPI fails here, and not when somebody asks for all of it
+                known.v2 = document
                 known.tag = answered.get("Etag") or hashlib.sha512(body).hexdigest().upper()
-        except (Unreachable, ValueError, LookupError, TypeError, AttributeError):
+        except (Unreachable, *MALFORMED):
             return
 
 

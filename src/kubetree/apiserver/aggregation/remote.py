@@ -37,6 +37,10 @@ READER = User("system:aggregator")
 """Who asks for OpenAPI documents."""
 
 
+MALFORMED = (ValueError, LookupError, TypeError, AttributeError)
+"""What reading a document may raise that another server sent: it may have any shape."""
+
+
 class Unreachable(Exception):
     """No answer; in the words of Go's HTTP client."""
 

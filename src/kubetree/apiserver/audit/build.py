@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from kubetree.apiserver.audit.batching import Batching
 from kubetree.apiserver.audit.config import BATCH, BLOCKING_STRICT, LEGACY, AuditConfig, Backend
 from kubetree.apiserver.audit.log_file import LogBackend, LogFile, StandardOutput
-from kubetree.apiserver.audit.policy import Policy, read_policy
-from kubetree.apiserver.audit.sinks import Losses, Several, Sink, Tolerant, Truncating
+from kubetree.apiserver.audit.policy import Level, Policy, read_policy
+from kubetree.apiserver.audit.sinks import Counting, Losses, Several, Sink, Tolerant, Truncating
 from kubetree.apiserver.audit.webhook import WebhookBackend
+from kubetree.apiserver.exposition import family, labelled
 from kubetree.apiserver.webhooks import WebhookClient
 
+_TEXTS = {
+    "events": "[ALPHA] Counter of audit events generated and sent to the audit backend.",
+    "levels": "[ALPHA] Counter of policy levels for audit events (1 per request).",
+    "rejected": "[ALPHA] Counter of apiserver requests rejected due to an error in audit logging backend.",
+    "lost": "[ALPHA] Counter of audit events that failed to be audited properly. Plugin identifies the plugin affected by the error.",
+}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Auditing:
     policy: Policy
-    sink: Sink
+    sink: Counting
     clock: Callable[[], datetime]
     losses: Losses
+    levels: dict[Level, int] = field(default_factory=dict)
+    """Requests by how much of them is recorded."""
+    rejected: int = 0
+    """Requests that were not worked on because their record could not be kept."""
+
+    def metrics(self) -> Iterator[str]:
+        yield from family("apiserver_audit_event_total", "counter", _TEXTS["events"], [("", self.sink.events)])
+        levels = [(labelled(("level",), (level.text,)), n) for level, n in sorted(self.levels.items())]
+        yield from family("apiserver_audit_level_total", "counter", _TEXTS["levels"], levels)
+        yield from family("apiserver_audit_requests_rejected_total", "counter", _TEXTS["rejected"], [("", self.rejected)])
+        lost = [(labelled(("plugin",), (plugin,)), n) for plugin, n in sorted(self.losses.by_plugin.items())]
+        yield from family("apiserver_audit_error_total", "counter", _TEXTS["lost"], lost)
 
 
 def build_auditing(
@@ -38,7 +58,9 @@ def build_auditing(
     if config.webhook_config_file is not None:
         webhook = WebhookBackend(client, config.webhook_config_file, config.webhook_initial_backoff, losses)
         sinks.append(_wrapped(webhook, config.webhook, losses, tasks, together=True))
-    return Auditing(policy, sinks[0] if len(sinks) == 1 else Several(tuple(sinks)), clock, losses) if sinks else None
+    if not sinks:
+        return None
+    return Auditing(policy, Counting(sinks[0] if len(sinks) == 1 else Several(tuple(sinks))), clock, losses)
 
 
 def _wrapped(sink: Sink, backend: Backend, losses: Losses, tasks: asyncio.TaskGroup, *, together: bool) -> Sink:

@@ -57,6 +57,21 @@ class Tolerant:
         await self.inner.close()
 
 
+@dataclass(slots=True)
+class Counting:
+    """How many events come."""
+
+    inner: Sink
+    events: int = 0
+
+    async def process(self, events: Sequence[Event]) -> bool:
+        self.events += len(events)
+        return await self.inner.process(events)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Several:
     inner: tuple[Sink, ...]

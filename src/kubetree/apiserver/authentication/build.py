@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kubetree.api.errors import Unauthorized
 from kubetree.api.service_account_keys import SigningKey, VerificationKeys, public_keys
+from kubetree.apiserver.access_metrics import Reloads
 from kubetree.apiserver.authentication.bootstrap_tokens import BootstrapTokens
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, ClientCertificates
 from kubetree.apiserver.authentication.live_objects import LiveObjects
@@ -138,6 +140,7 @@ class Authentication:
     issuers: Issuers | None = None
     run: Callable[[asyncio.TaskGroup], None] | None = None
     """Begins to fetch the keys of OpenID providers, and to follow the configuration file."""
+    reloads: Reloads | None = None
 
     async def close(self) -> None:
         if self.issuers is not None:
@@ -189,7 +192,7 @@ def build_authenticator(
         longest, extend = int(config.service_account_max_token_expiration), config.service_account_extend_token_expiration
         minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid, longest=longest, extend=extend)
     client_ca = config.tls.client_ca if config.tls is not None else None
-    anonymous = structured.anonymous or Anonymous(config.anonymous_auth)
+    anonymous = _anonymous(config, structured)
     requests = RequestAuthenticator(
         TokenUnion(tokens),
         proxy=_front_proxy(config, clock),
@@ -198,8 +201,18 @@ def build_authenticator(
         paths=anonymous.paths if not config.always_allow else frozenset(),
         lenient=config.always_allow,
     )
-    run = partial(_run, config, issuers, structured) if issuers is not None else None
-    return Authentication(requests, minter, keys, issuer, tuple(audiences), config.service_account_jwks_uri, issuers, run)
+    path = config.authentication_config
+    reloads = Reloads("authentication", socket.gethostname(), path.read_bytes()) if path is not None else None
+    run = partial(_run, config, issuers, structured, reloads) if issuers is not None else None
+    return Authentication(requests, minter, keys, issuer, tuple(audiences), config.service_account_jwks_uri, issuers, run, reloads)
+
+
+def _anonymous(config: Config, structured: AuthenticationConfiguration) -> Anonymous:
+    """Raises ValueError."""
+    if structured.anonymous is not None and config.anonymous_auth is not None:
+        told = "--anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file"
+        raise ValueError(f"anonymous: Forbidden: {told}")
+    return structured.anonymous or Anonymous(config.anonymous_auth is not False)
 
 
 def _structured(config: Config) -> tuple[AuthenticationConfiguration, Sequence[str]]:
@@ -215,11 +228,14 @@ def _structured(config: Config) -> tuple[AuthenticationConfiguration, Sequence[s
     return authentication_of(found, config.service_account_issuer), config.oidc.signing_algs
 
 
-def _run(config: Config, issuers: Issuers, structured: AuthenticationConfiguration, tasks: asyncio.TaskGroup) -> None:
+def _run(
+    config: Config, issuers: Issuers, structured: AuthenticationConfiguration, reloads: Reloads | None, tasks: asyncio.TaskGroup
+) -> None:
     issuers.run(structured.issuers, tasks)
     path = config.authentication_config
-    if path is None:
+    if path is None or reloads is None:
         return
+    text = path.read_bytes()
 
     async def reload(text: bytes) -> None:
         new = parse_authentication(text, config.service_account_issuer)
@@ -228,7 +244,7 @@ def _run(config: Config, issuers: Issuers, structured: AuthenticationConfigurati
         await issuers.replace(new.issuers)
         log.info("authentication configuration %s taken up", path)
 
-    issuers.also(follow_file(path, path.read_bytes(), reload))
+    issuers.also(follow_file(path, text, reload, reloads.count))
 
 
 def _verification_keys(config: Config) -> VerificationKeys | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kubetree.apiserver.access_metrics import Decisions, Reloads
 from kubetree.apiserver.authorization.abac import ABAC, read_abac
 from kubetree.apiserver.authorization.attributes import Authorizer, Decision
 from kubetree.apiserver.authorization.configuration import (
@@ -43,6 +45,8 @@ class Authorization:
     rbac: RBAC | None
     sources: tuple[RuleSource, ...] = ()
     follow: Callable[[], Coroutine[Any, Any, None]] | None = None
+    decisions: Decisions = field(default_factory=dict)
+    reloads: Reloads | None = None
 
 
 def build_authorizer(config: Config, lister: Lister, client: WebhookClient) -> Authorization:
@@ -53,16 +57,18 @@ def build_authorizer(config: Config, lister: Lister, client: WebhookClient) -> A
     text = path.read_bytes() if path is not None else b""
     wanted = _from_file(path, text) if path is not None else _from_flags(config)
     house = _House(config, lister, client, wanted)
-    union = Union(house.authorizers(wanted))
-    authorization = Authorization(union, house.rbac, _sources(union))
+    union = Union(house.authorizers(wanted), _names(wanted))
+    authorization = Authorization(union, house.rbac, _sources(union), decisions=union.decisions)
     if path is not None:
 
         async def reload(content: bytes) -> None:
-            union.authorizers = tuple(house.authorizers(parse_authorization(content, house.types)))
+            wanted = parse_authorization(content, house.types)
+            union.use(house.authorizers(wanted), _names(wanted))
             authorization.sources = _sources(union)
             log.info("authorization configuration %s taken up", path)
 
-        authorization.follow = lambda: follow_file(path, text, reload)
+        reloads = authorization.reloads = Reloads("authorization", socket.gethostname(), text)
+        authorization.follow = lambda: follow_file(path, text, reload, reloads.count)
     return authorization
 
 
@@ -92,6 +98,11 @@ class _House:
             else:
                 raise ValueError(f"authorizer type {entry.type} is not allowed if it was not enabled at initial server startup")
         return found
+
+
+def _names(wanted: Sequence[AuthorizerConfiguration]) -> list[tuple[str, str] | None]:
+    """Of the authorizers that stand for them; what system:masters do is not counted."""
+    return [None, *((entry.name, entry.type) for entry in wanted)]
 
 
 def _sources(union: Union) -> tuple[RuleSource, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
@@ -36,16 +37,25 @@ class AlwaysDeny:
 
 
 class Union:
-    """`authorizers` may be replaced at any time by others."""
+    """`names` are the name and type under which an authorizer's decisions are counted, None for one whose are not."""
 
-    def __init__(self, authorizers: Sequence[Authorizer]) -> None:
+    def __init__(self, authorizers: Sequence[Authorizer], names: Sequence[tuple[str, str] | None] = ()) -> None:
+        self.decisions: dict[tuple[str, str, str], int] = {}
+        self.use(authorizers, names)
+
+    def use(self, authorizers: Sequence[Authorizer], names: Sequence[tuple[str, str] | None] = ()) -> None:
+        """These from now on."""
         self.authorizers = tuple(authorizers)
+        self._named = tuple(zip_longest(self.authorizers, names))
 
     def authorize(self, attributes: Attributes) -> Answer:
         reasons, errors = "", []
-        for authorizer in self.authorizers:
+        for authorizer, name in self._named:
             answer = authorizer.authorize(attributes)
             if answer.decision is not Decision.NO_OPINION:
+                if name is not None:
+                    key = ("allowed" if answer.decision is Decision.ALLOW else "denied", *name)
+                    self.decisions[key] = self.decisions.get(key, 0) + 1
                 return answer
             if answer.reason:
                 reasons = f"{reasons}\n{answer.reason}" if reasons else answer.reason

@@ -178,7 +178,7 @@ async def _fetch(call: Call, row: Any, name: str) -> Object:
     await resource.cache.fresh()
     entry = resource.cache.get(resource.key(call.namespace, name))
     if entry is None:
-        raise errors.not_found(row.plural, row.group, name)
+        raise errors.not_found(call.resource.kind.plural, call.resource.kind.group, name)  # upstream names what the request is for
     return entry.obj
 
 

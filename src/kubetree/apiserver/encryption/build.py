@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from kubetree.api.kinds import Kind
 from kubetree.api.times import parse_duration
+from kubetree.apiserver.access_metrics import Reloads
 from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.encryption.aes import CBC, GCM
 from kubetree.apiserver.encryption.configuration import DEFAULT_TIMEOUT, GroupResource, decoded_secret, group_resource, parse_encryption
 from kubetree.apiserver.encryption.kms import KMSProvider, Plugin, SocketPlugin
-from kubetree.apiserver.encryption.transformers import ByPrefix, Identity, Transformer
+from kubetree.apiserver.encryption.transformers import IDENTITY, ByPrefix, Transformer
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
-_IDENTITY = Identity()
 _EVERYTHING = ("*", "*")
 _NEW_KEYS_TIMEOUT = 10.0
 _GRACE = 10.0
@@ -53,7 +54,7 @@ class Providers:
 
     def of(self, resource: str, group: str) -> Transformer:
         table = self._by_resource
-        return table.get((resource, group)) or table.get(("*", group)) or table.get(_EVERYTHING) or _IDENTITY
+        return table.get((resource, group)) or table.get(("*", group)) or table.get(_EVERYTHING) or IDENTITY
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """A plugin that does not answer yet is no reason to wait: it may start after this server."""
@@ -76,7 +77,7 @@ class Providers:
     ) -> tuple[bytes, Transformer]:
         ((kind, config),) = provider.items()
         if kind == "identity":
-            return b"", _IDENTITY
+            return b"", IDENTITY
         if kind == "kms":
             timeout = parse_duration(config.get("timeout") or DEFAULT_TIMEOUT)
             kms = KMSProvider(config["name"], plugins(config["endpoint"], timeout), clock, new_uid)
@@ -107,6 +108,7 @@ class Encryption:
         self._path, self._clock, self._new_uid, self._tasks, self._plugins = path, clock, new_uid, tasks, plugins
         self._resources = {kind.prefix: (kind.plural, kind.group) for kind in kinds if kind.stored and kind.group != "events.k8s.io"}
         self._text = path.read_bytes()
+        self.reloads = Reloads("encryption", socket.gethostname(), self._text)
         self._providers = self._read(self._text)
         self._by_prefix: dict[str, Transformer] = {}
         self._following: asyncio.Task[None] | None = None
@@ -119,7 +121,7 @@ class Encryption:
     async def start(self, *, reload: bool) -> None:
         await self._providers.start(self._tasks)
         if reload:
-            following = follow_file(self._path, self._text, self._reload)
+            following = follow_file(self._path, self._text, self._reload, self.reloads.count)
             self._following = self._tasks.create_task(following, name="encryption configuration")
 
     async def check(self) -> str:

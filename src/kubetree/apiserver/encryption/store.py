@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 
 from kubetree.api.protobuf.envelope import MAGIC, ProtobufError
 from kubetree.api.protobuf.envelope import decode as from_protobuf
 from kubetree.apiserver.encoding import encode
-from kubetree.apiserver.encryption.transformers import KeyNeeded, Plain, Transformer, TransformError, UnreadableValue
+from kubetree.apiserver.encryption.transformers import IDENTITY, KeyNeeded, Plain, Transformer, TransformError, UnreadableValue
 from kubetree.store.protocol import Entry, Page, Progress, Store, StoreEvent, Watch, Written
 
 TransformerOf = Callable[[str], Transformer]
@@ -33,7 +32,8 @@ class EncryptedStore:
 
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         page = await self._inner.range(prefix, after=after, limit=limit, revision=revision)
-        return replace(page, entries=[await self._read(entry) for entry in page.entries])
+        entries = [entry if self._as_it_is(entry.key, entry.value) else await self._read(entry) for entry in page.entries]
+        return Page(entries, page.revision, page.remaining)
 
     async def count(self, prefix: str) -> int:
         return await self._inner.count(prefix)
@@ -72,9 +72,15 @@ class EncryptedStore:
             raise UnreadableValue(key, error) from error
 
     async def _written(self, written: Written) -> Written:
-        return replace(written, current=await self._read(written.current)) if written.current is not None else written
+        return Written(written.ok, written.revision, await self._read(written.current)) if written.current is not None else written
+
+    def _as_it_is(self, key: str, value: bytes) -> bool:
+        """Whether there is nothing to do: most values are JSON of kinds that are not encrypted."""
+        return self._of(key) is IDENTITY and not value.startswith(b"k8s")
 
     async def _read(self, entry: Entry) -> Entry:
+        if self._as_it_is(entry.key, entry.value):
+            return entry
         while True:
             try:
                 plain = plain_value(self._of, entry.key, entry.value)
@@ -98,11 +104,13 @@ class DecryptingWatch:
         self._held, self._needed = [], None
         plain: list[StoreEvent | Progress] = []
         for i, event in enumerate(batch):
-            if isinstance(event, Progress) or event.value is None:
+            value = None if isinstance(event, Progress) else event.value
+            if value is None or (not value.startswith(b"k8s") and self._of(event.key) is IDENTITY):  # type: ignore[union-attr]
                 plain.append(event)
                 continue
+            assert isinstance(event, StoreEvent)
             try:
-                plain.append(replace(event, value=plain_value(self._of, event.key, event.value).value))
+                plain.append(StoreEvent(event.revision, event.key, plain_value(self._of, event.key, value).value, event.created))
             except KeyNeeded as needed:
                 self._held, self._needed = batch[i:], (needed, event.key)
                 break

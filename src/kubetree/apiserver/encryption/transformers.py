@@ -64,6 +64,10 @@ class Identity:
         return Plain(data, False)
 
 
+IDENTITY = Identity()
+"""The one that kinds have which nobody encrypts; who reads many values looks for it, to be quick."""
+
+
 class ByPrefix:
     """The first writes; whichever has the value's prefix reads. `unknown` is said of a value that none of them knows."""
 

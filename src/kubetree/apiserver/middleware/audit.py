@@ -27,6 +27,7 @@ def audit(auditing: Auditing) -> Middleware:
             if record is None:
                 return await inner(ctx)
             if not await record.received():
+                auditing.rejected += 1
                 raise errors.InternalError("Internal Server Error: failed to store audit event")
             long_running = is_long_running(ctx)
             try:
@@ -58,6 +59,7 @@ def audit(auditing: Auditing) -> Middleware:
 def begin(ctx: RequestContext, auditing: Auditing) -> AuditRecord | None:
     """None: the policy wants nothing of this request."""
     recording = auditing.policy.recording(attributes_of(ctx))
+    auditing.levels[recording.level] = auditing.levels.get(recording.level, 0) + 1
     if recording.level is Level.NONE:
         return None
     ctx.audit = AuditRecord(ctx, recording, auditing.sink, auditing.clock)

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.authentication.user import User
+from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.context import Authenticator, Handler, Middleware, RequestContext
 
 Refused = Callable[[RequestContext, errors.Unauthorized], Awaitable[None]]
 
 
-def authenticate(authenticator: Authenticator, *, refused: Refused | None = None) -> Middleware:
+def authenticate(authenticator: Authenticator, metrics: AccessMetrics, refused: Refused | None = None) -> Middleware:
     """`refused` is told of requests whose credentials are not accepted."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
+            started = perf_counter()
             try:
-                ctx.user = await identify(ctx)
+                user = await authenticator.authenticate(ctx)
+                if user is None:
+                    raise _Nobody()
             except errors.Unauthorized as error:
+                metrics.authentication.add("failure" if isinstance(error, _Nobody) else "error", perf_counter() - started)
                 if refused is not None:
                     await refused(ctx, error)
                 raise
+            metrics.authenticated(user.name, perf_counter() - started)
+            ctx.user = user
             return await inner(ctx)
-
-        async def identify(ctx: RequestContext) -> User:
-            user = await authenticator.authenticate(ctx)
-            if user is None:
-                raise errors.Unauthorized()
-            return user
 
         return handle
 
     return wrap
+
+
+class _Nobody(errors.Unauthorized):
+    """There are no credentials that an authenticator knows, wrong ones neither."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from time import perf_counter
 
 from aiohttp import web
 
+from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.authorization.attributes import Answer, AskElsewhere, Attributes, Authorizer, Decision, settled
 from kubetree.apiserver.authorization.forbidden import SANITIZED, forbidden_by
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
@@ -15,15 +17,19 @@ DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason
 """Audit annotations."""
 
 
-def authorize(authorizer: Authorizer) -> Middleware:
+_RESULTS = {Decision.ALLOW: "allowed", Decision.DENY: "denied", Decision.NO_OPINION: "no-opinion"}
+
+
+def authorize(authorizer: Authorizer, metrics: AccessMetrics) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
-            attributes = attributes_of(ctx)
+            attributes, started = attributes_of(ctx), perf_counter()
             try:
                 answer = authorizer.authorize(attributes)
             except AskElsewhere:
                 answer = await settled(partial(authorizer.authorize, attributes))
             failed = answer.error if answer.decision is not Decision.ALLOW else ""
+            metrics.authorization.add(_RESULTS[answer.decision] if not failed else "error", perf_counter() - started)
             if ctx.audit is not None:
                 if not failed:
                     ctx.annotations[DECISION] = "allow" if answer.decision is Decision.ALLOW else "forbid"

@@ -50,9 +50,11 @@ async def update(
     tracked: bool = False,
     trusted: bool = False,
     uid: str = "",
+    replacing: bool = True,
 ) -> Stored:
     """`tracked`: the transform has set managedFields itself (server-side apply). `trusted`: what it makes needs no strategy and no
-    validation (bindings). `uid`: a precondition on the object.
+    validation (bindings). `uid`: a precondition on the object. `replacing`: so is the uid in what the transform gives, which otherwise may
+    not change.
 
     Raises NotFound, Conflict, Invalid, what admission and the transform raise.
     """
@@ -61,7 +63,7 @@ async def update(
     cached = resource.cache.get(key)
     doubtful: Stored | errors.ApiError | None = None
     if cached is not None:
-        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         try:
             old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
             doubtful = await attempt.change(old, cached.revision, transform)
@@ -76,7 +78,7 @@ async def update(
         if not entry.stale and not is_stale(resource, entry.value):
             return doubtful
     while True:
-        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid)
+        attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         if entry is None:
             creating = allow_create_on_update(resource.kind) or allow_create
             if scope.subresource or not creating:
@@ -101,10 +103,19 @@ class _Attempt:
     """One turn of the loop."""
 
     def __init__(
-        self, registry: Registry, resource: Resource, key: str, name: str, scope: WriteScope, tracked: bool, trusted: bool, uid: str
+        self,
+        registry: Registry,
+        resource: Resource,
+        key: str,
+        name: str,
+        scope: WriteScope,
+        tracked: bool,
+        trusted: bool,
+        uid: str,
+        replacing: bool,
     ) -> None:
         self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
-        self.tracked, self.trusted, self.uid = tracked, trusted, uid
+        self.tracked, self.trusted, self.uid, self.replacing = tracked, trusted, uid, replacing
 
     async def create(self, transform: Transform) -> Stored | None:
         """None: another created it meanwhile."""
@@ -200,7 +211,7 @@ class _Attempt:
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:
-        wanted = metadata.get("uid") or self.uid
+        wanted = (self.replacing and metadata.get("uid")) or self.uid
         if wanted and wanted != before.get("uid"):
             raise precondition_failed(self.resource, self.key, self.name, "UID", wanted, before.get("uid", ""))
 
@@ -230,12 +241,13 @@ def precondition_failed(resource: Resource, key: str, name: str, what: str, want
 
 
 def keep_system_fields(metadata: Object, before: Object) -> None:
-    """What no update can change: identity, creation time, generation, deletion."""
-    for name in ("uid", "generation"):
-        if name in before:
-            metadata[name] = before[name]
-        elif name == "generation":
-            metadata.pop(name, None)
+    """What no update changes: identity (unless it says another, which is refused), creation time, generation, deletion."""
+    if not metadata.get("uid"):
+        metadata["uid"] = before.get("uid", "")
+    if "generation" in before:
+        metadata["generation"] = before["generation"]
+    else:
+        metadata.pop("generation", None)
     if before.get("creationTimestamp"):
         metadata["creationTimestamp"] = before["creationTimestamp"]
     if before.get("deletionTimestamp"):

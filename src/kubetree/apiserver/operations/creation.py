@@ -131,6 +131,9 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
             return Stored(obj, value, written.revision, created=True)
         current = written.current
     error = errors.already_exists(kind.plural, kind.group, metadata["name"])
+    if metadata.get("generateName"):
+        error.message += ", the server was not able to generate a unique name for the object"
+        error.retry_after = 1
     if current is not None and decode(current.value)["metadata"].get("deletionTimestamp"):
         error.message = f"object is being deleted: {error.message}"
     raise error

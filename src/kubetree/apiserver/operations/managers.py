@@ -25,7 +25,9 @@ def track_create(resource: Resource, obj: Object, scope: WriteScope, now: dateti
 def track_change(resource: Resource, new: Object, old: Object, scope: WriteScope, now: datetime) -> Object:
     """The same for an update: `old` is in the storage version, `new` in the request's."""
     live = requested_version(resource, old)
-    track_update(resource.kind, live, new, manager=scope.manager, now=format_time(now), subresource=scope.subresource)
+    # upstream loses the time of what was written through the scale subresource
+    time = format_time(now) if scope.subresource != "scale" else ""
+    track_update(resource.kind, live, new, manager=scope.manager, now=time, subresource=scope.subresource)
     return stored_version(resource, new)
 
 
@@ -66,11 +68,14 @@ async def standing(resource: Resource, obj: Object) -> Object:
 
 async def written(resource: Resource, obj: Object) -> bytes:
     """What is stored of a custom resource that an operation is done with."""
-    value = encode_custom(obj)
+    behaviour = resource.kind.behaviour
+    if behaviour is not None:
+        behaviour.complete(obj)
     if resource.codec is not None:
-        value = encode_custom(await resource.codec.stored(obj))
-    if resource.kind.behaviour is not None:
-        resource.kind.behaviour.wrote(value)
+        return encode_custom(await resource.codec.stored(obj))
+    value = encode_custom(obj)
+    if behaviour is not None:
+        behaviour.wrote(value)
     return value
 
 

@@ -6,6 +6,7 @@ Follows the strategies and storages under upstream's pkg/registry.
 from __future__ import annotations
 
 from kubetree.api.kinds import Kind
+from kubetree.apiserver.options import DeleteOptions
 
 RETURNS_DELETED = frozenset(
     {
@@ -46,6 +47,18 @@ def returns_deleted(kind: Kind) -> bool:
 def orphans_by_default(kind: Kind) -> bool:
     """A delete without a policy leaves the dependents: for kinds whose first clients expected it."""
     return kind.group_resource in _ORPHANS_BY_DEFAULT
+
+
+PRESERVED = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them "
+    "or set propagationPolicy=Orphan to suppress this warning"
+)
+
+
+def deletion_warnings(kind: Kind, options: DeleteOptions) -> list[str]:
+    """What a client is told that deletes without saying what becomes of the dependents."""
+    silent = options.policy is None and options.orphan is None
+    return [PRESERVED] if silent and kind.group_resource == "jobs.batch" else []
 
 
 def collected(kind: Kind) -> bool:

@@ -8,21 +8,24 @@ from typing import Any
 
 from aiohttp import web
 
-from kubetree.api import schema
+from kubetree.api.apply import apply, track_update
+from kubetree.api.apply.field_sets import Path
+from kubetree.api.apply.scale_fields import REPLICAS, parent_managers, scale_managers
 from kubetree.api.custom_resources.scale import ScalePaths
-from kubetree.api.errors import ApiError, Cause, invalid
-from kubetree.api.kinds import Kind
+from kubetree.api.errors import ApiError, Cause, conflict, invalid
+from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.objects import copy
-from kubetree.api.patches import json_patch, merge_patch, strategic_merge
 from kubetree.api.selectors import label_selector
+from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import UPDATE
 from kubetree.apiserver.bodies import decode_as
 from kubetree.apiserver.operations import change
-from kubetree.apiserver.operations.managers import shown
+from kubetree.apiserver.operations.creation import check_namespace
+from kubetree.apiserver.operations.managers import requested_version, shown
 from kubetree.apiserver.options import WriteOptions, first, revision_of, write_options
 from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call
-from kubetree.apiserver.verbs.patch import APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC, read_patch
+from kubetree.apiserver.verbs.patch import APPLY, merged, read_patch
 from kubetree.apiserver.verbs.update import check_name
 
 Object = dict[str, Any]
@@ -72,47 +75,62 @@ async def update_scale(call: Call) -> web.StreamResponse:
     ctx = call.ctx
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "UpdateOptions")
-    return await _write(
-        call, options, "UpdateOptions", lambda old: decode_as(ctx, body, _DEFINITION, _API_VERSION, "Scale", options.validation)
-    )
+
+    def replaced(old: Object) -> Object:
+        new = decode_as(ctx, body, _DEFINITION, _API_VERSION, "Scale", options.validation)
+        wanted, found = (new.get("metadata") or {}).get("uid"), old["metadata"].get("uid", "")
+        if wanted and wanted != found:
+            key = call.resource.key(call.namespace, call.name)
+            raise change.precondition_failed(call.resource, key, call.name, "UID", wanted, found)
+        return _tracked(call, old, new, options)
+
+    return await _write(call, options, "UpdateOptions", replaced)
 
 
 async def patch_scale(call: Call) -> web.StreamResponse:
     request = await read_patch(call)
+    options = request.options
 
     def patched(old: Object) -> Object:
-        data = request.data
-        match request.type:
-            case _ if request.type == JSON_PATCH:
-                new = json_patch(old, data)
-            case _ if request.type == STRATEGIC:
-                new = strategic_merge(_SCALE, old, data)
-            case _ if request.type in (MERGE_PATCH, APPLY):
-                new = merge_patch(old, data)
-        schema.check(_SCALE, new, request.options.validation)
-        return new
+        if request.type == APPLY:
+            manager, now = options.manager, format_time(call.registry.clock())
+            return apply(_SCALE, old, request.data, manager=manager, force=bool(options.force), now=now, subresource="scale")
+        new = merged(_SCALE, request, old)
+        return _tracked(call, old, new, options)
 
-    return await _write(call, request.options, "PatchOptions", patched)
+    return await _write(call, options, "PatchOptions", patched)
+
+
+def _tracked(call: Call, old: Object, new: Object, options: WriteOptions) -> Object:
+    track_update(_SCALE, old, new, manager=options.manager, now=format_time(call.registry.clock()), subresource="scale")
+    return new
 
 
 async def _write(call: Call, options: WriteOptions, options_kind: str, make: Callable[[Object], Object]) -> web.StreamResponse:
-    """Admission sees the Scale, not what is scaled."""
-    output, kind = call.output(), call.resource.kind
-    scope = call.scope(options, options_kind)
+    """`make` gives the Scale that is wanted of the one that is, both with managedFields. Admission sees the Scale, not what is scaled."""
+    output, resource = call.output(), call.resource
+    kind, scope = resource.kind, call.scope(options, options_kind)
+    where = replicas_paths(call.registry.kinds, kind)
 
     async def transform(old: Object | None) -> Object:
         if old is None:
             raise call.not_found()
-        scale = make(scale_of(kind, old))
-        check_name(scale.setdefault("metadata", {}), call.name)
+        live = requested_version(resource, old)
+        before = live["metadata"].get("managedFields")
+        standing = scale_of(kind, live)
+        standing["metadata"]["managedFields"] = scale_managers(before, where)
+        scale = make(standing)
+        check_namespace(call.namespace, scale.setdefault("metadata", {}))
+        check_name(scale["metadata"], call.name)
         scale.setdefault("status", {"replicas": 0})
-        await call.registry.admission.admit(scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, old)))
+        await call.registry.admission.admit(scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, live)))
         metadata = scale["metadata"]
+        _check_uid(kind, metadata, live["metadata"])
         replicas = (scale.get("spec") or {}).get("replicas") or 0
         if replicas < 0:
             detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
             raise invalid("Scale", "autoscaling", call.name, [Cause("FieldValueInvalid", detail, "spec.replicas")])
-        new: Object = copy(old)
+        new: Object = copy(live)
         paths = _paths(kind)
         if paths is None:
             new.setdefault("spec", {})["replicas"] = replicas
@@ -121,11 +139,31 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
         given = metadata.get("resourceVersion")
         if given:
             new["metadata"]["resourceVersion"] = given
-        if metadata.get("uid"):
-            new["metadata"]["uid"] = metadata["uid"]
-        await call.registry.admission.validate(scope.admission(UPDATE, kind, call.name, scale_of(kind, new), scale_of(kind, old)))
+        new["metadata"]["managedFields"] = parent_managers(before, metadata.get("managedFields"), where, kind.api_version)
+        await call.registry.admission.validate(scope.admission(UPDATE, kind, call.name, scale_of(kind, new), scale_of(kind, live)))
         return new
 
-    stored = await change.update(call.registry, call.resource, call.name, transform, replace(scope, admit=False))
+    stored = await change.update(call.registry, resource, call.name, transform, replace(scope, admit=False), tracked=True)
     obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision)}}
-    return answer_object(call.ctx, scale_of(kind, obj), output)
+    return answer_object(call.ctx, scale_of(kind, requested_version(resource, obj)), output)
+
+
+def _check_uid(kind: Kind, metadata: Object, live: Object) -> None:
+    """Raises Conflict."""
+    wanted, found = metadata.get("uid"), live.get("uid", "")
+    if wanted and wanted != found:
+        why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+        raise conflict(f"{kind.plural}/scale", kind.group, live["name"], why)
+
+
+def replicas_paths(kinds: Kinds, kind: Kind) -> dict[str, Path | None]:
+    """Where replicas are in each version of a kind."""
+    found: dict[str, Path | None] = {}
+    for row in kinds:
+        if row.group == kind.group and row.plural == kind.plural:
+            paths = _paths(row)
+            if row.behaviour is None:
+                found[row.api_version] = REPLICAS
+            else:
+                found[row.api_version] = tuple(f"f:{part}" for part in paths.spec.removeprefix(".").split(".")) if paths else None
+    return found

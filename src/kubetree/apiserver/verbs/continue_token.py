@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from kubetree.api.errors import BadRequest
-from kubetree.api.schema.go_json import parse, plain
+from kubetree.api.schema.go_json import go_name, parse, plain
 
 _VERSION = "meta.k8s.io/v1"
 INCONSISTENT = -1
@@ -53,16 +53,12 @@ def _read(token: str) -> dict[str, Any]:
         raise ValueError(f"illegal base64 data at input byte {bad}")
     found = plain(parse(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))))
     if not isinstance(found, dict):
-        raise ValueError(f"json: cannot unmarshal {_go_name(found)} into Go value of type storage.continueToken")
+        raise ValueError(f"json: cannot unmarshal {go_name(found)} into Go value of type storage.continueToken")
     for field, (wanted, name) in _FIELDS.items():
         value = found.get(field, wanted())
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ValueError(f"json: cannot unmarshal {_go_name(value)} into Go struct field continueToken.{field} of type {name}")
+            raise ValueError(f"json: cannot unmarshal {go_name(value)} into Go struct field continueToken.{field} of type {name}")
     return found
-
-
-def _go_name(value: object) -> str:
-    return {dict: "object", list: "array", str: "string", bool: "bool"}.get(type(value), "number")
 
 
 def _before(start: str) -> str:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.apiserver.bodies import delete_options_body
-from kubetree.apiserver.operations import deletion
+from kubetree.apiserver.operations import deletion, rules
 from kubetree.apiserver.options import delete_options, list_options
 from kubetree.apiserver.selection import select
 from kubetree.apiserver.verbs.call import Call
@@ -24,6 +24,7 @@ async def delete_collection(call: Call) -> web.StreamResponse:
     output = call.output()
     listed = list_options(call.ctx.query, watch=False)
     options = delete_options(call.ctx.query, delete_options_body(call.ctx, await call.body()))
+    call.ctx.warnings.extend(rules.deletion_warnings(call.resource.kind, options))
     selection = select(call.resource, call.namespace, call.name, listed)
     listing = await read(call.registry, call.resource, selection, listed)
     turns = asyncio.Semaphore(_PARALLEL)

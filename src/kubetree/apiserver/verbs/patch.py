@@ -13,13 +13,14 @@ import orjson
 from aiohttp import web
 
 from kubetree.api import errors, schema
-from kubetree.api.apply import apply
+from kubetree.api.apply import apply, go_kind
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
 from kubetree.api.kinds import Kind
-from kubetree.api.patches import json_patch, merge_patch, strategic_merge
+from kubetree.api.patches import go_value, json_patch, merge_patch, strategic_merge
+from kubetree.api.schema.go_json import go_name, parse
 from kubetree.api.times import format_time
-from kubetree.apiserver.bodies import check_type
+from kubetree.apiserver.bodies import check_type, unconvertible
 from kubetree.apiserver.negotiation import unsupported
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
@@ -64,7 +65,9 @@ async def patch(call: Call) -> web.StreamResponse:
     async def transform(old: Object | None) -> Object:
         return patched(call, request, old)
 
-    stored = await change.update(call.registry, call.resource, call.name, transform, scope, allow_create=applying, tracked=applying)
+    stored = await change.update(
+        call.registry, call.resource, call.name, transform, scope, allow_create=applying, tracked=applying, replacing=False
+    )
     return call.stored(stored, output, 201 if stored.created else 200)
 
 
@@ -74,7 +77,9 @@ async def read_patch(call: Call) -> PatchRequest:
     content_type = ctx.headers.get("Content-Type", "").partition(";")[0]
     accepted = patch_types(call)
     if content_type not in accepted:
-        raise unsupported(", ".join(accepted))
+        if rules.is_custom(call.resource.kind):
+            raise unsupported(", ".join(accepted))
+        raise errors.UnsupportedMediaType("415: Unsupported Media Type", empty_details=True)  # what upstream's router says
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
     data = _parse(content_type, body)
@@ -93,24 +98,52 @@ def _faults(content_type: str, body: bytes) -> list[str]:
 
 
 def _parse(content_type: str, body: bytes) -> Any:
+    if content_type == APPLY:
+        return _parse_applied(body)
+    prefix = "" if content_type == STRATEGIC else "error decoding patch: "
     try:
-        if content_type == APPLY:
-            data = orjson.loads(yaml_to_json(body))
-        else:
-            data = orjson.loads(body)
-    except ValueError as error:
-        words = "error decoding YAML" if content_type == APPLY else "error decoding patch"
-        raise errors.BadRequest(f"{words}: {error}") from None
+        data = orjson.loads(body)
+    except ValueError:
+        raise errors.BadRequest(f"{prefix}{_syntax_error(body)}") from None
     if content_type == JSON_PATCH:
-        if not isinstance(data, list):
-            raise errors.BadRequest("error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
+        data = [] if data is None else data
+        wrong = data if not isinstance(data, list) else next((op for op in data if not isinstance(op, dict)), None)
+        if wrong is not None:
+            of = "handlers.jsonPatchOp" if isinstance(data, list) else "[]handlers.jsonPatchOp"
+            raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {go_name(wrong)} into Go value of type {of}")
         if len(data) > MAX_OPERATIONS:
             raise errors.RequestEntityTooLarge(
                 f"Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(data)}"
             )
+    elif data is None and content_type == MERGE_PATCH:
+        raise errors.BadRequest("Invalid JSON Patch")
+    elif data is None:
+        data = {}
     elif not isinstance(data, dict):
-        found = "array" if isinstance(data, list) else type(data).__name__
-        raise errors.BadRequest(f"error decoding patch: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")
+        found = go_name(data)
+        raise errors.BadRequest(f"{prefix}json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")
+    return data
+
+
+def _syntax_error(body: bytes) -> str:
+    """What Go says of a body that is no JSON."""
+    try:
+        parse(body)
+    except ValueError as error:
+        return str(error)
+    return "invalid JSON"
+
+
+def _parse_applied(body: bytes) -> Any:
+    try:
+        data = orjson.loads(yaml_to_json(body))
+        if data is None:
+            return {}
+        if not isinstance(data, dict):
+            why = f"json: cannot unmarshal {go_name(data)} into Go value of type map[string]interface {{}}"
+            raise errors.BadRequest(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
+    except ValueError as error:
+        raise errors.BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from None
     return data
 
 
@@ -123,8 +156,7 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
     elif live is None:
         raise call.not_found()
     else:
-        new = _MECHANISMS[request.type](call, live, request.data)
-        _check(call, request, new)
+        new = merged(kind, request, live)
     metadata = new.setdefault("metadata", {})
     if not isinstance(metadata, dict):
         raise errors.BadRequest("metadata must be an object")
@@ -138,7 +170,6 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
 def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
     kind, info, options = call.resource.kind, call.ctx.info, request.options
     applied: Object = request.data
-    check_applied(applied, kind.api_version, kind.kind)
     new = apply(
         kind,
         live,
@@ -161,7 +192,7 @@ def _check_converts(kind: Kind, applied: Object, new: Object) -> None:
     try:
         schema.check(kind, new, "Ignore")
     except errors.BadRequest as error:
-        of = f"{kind.api_version}, Kind={kind.kind}"
+        of = go_kind(applied)
         metadata = applied.get("metadata") or {}
         named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {of}"
         why = f"unable to convert unstructured object to {of}: {error.message}"
@@ -169,40 +200,31 @@ def _check_converts(kind: Kind, applied: Object, new: Object) -> None:
         raise errors.ApiError(message, status_code=500, status_reason="") from None
 
 
-def check_applied(applied: Object, api_version: str, kind: str) -> None:
-    """An applied object must name its type. Raises BadRequest."""
-    given = applied.get("apiVersion"), applied.get("kind")
-    if not given[0] or not given[1]:
-        raise errors.BadRequest("error decoding YAML: apiVersion and kind must be set")
-    check_type(applied, api_version, kind)
-
-
-_MECHANISMS: dict[str, Callable[[Call, Object, Any], Object]] = {
-    JSON_PATCH: lambda call, live, data: json_patch(live, data),
-    MERGE_PATCH: lambda call, live, data: merge_patch(live, data),
-    STRATEGIC: lambda call, live, data: strategic_merge(call.resource.kind, live, data),
+_MECHANISMS: dict[str, Callable[[Kind, Object, Any], Object]] = {
+    JSON_PATCH: lambda kind, live, data: json_patch(live, data),
+    MERGE_PATCH: lambda kind, live, data: merge_patch(live, data),
+    STRATEGIC: strategic_merge,
 }
 
 
-def _check(call: Call, request: PatchRequest, new: Object) -> None:
-    """The result must still be of its type; unknown fields are refused, warned of or dropped as fieldValidation says."""
+def merged(kind: Kind, request: PatchRequest, live: Object) -> Object:
+    """What a patch that is no apply makes of an object of `kind`. The result must still be of its type: unknown fields are refused, warned
+    of or dropped as fieldValidation says. Raises Invalid."""
+    new = _MECHANISMS[request.type](kind, live, request.data)
+    given = new.get("apiVersion") or kind.api_version, new.get("kind") or kind.kind
+    if request.type == STRATEGIC:
+        new["apiVersion"], new["kind"] = kind.api_version, kind.kind  # it went straight into the type of the object that was there
+    elif given != (kind.api_version, kind.kind) and kind.behaviour is None:
+        why = unconvertible(str(given[0]), str(given[1]), kind.api_version, kind.kind)
+        if why:
+            raise _misfit(request, new, why)
     try:
-        request.warnings.extend(schema.check(call.resource.kind, new, request.options.validation, request.faults))
+        request.warnings.extend(schema.check(kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
-        shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new, option=orjson.OPT_SORT_KEYS).decode()
-        cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {error.message}", "patch")
-        raise errors.invalid("", "", "", [cause]) from None
+        raise _misfit(request, new, error.message) from None
+    return new
 
 
-def go_value(value: Any) -> str:
-    """A JSON value as Go prints it with %+v: how upstream shows a strategic patch that does not fit."""
-    match value:
-        case None:
-            return "<nil>"
-        case bool():
-            return "true" if value else "false"
-        case dict():
-            return f"map[{' '.join(f'{k}:{go_value(v)}' for k, v in sorted(value.items()))}]"
-        case list():
-            return f"[{' '.join(map(go_value, value))}]"
-    return str(value)
+def _misfit(request: PatchRequest, new: Object, why: str) -> errors.Invalid:
+    shown = go_value(request.data) if request.type == STRATEGIC else orjson.dumps(new).decode()
+    return errors.invalid("", "", "", [Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(shown).decode()}: {why}", "patch")])

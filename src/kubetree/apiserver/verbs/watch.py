@@ -47,6 +47,8 @@ async def watch(call: Call) -> web.StreamResponse:
             with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
                 await _send_initial(call, stream, entries, start, options)
+                if call.ctx.has_begun is not None:
+                    call.ctx.has_begun()
                 await pump.run()
     except WatchEnded:
         await stream.open()

@@ -42,7 +42,7 @@ class WatchStream:
         headers = {"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private"}
         media_type = output.serializer.media_type
         headers["Content-Type"] = media_type if output.serializer is JSON else f"{media_type};stream=watch"
-        self._response = web.StreamResponse(headers=headers | (call.ctx.answer_headers or {}))
+        self._response = web.StreamResponse(headers=headers | (call.ctx.flow_headers or {}) | (call.ctx.answer_headers or {}))
         self._streams = call.registry.streams
         self._connection = http.protocol if isinstance(http.protocol, Connection) else None
         self._transport: asyncio.WriteTransport | None = None

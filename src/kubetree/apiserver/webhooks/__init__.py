@@ -5,6 +5,7 @@ waited, and how a failure is worded.
 """
 
 from kubetree.apiserver.webhooks.client import WebhookClient, retried
+from kubetree.apiserver.webhooks.credentials import Credentials, load_credentials
 from kubetree.apiserver.webhooks.destinations import Destination, of_client_config, of_kubeconfig
 from kubetree.apiserver.webhooks.failures import CallFailed
 from kubetree.apiserver.webhooks.resolution import ServiceResolver, service_resolver
@@ -12,11 +13,13 @@ from kubetree.apiserver.webhooks.tls import Trust, TrustCache
 
 __all__ = [
     "CallFailed",
+    "Credentials",
     "Destination",
     "ServiceResolver",
     "Trust",
     "TrustCache",
     "WebhookClient",
+    "load_credentials",
     "of_client_config",
     "of_kubeconfig",
     "retried",

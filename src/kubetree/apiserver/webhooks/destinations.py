@@ -39,6 +39,11 @@ class Destination:
         """The host name without port."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def host_port(self) -> str:
+        url = urlsplit(self.url)
+        return url.netloc if url.port is not None else f"{url.netloc}:{_DEFAULT_PORT}"
+
 
 def of_client_config(config: Object) -> Destination:
     """Of admission's and conversion's WebhookClientConfig: `url` or `service` (namespace, name, path, port), and `caBundle`.

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kubetree.api.kind_table import kind
-from kubetree.api.times import format_time
+from kubetree.api.times import format_time, parse_time
 from kubetree.controllers.certificates.requests import (
     CSR,
     KUBELET_CLIENT,
@@ -17,7 +17,7 @@ from kubetree.controllers.certificates.requests import (
     has_condition,
     parse,
 )
-from kubetree.controllers.plan import NOTHING, Create, Outcome, Plan, Update, plan
+from kubetree.controllers.plan import NOTHING, Create, Outcome, Plan, RequeueAfter, Update, plan
 from kubetree.controllers.runner import Duty, Key, own_key
 from kubetree.controllers.snapshot import Snapshot
 
@@ -26,6 +26,9 @@ Object = dict[str, Any]
 REVIEW = kind("authorization.k8s.io/v1", "SubjectAccessReview")
 SELF = ("selfnodeclient", "Auto approving self kubelet client certificate after SubjectAccessReview.")
 ANY = ("nodeclient", "Auto approving kubelet client certificate after SubjectAccessReview.")
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.2, 1000.0
+"""Seconds."""
 
 WATCHES = {CSR: own_key}
 
@@ -36,8 +39,8 @@ def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         return NOTHING
     if csr["spec"]["signerName"] != KUBELET_CLIENT:
         return NOTHING
+    asked = parse(csr)
     try:
-        asked = parse(csr)
         check_kubelet_client(asked, csr["spec"].get("usages") or ())
     except Refused:
         return NOTHING
@@ -47,9 +50,15 @@ def reconcile(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         for (_, message), review in zip(permissions, outcome.results, strict=False):
             if review is not None and (review.get("status") or {}).get("allowed"):
                 return plan(_approval(csr, message, now))
-        return NOTHING
+        return plan(RequeueAfter(_pause(csr, now)))
 
     return plan([Create(REVIEW, _review(csr, subresource)) for subresource, _ in permissions], then=decide)
+
+
+def _pause(csr: Object, now: datetime) -> float:
+    """Who asks may be allowed it later: the pauses double, as it is as long until the next look as it has been since the request."""
+    age = (now - parse_time(csr["metadata"]["creationTimestamp"])).total_seconds()
+    return min(max(age, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
 
 def _asks_for_itself(csr: Object, asked: Asked) -> bool:

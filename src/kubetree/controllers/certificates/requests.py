@@ -30,6 +30,10 @@ class Refused(Exception):
     """A request that its signer does not sign. The message is upstream's."""
 
 
+class Unusable(Exception):
+    """What is no request at all, or cannot be signed as things are: nothing is said of it in its status, and it is tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A parsed PKCS #10 request: who it is for and which names it holds."""
@@ -44,13 +48,11 @@ class Asked:
 
 
 def parse(csr: Object) -> Asked:
-    """Raises Refused for what is no request or is signed wrongly."""
+    """Raises Unusable. Whether it is signed by the key that it names is looked at when it is granted."""
     try:
         parsed = x509.load_pem_x509_csr(base64.b64decode(csr["spec"]["request"]))
     except ValueError as error:
-        raise Refused(f"unable to parse csr {csr['metadata']['name']!r}: {error}") from error
-    if not parsed.is_signature_valid:
-        raise Refused("unable to verify certificate request signature")
+        raise Unusable(f"unable to parse csr {csr['metadata']['name']!r}: {error}") from error
     try:
         names: x509.SubjectAlternativeName | tuple[()] = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -62,7 +64,7 @@ def parse(csr: Object) -> Asked:
     common = parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     organizations = tuple(str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME))
     return Asked(
-        str(common[0].value) if common else "",
+        str(common[-1].value) if common else "",
         organizations,
         of(x509.DNSName),
         of(x509.RFC822Name),
@@ -84,35 +86,39 @@ def check(signer: str, asked: Asked, usages: Sequence[str]) -> None:
 
 
 def check_client(usages: Sequence[str]) -> None:
-    wanted = set(usages)
-    if not wanted <= _CLIENT_USAGES:
-        raise Refused(f"usages were not all allowed for this signer; allowed: {' '.join(sorted(_CLIENT_USAGES))}")
-    if "client auth" not in wanted:
-        raise Refused("usages must include client auth")
+    wrong = next((usage for usage in usages if usage not in _CLIENT_USAGES), None)
+    if wrong is not None:
+        raise Refused(f"invalid usage for client certificate: {wrong}")
+    if "client auth" not in usages:
+        raise Refused("missing required usage for client certificate: client auth")
 
 
 def check_kubelet_client(asked: Asked, usages: Sequence[str]) -> None:
-    _check_node(asked)
+    _check_organization(asked)
     for names, what in ((asked.dns, "DNS"), (asked.emails, "Email"), (asked.addresses, "IP"), (asked.uris, "URI")):
         if names:
             raise Refused(f"{what} subjectAltNames are not allowed")
+    _check_common_name(asked)
     _check_usages(usages, _KUBELET_CLIENT_USAGES)
 
 
 def check_kubelet_serving(asked: Asked, usages: Sequence[str]) -> None:
-    _check_node(asked)
+    _check_organization(asked)
     if not asked.dns and not asked.addresses:
         raise Refused("DNS or IP subjectAltName is required")
-    if asked.emails:
-        raise Refused("Email subjectAltNames are not allowed")
-    if asked.uris:
-        raise Refused("URI subjectAltNames are not allowed")
+    for names, what in ((asked.emails, "Email"), (asked.uris, "URI")):
+        if names:
+            raise Refused(f"{what} subjectAltNames are not allowed")
     _check_usages(usages, _KUBELET_SERVING_USAGES)
+    _check_common_name(asked)
 
 
-def _check_node(asked: Asked) -> None:
+def _check_organization(asked: Asked) -> None:
     if asked.organizations != ("system:nodes",):
         raise Refused("subject organization is not system:nodes")
+
+
+def _check_common_name(asked: Asked) -> None:
     if not asked.common_name.startswith("system:node:"):
         raise Refused("subject common name does not begin with system:node:")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from kubetree.controllers.certificates.requests import (
     KUBELET_SERVING,
     LEGACY,
     Refused,
+    Unusable,
     certificate_of,
     check,
     has_condition,
@@ -31,7 +33,8 @@ from kubetree.controllers.snapshot import Snapshot
 Object = dict[str, Any]
 
 SIGNERS = frozenset({CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY})
-BACKDATE = timedelta(minutes=5)
+BACKDATE, SHORT = timedelta(minutes=5), timedelta(hours=8)
+"""Upstream's: five minutes are little of eight hours."""
 SHORTEST = 600
 
 WATCHES = {CSR: own_key}
@@ -45,15 +48,23 @@ _KEY_USAGES = {
     "key agreement": "key_agreement",
     "cert sign": "key_cert_sign",
     "crl sign": "crl_sign",
+    "encipher only": "encipher_only",
+    "decipher only": "decipher_only",
 }
 _EXTENDED = {
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
     "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
     "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
     "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
     "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "s/mime": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "ipsec end system": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+    "ipsec tunnel": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.6"),
+    "ipsec user": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.7"),
     "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
     "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
-    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    "microsoft sgc": x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.3"),
+    "netscape sgc": x509.ObjectIdentifier("2.16.840.1.113730.4.1"),
 }
 
 
@@ -75,8 +86,8 @@ class Signing:
         if not has_condition(csr, "Approved") or has_condition(csr, "Denied") or has_condition(csr, "Failed"):
             return NOTHING
         status = csr.get("status") or {}
+        asked = parse(csr)
         try:
-            asked = parse(csr)
             check(csr["spec"]["signerName"], asked, csr["spec"].get("usages") or ())
         except Refused as refused:
             stamp = format_time(now)
@@ -90,9 +101,16 @@ class Signing:
         asked = csr["spec"].get("expirationSeconds")
         return timedelta(seconds=self._longest if asked is None else max(SHORTEST, min(asked, self._longest)))
 
-    def sign(self, request: x509.CertificateSigningRequest, usages: Any, lifetime: timedelta, now: datetime) -> bytes:
-        """The certificate, PEM: the request's subject and names, the usages asked for, valid from five minutes ago."""
-        end = min(now + lifetime, self._authority.not_valid_after_utc)
+    def sign(self, request: x509.CertificateSigningRequest, usages: Sequence[str], lifetime: timedelta, now: datetime) -> bytes:
+        """The certificate, PEM: the request's subject and names, the usages asked for, valid from five minutes ago, and for long ones
+        until five minutes early. Raises Unusable."""
+        if not request.is_signature_valid:
+            raise Unusable("unable to verify certificate request signature")
+        last = self._authority.not_valid_after_utc
+        if now >= last:
+            raise Unusable(f"the signer has expired: NotAfter={format_time(last)}")
+        end = min(now + lifetime - (BACKDATE if lifetime >= SHORT else timedelta(0)), last)
+        extended = _extended(usages)
         builder = (
             x509.CertificateBuilder()
             .subject_name(request.subject)
@@ -102,21 +120,38 @@ class Signing:
             .not_valid_before(now - BACKDATE)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(usages), critical=True)
         )
-        if extended := [_EXTENDED[usage] for usage in usages if usage in _EXTENDED]:
+        if any(usage in _KEY_USAGES for usage in usages):
+            builder = builder.add_extension(_key_usage(usages), critical=True)
+        if extended:
             builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
         try:
             names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            builder = builder.add_extension(names.value, critical=names.critical)
+            builder = builder.add_extension(names.value, critical=not list(request.subject))
+        except x509.ExtensionNotFound:
+            pass
+        try:
+            own = self._authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), critical=False)
         except x509.ExtensionNotFound:
             pass
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _key_usage(usages: Any) -> x509.KeyUsage:
-    flags = dict.fromkeys((*_KEY_USAGES.values(), "encipher_only", "decipher_only"), False)
+def _extended(usages: Sequence[str]) -> list[x509.ObjectIdentifier]:
+    """In upstream's order, each once. Raises Unusable for usages that no certificate can hold."""
+    unknown = [usage for usage in usages if usage not in _KEY_USAGES and usage not in _EXTENDED]
+    if unknown:
+        raise Unusable(f"unrecognized usage values: {unknown}")
+    wanted = {_EXTENDED[usage] for usage in usages if usage in _EXTENDED}
+    return [usage for usage in dict.fromkeys(_EXTENDED.values()) if usage in wanted]
+
+
+def _key_usage(usages: Sequence[str]) -> x509.KeyUsage:
+    flags = dict.fromkeys(_KEY_USAGES.values(), False)
     flags |= {_KEY_USAGES[usage]: True for usage in usages if usage in _KEY_USAGES}
+    if not flags["key_agreement"]:  # what the other two say something of
+        flags |= {"encipher_only": False, "decipher_only": False}
     return x509.KeyUsage(**flags)
 
 

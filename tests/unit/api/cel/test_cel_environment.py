@@ -106,3 +106,19 @@ def test_the_estimate_bounds_sizes_by_the_schema() -> None:
     t = schema_type({"type": "object", "properties": {"l": bounded}}, resource_root=False)
     assert t is not None
     assert Environment({"self": t}).compile("self.l.all(x, x.size() < 5)").estimate() == (3, 63)
+
+
+def test_estimates_take_every_path_to_start_at_self() -> None:
+    """As upstream's: `int` is a path too, thus as large as the root, which is 0 for an object."""
+    of_type = schema_type({"type": "object", "properties": {"port": {"x-kubernetes-int-or-string": True}}}, resource_root=False)
+    assert of_type is not None
+    assert Environment({"self": of_type}).compile("type(self.port) == int").estimate() == (4, 4)
+
+
+def test_checking_does_not_plan() -> None:
+    environment = Environment({})
+    assert environment.check("int('x') > 1") == BOOL
+    with pytest.raises(ProgramError):
+        environment.compile("int('x') > 1")
+    with pytest.raises(CompileError, match="undeclared reference to 'x'"):
+        environment.check("x")

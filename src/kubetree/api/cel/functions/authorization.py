@@ -8,7 +8,6 @@ again: expressions have no effects.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..declarations import function, method, table
@@ -62,44 +61,46 @@ class _Value:
         raise no_such_overload()
 
 
-@dataclass(frozen=True, slots=True)
 class AuthorizerValue(_Value):
-    user: Any
-    authorize: Authorize
+    __slots__ = ("authorize", "user")
     cel_type: Type = AUTHORIZER
 
+    def __init__(self, user: Any, authorize: Authorize) -> None:
+        self.user, self.authorize = user, authorize
 
-@dataclass(frozen=True, slots=True)
+
 class PathCheck(_Value):
-    authorizer: AuthorizerValue
-    path: str
+    __slots__ = ("authorizer", "path")
     cel_type: Type = PATH_CHECK
 
+    def __init__(self, authorizer: AuthorizerValue, path: str) -> None:
+        self.authorizer, self.path = authorizer, path
 
-@dataclass(frozen=True, slots=True)
+
 class GroupCheck(_Value):
-    authorizer: AuthorizerValue
-    group: str
+    __slots__ = ("authorizer", "group")
     cel_type: Type = GROUP_CHECK
 
+    def __init__(self, authorizer: AuthorizerValue, group: str) -> None:
+        self.authorizer, self.group = authorizer, group
 
-@dataclass(frozen=True, slots=True)
+
 class ResourceCheck(_Value):
-    authorizer: AuthorizerValue
-    group: str
-    resource: str
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    field_selector: str = ""
-    label_selector: str = ""
+    """`check` is what will be asked, but for the verb."""
+
+    __slots__ = ("authorize", "check")
     cel_type: Type = RESOURCE_CHECK
 
+    def __init__(self, authorize: Authorize, check: Check) -> None:
+        self.authorize, self.check = authorize, check
 
-@dataclass(frozen=True, slots=True)
+
 class DecisionValue(_Value):
-    verdict: Verdict
+    __slots__ = ("verdict",)
     cel_type: Type = DECISION
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
 
 
 def authorizer_value(user: Any, authorize: Authorize) -> AuthorizerValue:
@@ -111,7 +112,7 @@ def resource_check(
     user: Any, authorize: Authorize, *, group: str, resource: str, subresource: str = "", namespace: str = "", name: str = ""
 ) -> ResourceCheck:
     """The value of `authorizer.requestResource`: a check of what the request is about."""
-    return ResourceCheck(AuthorizerValue(user, authorize), group, resource, subresource, namespace, name)
+    return ResourceCheck(authorize, Check(user, "", "", group, resource, subresource, namespace, name))
 
 
 def _path(authorizer: AuthorizerValue, path: str) -> PathCheck:
@@ -133,13 +134,13 @@ def _service_account(authorizer: AuthorizerValue, namespace: str, name: str) -> 
 def _resource(check: GroupCheck, resource: str) -> ResourceCheck:
     if not resource.strip():
         raise EvaluationError("resource must not be empty")
-    return ResourceCheck(check.authorizer, check.group, resource)
+    return ResourceCheck(check.authorizer.authorize, Check(check.authorizer.user, "", group=check.group, resource=resource))
 
 
 def _with(field: str) -> Callable[[ResourceCheck, str], ResourceCheck]:
-    def run(check: ResourceCheck, value: str) -> ResourceCheck:
-        change: dict[str, Any] = {field: value}
-        return replace(check, **change)
+    def run(value: ResourceCheck, part: str) -> ResourceCheck:
+        change: dict[str, Any] = {field: part}
+        return ResourceCheck(value.authorize, value.check._replace(**change))
 
     return run
 
@@ -148,20 +149,8 @@ def _check_path(check: PathCheck, verb: str) -> DecisionValue:
     return DecisionValue(check.authorizer.authorize(Check(check.authorizer.user, verb, path=check.path)))
 
 
-def _check_resource(check: ResourceCheck, verb: str) -> DecisionValue:
-    asked = Check(
-        check.authorizer.user,
-        verb,
-        "",
-        check.group,
-        check.resource,
-        check.subresource,
-        check.namespace,
-        check.name,
-        check.field_selector,
-        check.label_selector,
-    )
-    return DecisionValue(check.authorizer.authorize(asked))
+def _check_resource(value: ResourceCheck, verb: str) -> DecisionValue:
+    return DecisionValue(value.authorize(value.check._replace(verb=verb)))
 
 
 def _refined(name: str, id: str, field: str) -> Any:

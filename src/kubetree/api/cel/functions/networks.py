@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.errors import quoted
+
 from ..declarations import function, method, overload, table
 from ..errors import EvaluationError
-from ..go_text import quote
 from ..netip import Address, Network, parse_address, parse_network
 from ..types import BOOL, INT, STRING, Type, opaque
 from ..values import no_such_overload
@@ -59,11 +60,11 @@ def _parsed(text: str) -> Address:
     try:
         address, zone = parse_address(text)
     except ValueError as error:
-        raise EvaluationError(f"IP Address {quote(text)} parse error during conversion from string: {error}") from None
+        raise EvaluationError(f"IP Address {quoted(text)} parse error during conversion from string: {error}") from None
     if zone:
-        raise EvaluationError(f"IP address {quote(text)} with zone value is not allowed")
+        raise EvaluationError(f"IP address {quoted(text)} with zone value is not allowed")
     if address.is_4_in_6:
-        raise EvaluationError(f"IPv4-mapped IPv6 address {quote(text)} is not allowed")
+        raise EvaluationError(f"IPv4-mapped IPv6 address {quoted(text)} is not allowed")
     return address
 
 
@@ -73,7 +74,7 @@ def _network(text: str) -> Network:
     except ValueError as error:
         raise EvaluationError(f"network address parse error during conversion from string: {error}") from None
     if network.address.is_4_in_6:
-        raise EvaluationError(f"IPv4-mapped IPv6 address {quote(text)} is not allowed")
+        raise EvaluationError(f"IPv4-mapped IPv6 address {quoted(text)} is not allowed")
     return network
 
 

@@ -54,7 +54,8 @@ def _scale(text: str) -> int | None:
     return scale if digits <= _FACTORS and scale >= -9 else None
 
 
-def _quantity(text: str) -> QuantityValue:
+def quantity_value(text: str) -> QuantityValue:
+    """Raises EvaluationError for what is no quantity."""
     try:
         return QuantityValue(parse_quantity(text), _scale(text))
     except ValueError as error:
@@ -113,7 +114,7 @@ def _of_int(value: int) -> QuantityValue:
 
 
 QUANTITIES = table(
-    function("quantity", overload("string_to_quantity", (STRING,), QUANTITY, _quantity)),
+    function("quantity", overload("string_to_quantity", (STRING,), QUANTITY, quantity_value)),
     function("isQuantity", overload("is_quantity_string", (STRING,), BOOL, _is_quantity)),
     function("sign", overload("quantity_sign", (QUANTITY,), INT, lambda value: value.quantity.sign())),
     function("isGreaterThan", method("quantity_is_greater_than", (QUANTITY, QUANTITY), BOOL, lambda one, other: _order(one, other) > 0)),

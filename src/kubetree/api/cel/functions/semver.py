@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kubetree.api.errors import quoted
+
 from ..declarations import function, method, overload, table
 from ..errors import EvaluationError
-from ..go_text import quote
 from ..numbers import UINT_MAX
 from ..types import BOOL, INT, STRING, Type, struct
 from ..values import no_such_overload
@@ -36,9 +37,9 @@ class SemverValue:
 
 def _number(text: str, name: str) -> int:
     if _DIGITS.fullmatch(text) is None:
-        raise ValueError(f"Invalid character(s) found in {name.lower()} number {quote(text)}")
+        raise ValueError(f"Invalid character(s) found in {name.lower()} number {quoted(text)}")
     if len(text) > 1 and text[0] == "0":
-        raise ValueError(f"{name} number must not contain leading zeroes {quote(text)}")
+        raise ValueError(f"{name} number must not contain leading zeroes {quoted(text)}")
     return _uint(text)
 
 
@@ -46,7 +47,7 @@ def _uint(text: str) -> int:
     if not text:
         raise ValueError('strconv.ParseUint: parsing "": invalid syntax')
     if int(text) > UINT_MAX:
-        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
+        raise ValueError(f"strconv.ParseUint: parsing {quoted(text)}: value out of range")
     return int(text)
 
 
@@ -55,10 +56,10 @@ def _pre(text: str) -> Part:
         raise ValueError("Prerelease is empty")
     if _DIGITS.fullmatch(text):
         if len(text) > 1 and text[0] == "0":
-            raise ValueError(f"Numeric PreRelease version must not contain leading zeroes {quote(text)}")
+            raise ValueError(f"Numeric PreRelease version must not contain leading zeroes {quoted(text)}")
         return (0, _uint(text), "")
     if _WORD.fullmatch(text) is None:
-        raise ValueError(f"Invalid character(s) found in prerelease {quote(text)}")
+        raise ValueError(f"Invalid character(s) found in prerelease {quoted(text)}")
     return (1, 0, text)
 
 
@@ -78,7 +79,7 @@ def parse(text: str) -> SemverValue:
         if not word:
             raise ValueError("Build meta data is empty")
         if _WORD.fullmatch(word) is None:
-            raise ValueError(f"Invalid character(s) found in build meta data {quote(word)}")
+            raise ValueError(f"Invalid character(s) found in build meta data {quoted(word)}")
     return SemverValue((major, minor, number), parsed)
 
 

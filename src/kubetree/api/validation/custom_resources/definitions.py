@@ -93,7 +93,7 @@ def _spec(errs: Errors, spec: Object, *, keep_unknown: bool, unchanged: frozense
         _parts(errs, own, at, "schema", status_enabled[i], version.get("schema"), unchanged=name in unchanged)
     names_seen = [v.get("name") for v in versions]
     own_parts = [{k: v for k, v in version.items() if k not in common} for version in versions]
-    shown = go_struct("CustomResourceDefinitionVersion", own_parts if spec.get("versions") is not None else None)
+    shown = go_struct("apiextensions.CustomResourceDefinitionVersion", own_parts if spec.get("versions") is not None else None)
     if len(set(names_seen)) != len(names_seen):
         errs.append(invalid("spec.versions", shown, "must contain unique version names"))
     if sum(bool(v.get("storage")) for v in versions) != 1:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubetree.api.cel import schema_type
 from kubetree.api.custom_resources.rule_programs import MOST, compile_rules, most_values
-from kubetree.api.validation.errors import Errors, Object, Printed, forbidden, internal, invalid
+from kubetree.api.validation.errors import Errors, Object, Printed, compact, forbidden, internal, invalid
 
 RULE_LIMIT = 10_000_000
 SCHEMA_LIMIT = 100_000_000
@@ -99,4 +98,4 @@ def _go_rule(rule: Object) -> Printed:
     names = ("rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf")
     usual = {"rule": "", "message": "", "messageExpression": "", "fieldPath": ""}
     found = {name[0].upper() + name[1:]: rule.get(name, usual.get(name)) for name in names}
-    return Printed(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
+    return Printed(compact(found))

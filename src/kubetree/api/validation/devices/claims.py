@@ -39,7 +39,7 @@ def claim(errs: Errors, obj: Thing) -> None:
 
 def claim_update(errs: Errors, new: Thing, old: Thing) -> None:
     _claim_spec(errs, new.get("spec") or {}, "spec")
-    immutable(errs, new.get("spec"), old.get("spec"), "spec")
+    immutable(errs, new.get("spec"), old.get("spec"), "spec", struct="resource.ResourceClaimSpec")
 
 
 def template(errs: Errors, obj: Thing) -> None:
@@ -52,7 +52,7 @@ def template(errs: Errors, obj: Thing) -> None:
 
 
 def template_update(errs: Errors, new: Thing, old: Thing) -> None:
-    immutable(errs, new.get("spec"), old.get("spec"), "spec")
+    immutable(errs, new.get("spec"), old.get("spec"), "spec", struct="resource.ResourceClaimTemplateSpec")
 
 
 def device_class(errs: Errors, obj: Thing) -> None:
@@ -173,9 +173,14 @@ def claim_status(errs: Errors, new: Thing, old: Thing) -> None:
     if allocation is None:
         return
     if earlier is not None:
-        immutable(errs, allocation, earlier, "status.allocation")
+        immutable(errs, allocation, earlier, "status.allocation", struct="resource.AllocationResult")
     else:
-        _allocation(errs, allocation, _requests((new.get("spec") or {}).get("devices") or {}), "status.allocation")
+        _allocation(
+            errs,
+            allocation,
+            _requests((new.get("spec") or {}).get("devices") or {}),
+            "status.allocation",
+        )
 
 
 def _device(result: Object) -> tuple[str, str, str, str]:

@@ -6,7 +6,20 @@ import json
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from kubetree.api.validation.errors import Errors, Object, duplicate, each, invalid, not_supported, required, too_long, too_many
+from kubetree.api import device_selectors
+from kubetree.api.validation.errors import (
+    Errors,
+    Object,
+    duplicate,
+    each,
+    forbidden,
+    internal,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+    too_many,
+)
 from kubetree.api.validation.metadata import label_name
 from kubetree.api.validation.names import c_identifier, dns_label, dns_subdomain, label_value
 from kubetree.api.validation.pods.volume_sources import csi_driver_name as driver_name
@@ -96,7 +109,6 @@ def qualified_name(errs: Errors, name: str, path: str, *, fully: bool = False) -
 
 
 def selectors(errs: Errors, values: Sequence[Object] | None, path: str) -> None:
-    """Their form; whether an expression compiles is for who evaluates it."""
     items(errs, values, 32, _selector, path)
 
 
@@ -104,8 +116,18 @@ def _selector(errs: Errors, selector: Object, path: str) -> None:
     cel = selector.get("cel")
     if cel is None:
         errs.append(required(f"{path}.cel"))
-    elif len((cel.get("expression") or "").encode()) > _EXPRESSION_LIMIT:
-        errs.append(too_long(f"{path}.cel.expression", _EXPRESSION_LIMIT))
+        return
+    expression, at = cel.get("expression") or "", f"{path}.cel.expression"
+    if len(expression.encode()) > _EXPRESSION_LIMIT:
+        errs.append(too_long(at, _EXPRESSION_LIMIT))
+        return
+    try:
+        if device_selectors.selector(expression).most > device_selectors.MOST_COST:
+            errs.append(forbidden(at, "too complex, exceeds cost limit"))
+    except device_selectors.UnplannedSelector as error:
+        errs.append(internal(at, str(error)))
+    except device_selectors.SelectorError as error:
+        errs.append(invalid(at, expression, str(error)))
 
 
 def raw_object(errs: Errors, value: Any, path: str, limit: int = _OPAQUE_LIMIT) -> None:

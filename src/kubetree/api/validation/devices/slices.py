@@ -66,7 +66,9 @@ def _spec(errs: Errors, spec: Object) -> None:
     terms = (spec.get("nodeSelector") or {}).get("nodeSelectorTerms")
     if spec.get("nodeSelector") is not None and len(terms or ()) != 1:
         errs.append(
-            invalid("spec.nodeSelector.nodeSelectorTerms", go_struct("NodeSelectorTerm", terms), "must have exactly one node selector term")
+            invalid(
+                "spec.nodeSelector.nodeSelectorTerms", go_struct("core.NodeSelectorTerm", terms), "must have exactly one node selector term"
+            )
         )
     _flag(errs, spec, "perDeviceNodeSelection", "spec", found)
     if not found:
@@ -185,7 +187,7 @@ def _attribute(errs: Errors, attribute: Object, path: str) -> None:
             for i, item in enumerate(value):
                 _text(errs, item, f"{path}.{name}[{i}]", version=name == "versions")
     if len(given) != 1:
-        errs.append(invalid(path, go_struct("DeviceAttribute", attribute) if given else "", "exactly one value must be specified"))
+        errs.append(invalid(path, go_struct("resource.DeviceAttribute", attribute) if given else "", "exactly one value must be specified"))
 
 
 def _taint(errs: Errors, taint: Object, path: str) -> None:

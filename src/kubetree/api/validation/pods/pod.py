@@ -11,6 +11,7 @@ import orjson
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.diff import diff
 from kubetree.api.validation.errors import Errors, Object, forbidden, invalid, required
+from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import builtin_finalizers, object_meta
 from kubetree.api.validation.names import dns_subdomain
 from kubetree.api.validation.pods import scheduling, security
@@ -180,11 +181,23 @@ def _gated(errs: Errors, munged: dict[str, Any], old: dict[str, Any]) -> None:
         old_terms = was[hard].get("nodeSelectorTerms") or []
         new_terms = ((now or {}).get(hard) or {}).get("nodeSelectorTerms") or []
         if old_terms and len(old_terms) != len(new_terms):
-            errs.append(invalid(path, new_terms, "no additions/deletions to non-empty NodeSelectorTerms list are allowed"))
+            errs.append(
+                invalid(
+                    path,
+                    go_struct("core.NodeSelectorTerm", new_terms),
+                    "no additions/deletions to non-empty NodeSelectorTerms list are allowed",
+                )
+            )
         else:
             for i, (new_term, old_term) in enumerate(zip(new_terms, old_terms, strict=False)):
                 if not _only_additions(new_term, old_term):
-                    errs.append(invalid(f"{path}[{i}]", new_term, "only additions are allowed (no mutations or deletions)"))
+                    errs.append(
+                        invalid(
+                            f"{path}[{i}]",
+                            go_struct("core.NodeSelectorTerm", new_term),
+                            "only additions are allowed (no mutations or deletions)",
+                        )
+                    )
     rest = {k: v for k, v in (munged.get("affinity") or {}).items() if k != "nodeAffinity" and v}
     if was:
         munged["affinity"] = {**rest, "nodeAffinity": was}
@@ -217,7 +230,7 @@ def update(errs: Errors, new: Pod, old: Pod) -> None:
     if before.get("schedulingGates"):
         _gated(errs, munged, before)
     if not semantic_equal(munged, before):
-        changes = diff(before, {k: v for k, v in munged.items() if v is not None})
+        changes = diff(go_struct("core.PodSpec", before), go_struct("core.PodSpec", munged))
         errs.append(forbidden("spec", f"pod updates may not change fields other than {_UPDATABLE}\n{changes}"))
 
 
@@ -233,5 +246,5 @@ def update_ephemeral_containers(errs: Errors, new: Pod, old: Pod) -> None:
         if name not in after:
             errs.append(forbidden("spec.ephemeralContainers", f'existing ephemeral containers "{name}" may not be removed\n'))
         elif not semantic_equal(container, after[name]):
-            changes = diff(container, after[name])
+            changes = diff(*(go_struct("core.EphemeralContainer", value) for value in (container, after[name])))
             errs.append(forbidden("spec.ephemeralContainers", f'existing ephemeral containers "{name}" may not be changed\n{changes}'))

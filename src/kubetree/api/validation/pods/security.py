@@ -52,7 +52,7 @@ def _seccomp(errs: Errors, profile: Object, path: str) -> None:
             descending(errs, local, f"{path}.localhostProfile")
     elif local is not None:
         errs.append(
-            invalid(f"{path}.localhostProfile", go_struct("SeccompProfile", profile), "can only be set when seccomp type is Localhost")
+            invalid(f"{path}.localhostProfile", go_struct("core.SeccompProfile", profile), "can only be set when seccomp type is Localhost")
         )
 
 

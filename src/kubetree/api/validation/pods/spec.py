@@ -87,11 +87,13 @@ def _resource_claims(errs: Errors, claims: list[Object], path: str) -> None:
             names.add(name)
         sources = [n for n in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(n) is not None]
         if len(sources) > 1:
-            shown = go_struct("PodResourceClaim", claim)
+            shown = go_struct("core.PodResourceClaim", claim)
             errs.append(invalid(at, shown, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
         if not sources:
             errs.append(
-                invalid(at, go_struct("PodResourceClaim", claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
+                invalid(
+                    at, go_struct("core.PodResourceClaim", claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+                )
             )
         for source in sources:
             each(errs, f"{at}.{source}", claim[source], dns_subdomain(claim[source]))

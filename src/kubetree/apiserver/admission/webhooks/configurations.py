@@ -16,7 +16,7 @@ from kubetree.apiserver.admission.matching.conditions import Conditions, compile
 from kubetree.apiserver.admission.matching.rules import Rule, rules
 from kubetree.apiserver.admission.matching.selectors import selector
 from kubetree.apiserver.lister import Lister
-from kubetree.apiserver.webhooks import Destination, of_client_config
+from kubetree.apiserver.webhooks import Credentials, Destination, of_client_config
 
 Object = dict[str, Any]
 _KNOWN_VERSIONS = ("v1", "v1beta1")
@@ -53,9 +53,9 @@ def interest(hook: Hook) -> Interest:
 class Configurations:
     """`hooks()` gives all hooks of a kind of configuration, by the configuration's name and their place in it."""
 
-    def __init__(self, lister: Lister, kind: Kind, step: str) -> None:
+    def __init__(self, lister: Lister, kind: Kind, step: str, credentials: Credentials) -> None:
         """`step` is what metrics call the phase: admit or validating."""
-        self._lister, self._kind, self._step = lister, kind, step
+        self._lister, self._kind, self._step, self._credentials = lister, kind, step, credentials
         self._generation = -1
         self._hooks: tuple[Hook, ...] = ()
         self._known: dict[str, tuple[str, tuple[Hook, ...]]] = {}
@@ -92,7 +92,7 @@ class Configurations:
         conditions = given.get("matchConditions")
         destination, unusable = None, ""
         try:
-            destination = of_client_config(given.get("clientConfig") or {})
+            destination = self._credentials.to(of_client_config(given.get("clientConfig") or {}))
         except ValueError as error:
             unusable = str(error)
         return Hook(

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from kubetree.api.errors import TooManyRequests
-from kubetree.apiserver.middleware.flow_control import Seats
+from kubetree.apiserver.middleware.max_in_flight import Seats
 
 
 async def test_the_next_in_line_gets_the_seat_that_is_given_back() -> None:
