@@ -108,7 +108,7 @@ async def pass_on(ctx: RequestContext, response: aiohttp.ClientResponse, headers
             answer.headers.add(name, value)
     answer.headers["Audit-Id"] = ctx.audit_id
     answer.headers.update(headers or {})
-    answer.headers.update(ctx.answer_headers or {})
+    answer.headers.update((ctx.flow_headers or {}) | (ctx.answer_headers or {}))
     try:
         length = response.content_length
         if length is not None and ctx.method != "HEAD":
