@@ -176,6 +176,19 @@ async def test_a_webhook_that_takes_too_long_has_failed() -> None:
         assert webhooks.queries == ["timeout=1s"]
 
 
+async def test_webhooks_are_told_how_long_the_request_still_has() -> None:
+    async with both() as (http, webhooks):
+        first, second = (hook(webhooks.on(f"/{n}", allow), f"{n}.example.com", timeoutSeconds=s) for n, s in ((1, 20), (2, 5)))
+        await configure(http, "Mutating", first, second)
+        await configure(http, "Validating", first, second)
+        assert (await http.post(f"{MAPS}?timeout=10s", config_map("x"))).status == 201
+        assert webhooks.queries[:2] == ["timeout=10s", "timeout=5s"]
+        assert sorted(webhooks.queries[2:]) == ["timeout=10s", "timeout=5s"]
+        webhooks.delay = 5
+        reply = await http.post(f"{MAPS}?timeout=50ms", config_map("y"))
+        assert (reply.status, webhooks.queries[4:]) == (504, ["timeout=1s"])
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

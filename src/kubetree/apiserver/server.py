@@ -95,7 +95,7 @@ class ApiServer:
         )
         self.port = self._listener.sockets[0].getsockname()[1]
         if certificates is not None:
-            self._parts.run(certificates.follow())
+            self._parts.run("serving certificates", certificates.follow)
         await self._parts.started()
 
     async def listen_on(self, path: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.access_metrics import AccessMetrics
@@ -17,10 +16,12 @@ from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.allocators.metrics import allocation_lines
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.authorization.build import build_authorizer
+from kubetree.apiserver.background import Work, kept_running
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.configuration_files import follow_file
@@ -52,7 +53,7 @@ from kubetree.apiserver.middleware.flow_control import take_turns
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
-from kubetree.apiserver.middleware.timeout import limit_time
+from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
@@ -96,26 +97,29 @@ class Parts:
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
-        self.run(compact_regularly(self.registry))
+        self.run("compaction", partial(compact_regularly, self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config
         advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
         service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
         lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
-        for work in (self.allocators.repair.run(), self.definitions.run(), self.aggregation.run(), service.run(), lease.run()):
-            self.run(work)
+        self.run("repair of cluster IPs and node ports", self.allocators.repair.run)
+        self.run("custom resource definitions", self.definitions.run)
+        self.run("aggregation", self.aggregation.run)
+        self.run("the kubernetes service", service.run)
+        self.run("the server's lease", lease.run)
         if self.flow_control is not None:
-            self.run(self.flow_control.run())
+            self.run("priority and fairness", self.flow_control.run)
         for authorities in authority_files(config):
-            self.run(follow_file(authorities, authorities.read_bytes(), self._republish))
+            self.run(str(authorities), partial(follow_file, authorities, authorities.read_bytes(), self._republish))
 
     async def _republish(self, authorities: bytes) -> None:
         """A file of authorities has changed: aggregated servers learn of it."""
         await publish_authentication(self.writer, self.registry.config)
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, name: str, work: Work) -> None:
         """Besides everything else, until the server stops."""
-        self._running.append(self.tasks.create_task(work))
+        self._running.append(self.tasks.create_task(kept_running(name, work), name=name))
 
     def stopping(self) -> None:
         self.health.stopping()
@@ -145,8 +149,9 @@ async def build(
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         convert = converter(kinds, lambda row: registry.resource(row).codec)
+        deadlines = Deadlines(config.request_timeout)
         chain = registry.admission = build_admission(
-            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert
+            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert, left=deadlines.left
         )
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer, webhooks)
@@ -169,6 +174,7 @@ async def build(
         kinds.on_change(openapi.changed)
         metrics.sections += [
             measured.metrics,
+            lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage),
             aggregation.metrics,
             lambda: build_lines(version_info()),
@@ -198,7 +204,7 @@ async def build(
             act_as(registry.authorizer),
             *([audit(auditing)] if auditing is not None else ()),
             authenticate(authentication.requests, access, refused),
-            limit_time(config.request_timeout),
+            limit_time(deadlines),
             render_errors(metrics),
         ):
             handler = layer(handler)

@@ -67,3 +67,12 @@ def test_variables_and_parameters_have_types_and_so_do_custom_kinds() -> None:
     (warning,) = status(checked, definition)["typeChecking"]["expressionWarnings"]
     assert warning["fieldRef"] == "spec.validations[1].expression"
     assert "undefined field 'most'" in warning["warning"]
+
+
+def test_what_only_running_would_refuse_is_not_warned_of_and_variables_forget_the_types_of_objects() -> None:
+    checked = policy(
+        {"expression": "int('x') > 1"},
+        {"expression": "variables.spec.nope == 1"},
+        variables=[{"name": "spec", "expression": "object.spec"}],
+    )
+    assert status(checked) == {"observedGeneration": 2, "typeChecking": {}}

@@ -76,11 +76,25 @@ class Environment:
         Raises CompileError; ProgramError when the fault shows in planning only.
         """
         try:
-            return self._compile(expression, expected)
+            tree, checked = self._checked(expression)
+            result = checked.types[tree.id]
+            if expected is not None and result not in (expected if isinstance(expected, tuple) else (expected,)):
+                raise CompileError(expression, [Issue(_unexpected(expected), -1, -1)])
+            planner = Planner(checked, self._functions, self._make_struct)
+            run = planner.run(tree)
         except RecursionError:
-            raise CompileError(expression, [Issue(f"expression recursion limit exceeded: {DEEPEST}", -1, -1)]) from None
+            raise _too_deep(expression) from None
+        return Program(expression, result, tree, checked, run, planner.slots, planner.size, self._variables)
 
-    def _compile(self, expression: str, expected: Type | tuple[Type, ...] | None) -> Program:
+    def check(self, expression: str) -> Type:
+        """The type of the result, without a program. Raises CompileError, and no ProgramError."""
+        try:
+            tree, checked = self._checked(expression)
+        except RecursionError:
+            raise _too_deep(expression) from None
+        return checked.types[tree.id]
+
+    def _checked(self, expression: str) -> tuple[Expr, Checker]:
         tree, offsets, source = parse(expression, self._macros)
         issues: list[Issue] = []
         checked = Checker(source, offsets, issues, self._variables, self._functions, self._struct_type, TYPE_NAMES)
@@ -89,12 +103,11 @@ class Environment:
             validate(tree, checked)
         if issues:
             raise CompileError(expression, issues)
-        result = checked.types[tree.id]
-        if expected is not None and result not in (expected if isinstance(expected, tuple) else (expected,)):
-            raise CompileError(expression, [Issue(_unexpected(expected), -1, -1)])
-        planner = Planner(checked, self._functions, self._make_struct)
-        run = planner.run(tree)
-        return Program(expression, result, tree, checked, run, planner.slots, planner.size, self._variables)
+        return tree, checked
+
+
+def _too_deep(expression: str) -> CompileError:
+    return CompileError(expression, [Issue(f"expression recursion limit exceeded: {DEEPEST}", -1, -1)])
 
 
 def _unexpected(expected: Type | tuple[Type, ...]) -> str:

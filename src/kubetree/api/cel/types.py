@@ -139,8 +139,8 @@ def type_of(t: Type) -> Type:
 def struct(
     name: str, fields: Mapping[str, Type] | None = None, *, min_size: int = 2, read: Reader | None = None, declared: bool = False
 ) -> Type:
-    """An object type: its name is what makes it equal to another."""
-    return Type(Kind.STRUCT, name, fields={} if fields is None else fields, min_size=min_size, read=read, declared=declared)
+    """An object type: its name is what makes it equal to another. Without `fields`, as those of libraries, none can be selected."""
+    return Type(Kind.STRUCT, name, fields=fields, min_size=min_size, read=read, declared=declared)
 
 
 LIST = list_of(DYN)

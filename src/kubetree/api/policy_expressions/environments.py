@@ -8,7 +8,7 @@ from functools import cache
 from kubetree.api.cel import DYN, Environment, Type
 from kubetree.api.cel.functions.authorization import AUTHORIZER, RESOURCE_CHECK
 from kubetree.api.cel.functions.json_patches import JSON_PATCHES
-from kubetree.api.cel.types import struct
+from kubetree.api.cel.types import ANY, BOOL, BYTES, DOUBLE, DURATION, INT, NULL, STRING, TIMESTAMP, UINT, Kind, list_of, map_of, struct
 from kubetree.api.policy_expressions.objects import make, struct_type
 from kubetree.api.policy_expressions.types import NAMESPACE, REQUEST
 
@@ -32,12 +32,23 @@ class Variables:
     fields: dict[str, Type] = field(default_factory=dict)
 
     def add(self, name: str, of: Type | None) -> None:
-        """None: a variable that does not compile, which may be anything."""
-        self.fields[name] = DYN if of is None else of
+        """None: a variable that does not compile, which may be anything. So may an object, for upstream forgets its type."""
+        self.fields[name] = DYN if of is None else _kept(of)
 
     @property
     def type(self) -> Type:
         return struct("kubernetes.variables", dict(self.fields))
+
+
+_KEPT = frozenset({ANY, BOOL, BYTES, DOUBLE, DURATION, INT, NULL, STRING, TIMESTAMP, UINT})
+
+
+def _kept(t: Type) -> Type:
+    if t.kind is Kind.LIST:
+        return list_of(_kept(t.params[0]))
+    if t.kind is Kind.MAP:
+        return map_of(_kept(t.params[0]), _kept(t.params[1]))
+    return t if t in _KEPT else DYN
 
 
 @cache

@@ -59,7 +59,7 @@ def _environment(obj: Type, params: Type | None, variables: Sequence[Object]) ->
     base, types = Environment(known), Variables()
     for variable in variables:
         try:
-            found: Type | None = base.extend({"variables": types.type}).compile(variable.get("expression") or "").result_type
+            found: Type | None = base.extend({"variables": types.type}).check(variable.get("expression") or "")
         except CompileError:
             found = None
         types.add(variable.get("name") or "", found)
@@ -68,7 +68,7 @@ def _environment(obj: Type, params: Type | None, variables: Sequence[Object]) ->
 
 def _issues(scope: Environment, expression: str) -> str:
     try:
-        scope.compile(expression)
+        scope.check(expression)
     except CompileError as error:
         return str(error)
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -262,14 +263,18 @@ def build_admission(
     webhooks: WebhookClient | None = None,
     metrics: AdmissionMetrics | None = None,
     convert: Convert = convert_builtin,
+    left: Callable[[], float] = lambda: math.inf,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends.
+    `left` gives the seconds that the request of this task still has.
 
     Raises ValueError for plugins that there are not and for configuration that they cannot go by.
     """
     kinds, metrics = kinds or builtin(), metrics or AdmissionMetrics()
     client = webhooks or WebhookClient(service_resolver(lister, endpoints=False))
-    caller = Caller(client, Equivalents(kinds), Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, clock)
+    caller = Caller(
+        client, Equivalents(kinds), Namespaces(lister, writer), convert, authorization.authorizer, metrics, new_uuid, left, clock
+    )
     seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
     configuration = read_configuration(config.admission_control_config_file)
     needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from aiohttp import web
 
@@ -15,22 +16,44 @@ _LONG_SUBRESOURCES = frozenset({"attach", "exec", "log", "portforward", "proxy"}
 
 
 class Deadlines:
-    """Requests under way that have the same time: looked at now and then rather than with a timer each, of which nearly all would be
-    cancelled again. A request is ended up to a twentieth of `longest` seconds (at most half a second) late.
+    """When requests under way must be done.
+
+    Those that have the same time are looked at now and then rather than with a timer each, of which nearly all would be cancelled again.
+    A request is ended up to a twentieth of `longest` seconds (at most half a second) late.
     """
 
     def __init__(self, longest: float) -> None:
-        self._longest, self._often = longest, min(longest / 20, 0.5)
+        self.longest, self._often = longest, min(longest / 20, 0.5)
         self._running: dict[asyncio.Task[object], float] = {}
+        self._shorter: dict[asyncio.Task[object], float] = {}
         self._over: set[asyncio.Task[object]] = set()
         self._watching = False
+
+    def left(self) -> float:
+        """The seconds that the request of this task still has; infinite where that is not known."""
+        task = asyncio.current_task()
+        if task is None:
+            return math.inf
+        end = self._shorter.get(task) or self._running.get(task)
+        return math.inf if end is None else end - asyncio.get_running_loop().time()
+
+    async def limited_to(self, seconds: float, inner: Handler, ctx: RequestContext) -> web.StreamResponse:
+        """Raises TimeoutError when the time is over."""
+        task = asyncio.current_task()
+        assert task is not None
+        async with asyncio.timeout(seconds) as limit:
+            self._shorter[task] = limit.when() or 0.0
+            try:
+                return await inner(ctx)
+            finally:
+                del self._shorter[task]
 
     async def limited(self, inner: Handler, ctx: RequestContext) -> web.StreamResponse:
         """Raises TimeoutError when the time is over."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None
-        self._running[task] = loop.time() + self._longest
+        self._running[task] = loop.time() + self.longest
         if not self._watching:
             self._watching = True
             loop.call_later(self._often, self._look, loop)
@@ -57,9 +80,8 @@ class Deadlines:
             loop.call_later(self._often, self._look, loop)
 
 
-def limit_time(longest: float) -> Middleware:
-    """`longest` in seconds. Follows endpoints/filters/request_deadline.go and server/filters/timeout.go."""
-    deadlines = Deadlines(longest)
+def limit_time(deadlines: Deadlines) -> Middleware:
+    """Follows endpoints/filters/request_deadline.go and server/filters/timeout.go."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(ctx: RequestContext) -> web.StreamResponse:
@@ -68,8 +90,7 @@ def limit_time(longest: float) -> Middleware:
             try:
                 if not ctx.query or not ctx.first("timeout"):
                     return await deadlines.limited(inner, ctx)
-                async with asyncio.timeout(requested_timeout(ctx.first("timeout"), longest)):
-                    return await inner(ctx)
+                return await deadlines.limited_to(requested_timeout(ctx.first("timeout"), deadlines.longest), inner, ctx)
             except TimeoutError:
                 raise timed_out() from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,6 +26,8 @@ Object = dict[str, Any]
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*", "User-Agent": "kube-apiserver-admission"}
 _MOST_ANSWER = 16 * 1024 * 1024
 _STALE_TRIES = 3
+_MOST_RETRIES = 10
+_MOST_REDIRECTS = 10
 
 
 class WebhookClient:
@@ -40,19 +43,31 @@ class WebhookClient:
             await self._session.close()
             self._session = None
 
-    async def post(self, destination: Destination, review: Object, *, timeout: float) -> Object:
-        """The answer's JSON object. `timeout` is in seconds and told to the other side, in whole ones. Raises CallFailed."""
-        body = await self.send(destination, review, timeout=timeout)
+    async def post(self, destination: Destination, review: Object, *, timeout: float, left: float = math.inf) -> Object:
+        """The answer's JSON object. `timeout` is in seconds; it is told to the other side, in whole ones, or `left` where that is less:
+        the time of whoever waits for this, who sees to it that it is kept. Raises CallFailed."""
+        body = await self.send(destination, review, timeout=timeout, left=left)
         return _object(body)
 
-    async def send(self, destination: Destination, body: Object, *, timeout: float) -> bytes:
+    async def send(self, destination: Destination, body: Object, *, timeout: float, left: float = math.inf) -> bytes:
         """The same, with the answer as it came: of those who are only told something."""
-        shown = told(destination.url, timeout)
+        shown = told(destination.url, max(min(timeout, left), 0.001))
         try:
             async with asyncio.timeout(timeout):
-                return await self._exchange(destination, shown, orjson.dumps(body))
+                return await self._patiently(destination, shown, orjson.dumps(body))
         except TimeoutError:
             raise failures.timed_out(shown) from None
+
+    async def _patiently(self, destination: Destination, shown: str, body: bytes) -> bytes:
+        """Who answers that it cannot now, and when it can, is asked again then, as client-go does."""
+        for _ in range(_MOST_RETRIES):
+            try:
+                return await self._exchange(destination, shown, body)
+            except CallFailed as error:
+                if error.retry_after is None:
+                    raise
+                await asyncio.sleep(error.retry_after)
+        return await self._exchange(destination, shown, body)
 
     async def _exchange(self, destination: Destination, shown: str, body: bytes) -> bytes:
         """A kept connection that the other side closed meanwhile is no failure: the next one is tried, as Go does."""
@@ -87,7 +102,14 @@ class WebhookClient:
             except ApiError as error:
                 raise CallFailed(f'Post "{shown}": {error.message}') from None
         async with self._open().post(
-            url, data=body, headers=headers, ssl=context, server_hostname=name, allow_redirects=False, trace_request_ctx=state
+            url,
+            data=body,
+            headers=headers,
+            ssl=context,
+            server_hostname=name,
+            allow_redirects=name is None,  # a service's address is not where its redirects lead
+            max_redirects=_MOST_REDIRECTS,
+            trace_request_ctx=state,
         ) as response:
             data = await _read(response)
             if not 200 <= response.status <= 206:

@@ -50,11 +50,19 @@ _MESSAGES: dict[int, tuple[str, str]] = {
 
 class CallFailed(Exception):
     """No usable answer. `status`: the error that an HTTP answer stands for, None when there was none; `timed_out`: nor in time;
-    `reset`: the connection was cut."""
+    `reset`: the connection was cut; `retry_after`: the seconds after which it is worth asking again, None where that was not said."""
 
-    def __init__(self, message: str, status: ApiError | None = None, *, timed_out: bool = False, reset: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: ApiError | None = None,
+        *,
+        timed_out: bool = False,
+        reset: bool = False,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
-        self.message, self.status, self.timed_out, self.reset = message, status, timed_out, reset
+        self.message, self.status, self.timed_out, self.reset, self.retry_after = message, status, timed_out, reset, retry_after
 
 
 def timed_out(url: str) -> CallFailed:
@@ -109,7 +117,7 @@ def _mismatch(error: ssl.SSLCertVerificationError) -> str:
 
 def of_answer(code: int, content_type: str, body: bytes, retry_after: str) -> CallFailed:
     """Of an HTTP answer outside 200-206: the Status in it, or one made of the code as client-go does."""
-    found = _status(body)
+    found, delay = _status(body), int(retry_after) if retry_after.isdigit() else None
     if found is None:
         text = content_type == "" or content_type.startswith("text/")
         told = body[:_TEXT_LIMIT].decode(errors="replace").strip() if text and body else "unknown"
@@ -121,9 +129,8 @@ def of_answer(code: int, content_type: str, body: bytes, retry_after: str) -> Ca
         else:
             message = f"the server responded with the status code {code} but did not return more information"
         cause = Cause("UnexpectedServerResponse", told)
-        delay = int(retry_after) if retry_after.isdigit() else 0
-        found = ApiError(message, causes=[cause], status_code=code, status_reason=reason, retry_after=delay)
-    return CallFailed(found.message, found)
+        found = ApiError(message, causes=[cause], status_code=code, status_reason=reason, retry_after=delay or 0)
+    return CallFailed(found.message, found, retry_after=delay if code == 429 or code >= 500 else None)
 
 
 def _status(body: bytes) -> ApiError | None:

@@ -113,3 +113,12 @@ def test_estimates_take_every_path_to_start_at_self() -> None:
     of_type = schema_type({"type": "object", "properties": {"port": {"x-kubernetes-int-or-string": True}}}, resource_root=False)
     assert of_type is not None
     assert Environment({"self": of_type}).compile("type(self.port) == int").estimate() == (4, 4)
+
+
+def test_checking_does_not_plan() -> None:
+    environment = Environment({})
+    assert environment.check("int('x') > 1") == BOOL
+    with pytest.raises(ProgramError):
+        environment.compile("int('x') > 1")
+    with pytest.raises(CompileError, match="undeclared reference to 'x'"):
+        environment.check("x")

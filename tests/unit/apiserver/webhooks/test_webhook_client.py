@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +59,34 @@ async def test_a_service_is_reached_where_it_resolves_to_by_the_name_its_certifi
     async with webhook_server("hook.ns.svc") as server:
         error = await _failure(of_client_config(other), port=server.port)
     assert error.message.startswith('Post "https://other.ns.svc:443/x?timeout=5s": tls: failed to verify certificate: x509: ')
+
+
+async def test_who_says_when_it_can_is_asked_again_then() -> None:
+    def busy(times: int, status: int = 429) -> Callable[[object], object]:
+        left = iter(range(times))
+        return lambda _: {"allowed": True} if next(left, None) is None else web.Response(status=status, headers={"Retry-After": "0"})
+
+    async with webhook_server() as server:
+        await _post(of_client_config(server.on("/a", busy(2))))
+        await _post(of_client_config(server.on("/b", busy(10, 503))))
+        error = await _failure(of_client_config(server.on("/c", busy(11))))
+        other = await _failure(of_client_config(server.on("/d", busy(1, 404))))
+        late = await _failure(of_client_config(server.on("/e", lambda _: web.Response(status=500, headers={"Retry-After": "9"}))), 0.05)
+    assert [len(server.asked(path)) for path in ("/a", "/b", "/c", "/d", "/e")] == [3, 11, 11, 1, 1]
+    assert error.message == "the server has received too many requests and has asked us to try again later"
+    assert other.message == "the server could not find the requested resource"
+    assert late.timed_out
+
+
+async def test_urls_may_redirect_and_services_may_not() -> None:
+    async with webhook_server("hook.ns.svc", "localhost") as server:
+        server.on("/to", allow)
+        config = server.on("/from", lambda _: web.Response(status=307, headers={"Location": "/to"}))
+        await _post(of_client_config(config))
+        assert server.asked("/to") == [REVIEW]
+        config = {"service": {"namespace": "ns", "name": "hook", "path": "/from"}, "caBundle": config["caBundle"]}
+        error = await _failure(of_client_config(config), port=server.port)
+    assert error.message == "the server responded with the status code 307 but did not return more information"
 
 
 async def test_a_connection_is_kept_and_one_that_was_closed_meanwhile_is_replaced() -> None:

@@ -56,6 +56,8 @@ class Caller:
     authorizer: Authorizer
     metrics: AdmissionMetrics
     new_uid: Callable[[], str]
+    left: Callable[[], float]
+    """The seconds that the request of this task still has."""
     monotonic: Callable[[], float] = time.monotonic
 
     async def wanted(self, hook: Hook, request: AdmissionRequest, versions: Versions, step: str) -> Invocation | None:
@@ -81,9 +83,10 @@ class Caller:
         return Invocation(hook, found)
 
     async def ask(
-        self, invocation: Invocation, request: AdmissionRequest, obj: Object | None, old: Object | None, *, mutating: bool
+        self, invocation: Invocation, request: AdmissionRequest, obj: Object | None, old: Object | None, left: float, *, mutating: bool
     ) -> Response:
-        """The answer, its warnings and annotations taken over. Raises CallingFailed, Denied, BadRequest."""
+        """The answer, its warnings and annotations taken over. `left` is how many seconds the request has. Raises CallingFailed, Denied,
+        BadRequest."""
         hook = invocation.hook
         if request.dry_run and not hook.dry_run:
             raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
@@ -92,7 +95,7 @@ class Caller:
             raise CallingFailed(hook, why, 400)
         uid = self.new_uid()
         asked = review(hook.review_version, uid, request, invocation.target, obj, old)
-        answer = await self._post(hook, asked)
+        answer = await self._post(hook, asked, left)
         try:
             found = response(answer, hook.review_version, uid, mutating=mutating)
         except ValueError as error:
@@ -106,7 +109,7 @@ class Caller:
             raise Denied(denial(hook.name, found.result))
         return found
 
-    async def _post(self, hook: Hook, asked: Object) -> Object:
+    async def _post(self, hook: Hook, asked: Object, left: float) -> Object:
         if hook.destination is None:
             raise CallingFailed(hook, f"could not get REST client: {hook.unusable}", 500)
         try:
@@ -114,7 +117,7 @@ class Caller:
         except ValueError as error:
             raise CallingFailed(hook, f"could not get REST client: {error}", 500) from None
         try:
-            return await self.client.post(hook.destination, asked, timeout=hook.timeout)
+            return await self.client.post(hook.destination, asked, timeout=hook.timeout, left=left)
         except CallFailed as error:
             code = error.status.status_code if error.status is not None else 503
             raise CallingFailed(hook, f"failed to call webhook: {error.message}", code) from None

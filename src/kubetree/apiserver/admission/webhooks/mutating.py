@@ -73,7 +73,7 @@ class MutatingAdmissionWebhook(Plugin):
         """Whether the webhook has changed the object."""
         kind = invocation.target.kind
         obj = await versions.obj(kind)
-        answer = await self._caller.ask(invocation, request, obj, await versions.old(kind), mutating=True)
+        answer = await self._caller.ask(invocation, request, obj, await versions.old(kind), self._caller.left(), mutating=True)
         operations = _operations(invocation.hook, answer)
         if not operations:
             return False

@@ -43,7 +43,7 @@ class ValidatingAdmissionWebhook(Plugin):
                 await versions.old(invocation.target.kind)
                 invocations.append(invocation)
         if len(invocations) == 1:
-            refused = await self._call(0, invocations[0], request, versions)
+            refused = await self._call(0, invocations[0], request, versions, self._caller.left())
             if refused is not None:
                 raise refused
         elif invocations:
@@ -51,9 +51,10 @@ class ValidatingAdmissionWebhook(Plugin):
 
     async def _call_all(self, invocations: list[Invocation], request: AdmissionRequest, versions: Versions) -> None:
         refusals: list[ApiError] = []
+        left = self._caller.left()
 
         async def call(index: int, invocation: Invocation) -> None:
-            refused = await self._call(index, invocation, request, versions)
+            refused = await self._call(index, invocation, request, versions, left)
             if refused is not None:
                 refusals.append(refused)
 
@@ -63,13 +64,15 @@ class ValidatingAdmissionWebhook(Plugin):
         if refusals:
             raise refusals[0]
 
-    async def _call(self, index: int, invocation: Invocation, request: AdmissionRequest, versions: Versions) -> ApiError | None:
+    async def _call(
+        self, index: int, invocation: Invocation, request: AdmissionRequest, versions: Versions, left: float
+    ) -> ApiError | None:
         """What refuses the request."""
         hook, kind, error = invocation.hook, invocation.target.kind, None
         started = self._caller.monotonic()
         try:
             obj, old = await versions.obj(kind), await versions.old(kind)
-            await self._caller.ask(invocation, request, obj, old, mutating=False)
+            await self._caller.ask(invocation, request, obj, old, left, mutating=False)
         except (CallingFailed, Denied, ApiError) as raised:
             error = raised
         refused = self._caller.observe(hook, request, _STEP, started, error)
