@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -107,6 +110,30 @@ async def test_generated_names_start_with_their_base(http: Http) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "web-"}}
     names = {(await http.post(MAPS, body)).json["metadata"]["name"] for _ in range(3)}
     assert len(names) == 3 and all(n.startswith("web-") and len(n) == 9 for n in names)
+
+
+async def test_pods_of_one_template_are_complete_each() -> None:
+    """The second is made from what was remembered of the first; whatever comes between has no part in it."""
+    spec = {"containers": [{"name": "c", "image": "nginx", "resources": {"limits": {"cpu": "1"}}}], "terminationGracePeriodSeconds": 0}
+
+    def pod(name: str, **labels: str) -> dict[str, object]:
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+
+    async with running_server() as http:
+        pods = "/api/v1/namespaces/default/pods"
+        await http.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+        made = [(await http.post(pods, pod(name, app=name))).json for name in ("a", "b", "c")]
+        (await http.post(pods, {**pod("d"), "spec": {**spec, "hostname": "h"}})).json["spec"]["hostname"] = "changed"
+        made.append((await http.post(pods, pod("d2", app="d2"))).json)
+
+    def comparable(found: dict[str, Any]) -> tuple[object, ...]:
+        text = re.sub("kube-api-access-[a-z0-9]{5}", "token", json.dumps(found["spec"]))
+        return json.loads(text), found["status"], found["metadata"]["managedFields"][0]["fieldsV1"]
+
+    assert len({json.dumps(comparable(found), sort_keys=True) for found in made}) == 1
+    assert [found["metadata"]["labels"] for found in made] == [{"app": name} for name in ("a", "b", "c", "d2")]
+    assert made[0]["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}
+    assert made[0]["status"]["qosClass"] == "Burstable"
 
 
 async def test_a_watch_sees_changes_in_order(http: Http) -> None:

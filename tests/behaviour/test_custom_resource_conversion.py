@@ -120,3 +120,45 @@ async def test_another_storage_version_takes_over_object_by_object() -> None:
         assert written["metadata"]["resourceVersion"] != standing["metadata"]["resourceVersion"]
         again = (await http.put(f"{FOOS}/x", written)).json
         assert again["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]
+
+
+async def test_objects_are_selected_by_the_fields_of_the_version_asked_for() -> None:
+    def typed(*names: str) -> Object:
+        fields = [{"jsonPath": f".spec.{name}"} for name in names]
+        return {"spec": {"type": "object", "properties": {name: {"type": "string"} for name in names}}, "selectableFields": fields}
+
+    async with webhook_server() as webhooks, running_server() as http:
+        config = webhooks.on("/convert", converting())
+        conversion = {"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": ["v1"]}}
+        versions = version("v1beta1", **typed("hostPort")), version("v1", storage=False, **typed("host", "port"))
+        await establish(http, definition(*versions, conversion=conversion))
+
+        async def names(path: str, selector: str, more: str = "") -> list[str]:
+            listed = (await http.get(f"{path}?fieldSelector={selector}{more}")).json
+            return [o["metadata"]["name"] for o in listed["items"]]
+
+        async with (
+            http.watch(f"{FOOS}?watch=1&fieldSelector=spec.host=a") as events,
+            http.watch(f"{OLD}?watch=1&fieldSelector=spec.hostPort=a:1") as old_events,
+        ):
+            for name, port in (("x", "1"), ("y", "2")):
+                await http.post(FOOS, foo(name, host="a", port=port))
+            await http.post(FOOS, foo("z", host="b", port="1"))
+            assert await names(FOOS, "spec.host=a") == ["x", "y"]
+            assert await names(FOOS, "spec.host=a,spec.port=2") == ["y"]
+            assert await names(FOOS, "spec.host!=a") == ["z"]
+            assert await names(OLD, "spec.hostPort=a:1") == ["x"]
+            page = (await http.get(f"{FOOS}?fieldSelector=spec.host=a&limit=1")).json
+            assert [o["spec"] for o in page["items"]] == [{"host": "a", "port": "1"}]
+            assert await names(FOOS, "spec.host=a", f"&limit=1&continue={page['metadata']['continue']}") == ["y"]
+            assert (await http.get(f"{OLD}?fieldSelector=spec.host=a")).status == 400
+            await http.patch(f"{FOOS}/y", {"spec": {"host": "b"}})
+            assert (await http.delete(f"{FOOS}?fieldSelector=spec.host=a")).status == 200
+            seen = [await anext(events) for _ in range(4)]
+            assert [(e["type"], e["object"]["metadata"]["name"]) for e in seen] == [
+                ("ADDED", "x"), ("ADDED", "y"), ("DELETED", "y"), ("DELETED", "x"),
+            ]  # fmt: skip
+            assert seen[2]["object"]["spec"] == {"host": "a", "port": "2"}
+            assert seen[2]["object"]["metadata"]["resourceVersion"] > seen[1]["object"]["metadata"]["resourceVersion"]
+            assert [(await anext(old_events))["type"] for _ in range(2)] == ["ADDED", "DELETED"]
+        assert await names(FOOS, "spec.host=b") == ["y", "z"]

@@ -82,6 +82,8 @@ async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> N
     assert 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 1\n' in text
     assert 'etcd_requests_total{operation="create",group="",resource="configmaps"} ' in text
     assert 'etcd_request_duration_seconds_count{operation="create",group="apiregistration.k8s.io",resource="apiservices"} 21\n' in text
+    assert 'kube_apiserver_clusterip_allocator_available_ips{cidr="10.96.0.0/12"} ' in text
+    assert "kube_apiserver_nodeport_allocator_available_ports 2768\n" in text
     for name in ("process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds", "kubernetes_build_info"):
         assert f"# TYPE {name} " in text
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]

@@ -18,8 +18,8 @@ Object = dict[str, Any]
 
 KINDS = frozenset({("v1", "Pod")})
 _LONGEST = 64 * 1024
-_TOP_LEVEL = 4
-"""Members of an object that has nothing but apiVersion, kind, metadata and spec."""
+_EMPTY, _NO_TIME = b"{}", b'"creationTimestamp":null'
+"""What clients written in Go send along without meaning it."""
 
 
 class _Parts(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,6 +27,17 @@ class _Parts(msgspec.Struct, forbid_unknown_fields=True):
     kind: str
     metadata: msgspec.Raw
     spec: msgspec.Raw
+    status: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def members(self) -> int:
+        """How many there are at the top."""
+        return 5 if self.status else 4
+
+    @property
+    def plain(self) -> bool:
+        """There is no status that says anything."""
+        return not self.status or bytes(self.status) == _EMPTY
 
 
 class _Known(NamedTuple):
@@ -37,7 +48,11 @@ class _Known(NamedTuple):
     members: int
 
 
+_encode = msgspec.json.Encoder().encode
 _parts = msgspec.json.Decoder(_Parts).decode
+
+
+_READ = frozenset({"apiVersion", "kind", "metadata", "spec"})
 
 
 class KnownSpecs:
@@ -52,25 +67,28 @@ class KnownSpecs:
 
     def read(self, kind: Kind, data: bytes) -> Object | None:
         """The object in `data`, decoded and defaulted, an object of the caller's own; None when its spec is new, or when anything else about
-        it needs a second look: nulls, duplicate, unknown or mistyped members."""
+        it needs a second look: nulls, zero values, duplicate, unknown or mistyped members."""
         try:
             parts = _parts(data)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         known = self._known.get((kind.kind, bytes(parts.spec)))
-        if known is None or parts.kind != kind.kind or parts.apiVersion != kind.api_version:
+        if known is None or parts.kind != kind.kind or parts.apiVersion != kind.api_version or not parts.plain:
             return None
         meta = bytes(parts.metadata)
-        members = meta.count(b":")
-        if data.count(b":") != _TOP_LEVEL + members + known.members or b"null" in meta:
+        if data.count(b":") != parts.members + meta.count(b":") + known.members:
             return None
+        if b"null" in meta:
+            meta = meta.replace(_NO_TIME + b",", b"", 1) if _NO_TIME + b"," in meta else meta.replace(b"," + _NO_TIME, b"", 1)
+            if b"null" in meta:
+                return None
         try:
-            types.decoder(definitions.OBJECT_META).decode(meta)
+            checked = types.decoder(definitions.OBJECT_META).decode(meta)
         except (msgspec.MsgspecError, ValueError):
             return None
-        metadata = orjson.loads(meta)
-        if orjson.dumps(metadata).count(b":") != members:
+        if _encode(checked).count(b":") != meta.count(b":"):
             return None
+        metadata = orjson.loads(meta)
         obj = {"apiVersion": parts.apiVersion, "kind": parts.kind, "metadata": metadata, "spec": orjson.loads(known.spec)}
         return obj | orjson.loads(known.rest) if known.rest else obj
 
@@ -81,9 +99,9 @@ class KnownSpecs:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return
         raw = bytes(parts.spec)
-        if len(raw) > _LONGEST:
+        if len(raw) > _LONGEST or not parts.plain:
             return
         if len(self._known) >= self._most:
             del self._known[next(iter(self._known))]
-        rest = {name: value for name, value in obj.items() if name not in _Parts.__struct_fields__}
+        rest = {name: value for name, value in obj.items() if name not in _READ}
         self._known[kind.kind, raw] = _Known(orjson.dumps(obj["spec"]), orjson.dumps(rest) if rest else b"", raw.count(b":"))

@@ -33,6 +33,12 @@ def _start_time() -> float:
     return booted + ticks / os.sysconf("SC_CLK_TCK")
 
 
+def _limit(of: int) -> float:
+    """As the kernel counts where there is none."""
+    found = resource.getrlimit(of)[0]
+    return float(found) if found != resource.RLIM_INFINITY else float(2**64 - 1)
+
+
 def process_lines() -> Iterator[str]:
     used = resource.getrusage(resource.RUSAGE_SELF)
     virtual, resident = (pages * resource.getpagesize() for pages in _memory_pages())
@@ -44,6 +50,7 @@ def process_lines() -> Iterator[str]:
         ("process_resident_memory_bytes", "gauge", "Resident memory.", resident),
         ("process_start_time_seconds", "gauge", "When the process started, since the epoch.", _start_time()),
         ("process_virtual_memory_bytes", "gauge", "Virtual memory.", virtual),
+        ("process_virtual_memory_max_bytes", "gauge", "How much virtual memory there may be.", _limit(resource.RLIMIT_AS)),
         ("go_goroutines", "gauge", "Tasks of the event loop: what runs side by side here.", len(asyncio.all_tasks())),
         ("go_threads", "gauge", "Threads of the operating system.", threading.active_count()),
         ("go_gc_cycles_total_gc_cycles_total", "counter", "Collections of cyclic garbage.", sum(s["collections"] for s in gc.get_stats())),

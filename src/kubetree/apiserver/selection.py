@@ -27,6 +27,13 @@ class Selection:
     index: Mapping[str, str] | None = None
     """Fields that must have just this value."""
     exact_labels: Mapping[str, str] | None = None
+    converted: bool = False
+    """Only objects in the version asked for can be selected: what is stored has other fields."""
+
+    @property
+    def stored(self) -> Selection:
+        """What can be selected before that."""
+        return Selection(self.prefix, self.key) if self.converted else self
 
     @property
     def everything(self) -> bool:
@@ -54,7 +61,10 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
         namespace = exact.get("metadata.namespace", "")
     single = exact.get("metadata.name", "")
     key = resource.key(namespace, single) if single and (namespace or not kind.namespaced) else ""
-    return Selection(key or resource.scope_prefix(namespace), key, labels, fields, exact or None, _exact(labels))
+    prefix = key or resource.scope_prefix(namespace)
+    if resource.codec is not None and fields is not None and any(not r.key.startswith("metadata.") for r in fields.requirements):
+        return Selection(prefix, key, labels, fields, converted=True)
+    return Selection(prefix, key, labels, fields, exact or None, _exact(labels))
 
 
 def _exact(labels: Selector | None) -> Mapping[str, str] | None:

@@ -17,6 +17,7 @@ def storage_lines(caches: Caches, url: str) -> Iterator[str]:
     watchers: list[Sample] = []
     revisions: list[Sample] = []
     capacities: list[Sample] = []
+    events: list[Sample] = []
     for cache in sorted(caches, key=lambda c: (c.kind.group, c.kind.plural)):
         kind = cache.kind
         labels = labelled(("group", "resource"), (kind.group, kind.plural))
@@ -24,6 +25,7 @@ def storage_lines(caches: Caches, url: str) -> Iterator[str]:
         objects.append((labels, len(cache)))
         sizes.append((labels, cache.size_estimate))
         revisions.append((labels, cache.revision))
+        events.append((labels, cache.event_count))
         capacities.append((labels, cache.window_capacity))
         if cache.watcher_count:
             named = labelled(("group", "version", "resource"), (kind.group, kind.version, kind.plural))
@@ -37,6 +39,7 @@ def storage_lines(caches: Caches, url: str) -> Iterator[str]:
     yield from family("apiserver_watch_cache_resource_version", "gauge", "[ALPHA] The revision that a watch cache reflects.", revisions)
     size = [('{storage_cluster_id="etcd-0"}', float(n)) for n in _size(url)]
     yield from family("apiserver_storage_size_bytes", "gauge", "[STABLE] How large the store's file is.", size)
+    yield from family("apiserver_watch_cache_events_received_total", "counter", "[ALPHA] Changes that a watch cache was told of.", events)
     yield from family("watch_cache_capacity", "gauge", "[ALPHA] Events that a watch cache keeps at most.", capacities)
 
 

@@ -16,6 +16,7 @@ from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.aggregation.api_services import API_SERVICE
 from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.allocators.metrics import allocation_lines
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authentication.published import authority_files, publish_authentication
@@ -173,6 +174,7 @@ async def build(
         kinds.on_change(openapi.changed)
         metrics.sections += [
             measured.metrics,
+            lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage),
             aggregation.metrics,
             lambda: build_lines(version_info()),

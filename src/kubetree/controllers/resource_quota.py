@@ -49,6 +49,12 @@ def same_usage(old: Object, new: Object) -> bool:
     return new["kind"] not in ("Service", "PersistentVolumeClaim") or old.get("spec") == new.get("spec")
 
 
+def same_limits(old: Object, new: Object) -> bool:
+    """Whether nothing is to be counted anew. A changed status is no reason: admission has charged for an object that may not even be stored
+    yet, and a count made now would give that back."""
+    return bool(old["spec"] == new["spec"])
+
+
 @dataclass(frozen=True, slots=True)
 class Quotas:
     """`period`: seconds between counts of a quota where nothing happens."""
@@ -88,5 +94,6 @@ def duty(period: float) -> Duty:
         Quotas(period).reconcile,
         workers=5,
         account="resourcequota-controller",
+        same={RESOURCE_QUOTA: same_limits},
         everywhere=Everywhere(counted, keys_of_any, same_usage, adds=False),
     )

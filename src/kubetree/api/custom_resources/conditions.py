@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kubetree.api.custom_resources.definition import condition, is_true
-from kubetree.api.validation.custom_resources.definitions import approval_state, is_protected
+from kubetree.api.validation.custom_resources.definitions import approval_state, distrusted, is_protected
 from kubetree.api.validation.custom_resources.structural import structural
 from kubetree.api.validation.errors import Errors, invalid, quote
 
@@ -102,10 +102,15 @@ def _taken(others: Iterable[Object]) -> tuple[set[str], set[str]]:
 
 
 def establish(crd: Object, now: str) -> bool:
-    """Names are accepted: objects may come. Whether anything changed."""
+    """Names are accepted: objects may come, unless the conversion webhook could not be called. Whether anything changed."""
     if not is_true(crd, "NamesAccepted") or is_true(crd, "Established"):
         return False
-    set_condition(crd, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now)
+    verdict = ("True", "InitialNamesAccepted", "the initial names have been accepted")
+    if distrusted(crd["spec"]):
+        verdict = ("False", "InvalidCABundle", "The conversion webhook CABundle is invalid")
+        if not _differs(crd, "Established", *verdict):
+            return False
+    set_condition(crd, "Established", *verdict, now)
     return True
 
 

@@ -60,8 +60,9 @@ def validate_embedded(errs: Errors, value: Any, node: Node, path: str = "") -> N
         for name, item in value.items():
             child = node.properties.get(name)
             if child is not None:
-                validate_embedded(errs, item, child, f"{path}.{name}" if path else name)
-            elif isinstance(node.additional, Node):
+                if child.below_embedded:
+                    validate_embedded(errs, item, child, f"{path}.{name}" if path else name)
+            elif isinstance(node.additional, Node) and node.additional.below_embedded:
                 validate_embedded(errs, item, node.additional, f"{path}[{name}]")
     elif isinstance(value, list) and node.items is not None:
         for i, item in enumerate(value):

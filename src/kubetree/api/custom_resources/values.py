@@ -206,7 +206,21 @@ class Values:
     def _number(self) -> list[Check]:
         if not self._numeric:
             return []
-        return [lambda value: not self._number_faults(value, "").errors]
+        least, most = self._plain_range()
+        return [lambda value: (value.__class__ is int and least <= value <= most) or not self._number_faults(value, "").errors]
+
+    def _plain_range(self) -> tuple[int, int]:
+        """Integers in here need no second look. May be smaller than what fits, or empty (1, 0)."""
+        sort = self.types[0] if len(self.types) == 1 else ""
+        form = self.format if sort in ("integer", "number") else ""
+        limits = [self.schema.get(word) for word, _ in _LIMITS]
+        if self.schema.get("multipleOf") is not None or not all(limit is None or _in_range(limit, sort, form) for limit in limits):
+            return 1, 0
+        bound = 2**31 if form == "int32" else 2**53
+        least, most = self.schema.get("minimum"), self.schema.get("maximum")
+        return -bound if least is None else max(-bound, math.floor(least) + 1), bound - 1 if most is None else min(
+            bound - 1, math.ceil(most) - 1
+        )
 
     @property
     def _numeric(self) -> bool:

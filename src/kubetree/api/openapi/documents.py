@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from kubetree.api.kinds import Kind, Kinds
@@ -242,7 +243,10 @@ def _document(paths: dict[str, list[Operation]], own: Document | None = None, gr
     used = _definitions_used(paths)
     if own:
         used |= {d.OBJECT_META, d.LIST_META}
-    found = {name: schemas.of_group_version(schemas.v3(name), group, version) for name in schemas.needed(used)} | (own or {})
+    found = {name: schemas.v3(name) for name in schemas.needed(used)}
+    keep = schemas.of_custom_resources if own else partial(schemas.of_group_version, group=group, version=version)
+    found = {name: keep(schema) for name, schema in found.items()}
+    found |= own or {}
     return {
         "openapi": "3.0.0",
         "info": _INFO,

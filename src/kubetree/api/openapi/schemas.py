@@ -56,6 +56,17 @@ def of_group_version(schema: Schema, group: str, version: str) -> Schema:
     return {**schema, "x-kubernetes-group-version-kind": kept}
 
 
+_ELSEWHERE = frozenset({"admission.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "imagepolicy.k8s.io"})
+
+
+def of_custom_resources(schema: Schema) -> Schema:
+    """The same in the document of custom resources: upstream's server for them knows all groups but these."""
+    rows = schema.get("x-kubernetes-group-version-kind") or ()
+    if len(rows) < 2:
+        return schema
+    return {**schema, "x-kubernetes-group-version-kind": [row for row in rows if row["group"] not in _ELSEWHERE]}
+
+
 def _with_enums(name: str, schema: Schema) -> Schema:
     for field, values in enums_of(name).items():
         target = schema["properties"][field.rstrip("[]{}")]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from typing import Any
 from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from kubetree.api.cel import BOOL, Environment, Type
 from kubetree.api.policy_expressions import Scope, compiled, environment
@@ -16,6 +20,7 @@ Thing = dict[str, Any]
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SIDE_EFFECTS = ("None", "NoneOnDryRun")
 _REVIEW_VERSIONS = ("v1", "v1beta1")
+_PEM = re.compile(rb"-----BEGIN ([^\n]*?)-----\s([A-Za-z0-9+/=\s]*)-----END \1-----")
 _URL_FORM = "desired format: https://host[/path]"
 
 
@@ -46,6 +51,29 @@ def webhook_url(errs: Errors, text: str, path: str) -> None:
         errs.append(invalid(path, url.fragment, "fragments are not permitted in the URL"))
     if url.query:
         errs.append(invalid(path, url.query, "query parameters are not permitted in the URL"))
+
+
+def ca_bundle_problem(bundle: str) -> str:
+    """Why clients could trust nobody by a `caBundle` (base64 of PEM), in Go's words; '' when they could, or when it is empty."""
+    data = base64.b64decode(bundle)
+    if not data:
+        return ""
+    blocks = [match.groups() for match in _PEM.finditer(data)]
+    certificates = [body for label, body in blocks if label == b"CERTIFICATE"]
+    if any(map(_is_certificate, certificates)):
+        return ""
+    problem = "no valid certificate authority data seen" if blocks else "unable to parse bytes as PEM block"
+    if certificates:
+        problem = "failed to parse certificate: x509: malformed certificate"
+    return f"unable to load root certificates: {problem}"
+
+
+def _is_certificate(body: bytes) -> bool:
+    try:
+        x509.load_der_x509_certificate(base64.b64decode(body))
+    except ValueError:
+        return False
+    return True
 
 
 def webhook_service(errs: Errors, service: Object, path: str, *, swapped: bool) -> None:

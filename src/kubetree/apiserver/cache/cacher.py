@@ -110,6 +110,11 @@ class Cacher:
         return sum(len(entry.data) for entry in islice(self._entries.values(), _SAMPLE)) * count // _SAMPLE
 
     @property
+    def event_count(self) -> int:
+        """Changes since the cache was made."""
+        return self._window.end
+
+    @property
     def window_capacity(self) -> int:
         """Events that are kept at most."""
         return self._window.limits.most

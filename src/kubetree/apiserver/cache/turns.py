@@ -41,6 +41,8 @@ class Turns:
 
     async def over(self) -> None:
         """Returns once those who wait for their turn had it: after a turn and a pause at most."""
+        if not self._due:
+            return
         writer = asyncio.get_running_loop().create_future()
         self._writers.append(writer)
         await writer

@@ -143,10 +143,11 @@ def _version_discovery(version: str, rows: list[Kind]) -> Object:
 
 
 def _resource_discovery(kind: Kind) -> Object:
-    """An empty group or version of a responseKind stands for the list's own."""
+    """An empty group or version of a responseKind stands for the list's own; those of custom resources are written out, as upstream does."""
+    own = (kind.group, kind.version) if kind.behaviour is not None else ("", "")
     row: Object = {
         "resource": kind.plural,
-        "responseKind": {"group": "", "version": "", "kind": kind.kind},
+        "responseKind": {"group": own[0], "version": own[1], "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular_name,
         "verbs": list(kind.verbs),
@@ -159,7 +160,7 @@ def _resource_discovery(kind: Kind) -> Object:
         row["subresources"] = [
             {
                 "subresource": sub.name,
-                "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind or kind.kind},
+                "responseKind": {"group": sub.group or own[0], "version": sub.version or own[1], "kind": sub.kind or kind.kind},
                 "verbs": list(sub.verbs),
             }
             for sub in _subresources(kind)

@@ -24,6 +24,7 @@ from kubetree.apiserver.selection import Selection, select
 from kubetree.apiserver.transforms import transform_list
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.continue_token import INCONSISTENT, decode_continue, encode_continue
+from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.watch_cache import Cached
 from kubetree.store.protocol import Compacted
 
@@ -112,6 +113,8 @@ async def _splice_custom(resource: Resource, listing: Listing, list_kind: str) -
 
 async def read(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
     """What a list answers. Raises Expired, Timeout for a revision that has not come, and BadRequest for a bad token."""
+    if selection.converted:
+        return await _converted(registry, resource, selection, options)
     if options.continue_:
         return await _continued(registry, resource, selection, options)
     revision, cache = _revision(options.resource_version), resource.cache
@@ -124,6 +127,18 @@ async def read(registry: Registry, resource: Resource, selection: Selection, opt
         if resource.kind.kind != "Event":
             options = replace(options, limit=0)  # upstream's watch cache, which events have none of, gives all that it has
     return _from_cache(resource, selection, options)
+
+
+async def _converted(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
+    """What is selected of all that is stored, in the version asked for."""
+    limit, match = options.limit, options.match
+    if limit and not match and not options.continue_ and _revision(options.resource_version):
+        match = EXACT
+    stored = await read(registry, resource, selection.stored, replace(options, limit=0, match=match))
+    found: list[Cached] = [e for e in await converted(resource, stored.entries) if selection.matches(e)]
+    if not limit or len(found) <= limit:
+        return Listing(found, stored.revision)
+    return _page(found[:limit], selection, stored.revision, len(found) - limit)
 
 
 def _revision(text: str) -> int:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from kubetree.api.errors import ApiError, NotAcceptable
 from kubetree.apiserver.options import ListOptions, list_options, revision_of
+from kubetree.apiserver.registry import Resource
 from kubetree.apiserver.selection import Selection, select
 from kubetree.apiserver.transforms import include_object
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.verbs.watch_stream import WatchStream, WebSocketStream, wants_websocket
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, CacheWatch, WatchEnded
 
@@ -45,11 +47,10 @@ async def watch(call: Call) -> web.StreamResponse:
     try:
         with cache.watch(start, selection.prefix, selection.index) as changes:
             entries = _initial(call, selection) if initial else []
-            pump_of = _Pump if call.resource.codec is None else _ConvertingPump
-            pump = pump_of(stream, changes, _picker(selection), start, timeout, bookmarks=options.bookmarks)
+            pump = _pump(call, selection, stream, changes, start, timeout, bookmarks=options.bookmarks)
             with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
-                await _send_initial(call, stream, entries, start, options)
+                await _send_initial(call, stream, selection, entries, start, options)
                 if call.ctx.has_begun is not None:
                     call.ctx.has_begun()
                 await pump.run()
@@ -63,8 +64,19 @@ async def watch(call: Call) -> web.StreamResponse:
     return await stream.close()
 
 
+def _pump(
+    call: Call, selection: Selection, stream: WatchStream, changes: CacheWatch, start: int, timeout: float, *, bookmarks: bool
+) -> _Pump:
+    pick = _picker(selection.stored)
+    if call.resource.codec is None:
+        return _Pump(stream, changes, pick, start, timeout, bookmarks=bookmarks)
+    if not selection.converted:
+        return _ConvertingPump(stream, changes, pick, start, timeout, bookmarks=bookmarks)
+    return _SelectingPump(call.resource, selection, stream, changes, pick, start, timeout, bookmarks=bookmarks)
+
+
 def _initial(call: Call, selection: Selection) -> list[Cached]:
-    cache = call.resource.cache
+    cache, selection = call.resource.cache, selection.stored
     if selection.key:
         entry = cache.get(selection.key)
         return [entry] if entry is not None and selection.matches(entry) else []
@@ -72,11 +84,14 @@ def _initial(call: Call, selection: Selection) -> list[Cached]:
     return list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
 
 
-async def _send_initial(call: Call, stream: WatchStream, entries: list[Cached], start: int, options: ListOptions) -> None:
-    codec = call.resource.codec
-    if codec is not None:
-        for obj in await codec.shown([entry.obj for entry in entries]):
-            stream.object(ADDED, obj)
+async def _send_initial(
+    call: Call, stream: WatchStream, selection: Selection, entries: list[Cached], start: int, options: ListOptions
+) -> None:
+    if call.resource.codec is not None:
+        for shown in await converted(call.resource, entries):
+            if selection.converted and not selection.matches(shown):
+                continue
+            stream.object(ADDED, shown.obj)
             if stream.full:
                 await stream.drain()
         entries = []
@@ -168,7 +183,7 @@ class _ConvertingPump(_Pump):
         loop, stream = self._loop, self._stream
         told = loop.time()
         while not self._done.done() and not stream.closed and loop.time() < self._end:
-            batch = [(event, kind) for event in self._changes.take() if (kind := self._pick(event))]
+            batch = await self._picked(self._changes.take())
             if batch:
                 await stream.converted(batch)
                 self._told, told = batch[-1][0].revision, loop.time()
@@ -181,9 +196,33 @@ class _ConvertingPump(_Pump):
                 stream.send()
             await self._changes.wait(max(0.01, min(due, self._end) - loop.time()))
 
+    async def _picked(self, events: Sequence[CacheEvent]) -> list[tuple[CacheEvent, str]]:
+        return [(event, kind) for event in events if (kind := self._pick(event))]
+
     def stop(self) -> None:
         super().stop()
         self._changes.wake(False)
+
+
+class _SelectingPump(_ConvertingPump):
+    """Selects by fields that only the version asked for has."""
+
+    def __init__(self, resource: Resource, selection: Selection, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._resource, self._matches = resource, selection.matches
+
+    async def _picked(self, events: Sequence[CacheEvent]) -> list[tuple[CacheEvent, str]]:
+        picked = await super()._picked(events)
+        entries = [entry for event, _ in picked for entry in (event.current, event.previous) if entry is not None]
+        shown = {(e.key, e.revision): self._matches(e) for e in await converted(self._resource, entries)}
+        out = []
+        for event, _ in picked:
+            current, previous = event.current, event.previous
+            now = event.type != DELETED and shown[current.key, current.revision]
+            before = previous is not None and shown[previous.key, previous.revision]
+            if now or before:
+                out.append((event, (MODIFIED if before else ADDED) if now else DELETED))
+        return out
 
 
 def _picker(selection: Selection) -> Callable[[CacheEvent], str]:

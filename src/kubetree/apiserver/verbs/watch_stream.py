@@ -16,7 +16,7 @@ from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
-from kubetree.apiserver.watch_cache import ADDED, Cached, CacheEvent
+from kubetree.apiserver.watch_cache import ADDED, DELETED, Cached, CacheEvent
 
 Object = dict[str, Any]
 _HIGH_WATER = 4 * 1024 * 1024
@@ -26,6 +26,11 @@ _BEARER = "base64url.bearer.authorization.k8s.io."
 
 def wants_websocket(ctx: RequestContext) -> bool:
     return ctx.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def _source(event: CacheEvent, kind: str) -> Cached:
+    """What a watcher is shown who is told of an event as `kind`, but for the revision: as it stood before if it is DELETED to him only."""
+    return event.previous if kind == DELETED != event.type and event.previous is not None else event.current
 
 
 class WatchStream:
@@ -94,8 +99,10 @@ class WatchStream:
 
     async def converted(self, events: Sequence[tuple[CacheEvent, str]]) -> None:
         """Events of a resource with a codec, each with the type that it goes under."""
-        objs = await all_shown(self._call.resource, [event.shown(kind).obj for event, kind in events])
-        for (_, kind), obj in zip(events, objs, strict=True):
+        resource = self._call.resource
+        for (event, kind), obj in zip(events, await all_shown(resource, [_source(*e).obj for e in events]), strict=True):
+            if obj["metadata"].get("resourceVersion") != str(event.revision):
+                obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(event.revision)}}
             self.object(kind, obj)
 
     def initial(self, entry: Cached) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -74,6 +75,19 @@ def test_an_established_definition_keeps_what_it_has_when_it_asks_for_more() -> 
     assert said(second, "NamesAccepted") == ("False", "ShortNamesConflict", '"f" is already in use')
     assert said(second, "Established") == ("True", "InitialNamesAccepted", "the initial names have been accepted")
     assert "shortNames" not in second["status"]["acceptedNames"]
+
+
+def test_a_definition_whose_webhook_nobody_could_trust_waits() -> None:
+    obj = crd()
+    bundle = base64.b64encode(b"garbage").decode()
+    obj["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {"clientConfig": {"caBundle": bundle}}}
+    assert c.accept_names(obj, [obj], NOW)
+    assert c.establish(obj, NOW)
+    assert said(obj, "Established") == ("False", "InvalidCABundle", "The conversion webhook CABundle is invalid")
+    assert not c.establish(obj, LATER)
+    del obj["spec"]["conversion"]
+    assert c.establish(obj, LATER)
+    assert said(obj, "Established") == ("True", "InitialNamesAccepted", "the initial names have been accepted")
 
 
 def test_a_schema_that_is_not_structural_is_told_of_until_it_is() -> None:

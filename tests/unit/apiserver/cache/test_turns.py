@@ -45,6 +45,34 @@ async def test_after_a_turn_of_many_there_is_a_pause_as_long_as_it() -> None:
     assert ran() == ["next"]
 
 
+async def test_writers_wait_for_a_crowd_and_for_nobody_else() -> None:
+    turns, ran = Turns(), list[str]()
+    turns.add(lambda: ran.append("watcher"))
+    assert not turns.crowded
+    for _ in range(MANY - 1):
+        turns.add(lambda: ran.append("watcher"))
+    assert turns.crowded
+    async with asyncio.timeout(5):
+        await turns.over()
+    assert len(ran) == MANY and not turns.crowded
+
+
+async def test_a_writer_that_gives_up_does_not_disturb_the_turn() -> None:
+    turns, ran = Turns(), list[str]()
+
+    async def write() -> None:
+        for _ in range(MANY):
+            turns.add(lambda: ran.append("watcher"))
+        await turns.over()
+
+    writers = [asyncio.ensure_future(write()) for _ in range(2)]
+    asyncio.get_running_loop().call_soon(writers[0].cancel)
+    async with asyncio.timeout(5):
+        await asyncio.wait(writers)
+        await turns.over()
+    assert writers[0].cancelled() and len(ran) == 2 * MANY
+
+
 async def test_after_a_turn_of_few_there_is_none() -> None:
     ran = await later(Turns(), MANY - 1)
     assert ran() == ["next"]

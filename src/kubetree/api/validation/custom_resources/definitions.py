@@ -15,7 +15,7 @@ from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden,
 from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import immutable
 from kubetree.api.validation.names import dns_1035_label, dns_subdomain
-from kubetree.api.validation.webhooks import webhook_service, webhook_url
+from kubetree.api.validation.webhooks import ca_bundle_problem, webhook_service, webhook_url
 
 Thing = dict[str, Any]
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
@@ -45,6 +45,8 @@ def update(errs: Errors, new: Thing, old: Thing) -> None:
     names, old_names = spec.get("names") or {}, before.get("names") or {}
     if not semantic_equal(spec, before):
         _spec(errs, spec, keep_unknown=bool(before.get("preserveUnknownFields")), unchanged=_unchanged_schemas(spec, before))
+        if _established(old) and not distrusted(before):
+            _ca_bundle(errs, spec)
     if _established(old):
         immutable(errs, spec.get("scope"), before.get("scope"), "spec.scope")
         immutable(errs, names.get("kind"), old_names.get("kind"), "spec.names.kind")
@@ -290,6 +292,20 @@ def _conversion(errs: Errors, conversion: Object | None, unknown: bool) -> None:
     else:
         webhook_service(errs, config["service"], f"{path}.webhookClientConfig.service", swapped=False)
     _review_versions(errs, versions, f"{path}.conversionReviewVersions")
+
+
+def distrusted(spec: Object) -> str:
+    """Why no conversion webhook can be called by the `caBundle` of a definition; '' when there is nothing wrong with it."""
+    config = ((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
+    return ca_bundle_problem(config.get("caBundle") or "")
+
+
+def _ca_bundle(errs: Errors, spec: Object) -> None:
+    """Until a definition is established its bundle may be anything, so that it can be filled in later."""
+    conversion = spec.get("conversion") or {}
+    problem = distrusted(spec) if conversion.get("strategy") == "Webhook" else ""
+    if problem:
+        errs.append(invalid("spec.conversion.webhookClientConfig.caBundle", conversion["webhook"]["clientConfig"]["caBundle"], problem))
 
 
 def _review_versions(errs: Errors, versions: list[str], path: str) -> None:
