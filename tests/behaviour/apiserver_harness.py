@@ -42,7 +42,7 @@ class Http:
             body = json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
         async with self.session.request(method, self.server.url + path, data=body, headers=sent) as response:
-            return Reply(response.status, response.headers, await response.text())
+            return Reply(response.status, response.headers, await response.text(errors="replace"))
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A bare connection, over TLS when the server speaks it."""
