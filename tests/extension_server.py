@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import ssl
 import time
@@ -99,6 +100,11 @@ class ExtensionServer:
             "spec": {"type": "ExternalName", "externalName": "localhost"},
         }
 
+    @property
+    def watching(self) -> int:
+        """Open watches."""
+        return len(self._watchers)
+
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.seen.append(request)
         user = Caller(request.headers.get(self.user_header, ""), "", tuple(request.headers.getall(self.group_header, [])))
@@ -189,10 +195,13 @@ class ExtensionServer:
         answer = web.StreamResponse(headers={"Content-Type": "application/json"})
         await answer.prepare(request)
         try:
-            while True:
-                await answer.write(json.dumps(await queue.get()).encode() + b"\n")
+            while request.transport is not None and not request.transport.is_closing():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await answer.write(json.dumps(await queue.get()).encode() + b"\n")
         finally:
             self._watchers.remove(queue)
+        return answer
 
     async def _chat(self, request: web.BaseRequest) -> web.StreamResponse:
         """Upgrades to a WebSocket that says back what it is told, and who told it."""

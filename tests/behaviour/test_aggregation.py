@@ -131,6 +131,17 @@ async def test_objects_of_another_server_are_written_read_and_watched(world: Wor
     assert (status, json.loads(text)["reason"]) == (404, "NotFound")
 
 
+async def test_a_watch_ends_at_the_other_server_when_its_client_leaves(world: World) -> None:
+    await world.register()
+    async with world.session.get(f"{world.cluster.server.url}{FLUNDERS}?watch=1"):
+        async with asyncio.timeout(10):
+            while not world.extension.watching:
+                await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while world.extension.watching:
+            await asyncio.sleep(0.01)
+
+
 async def test_the_other_server_learns_who_asks_and_believes_no_header_of_the_clients(world: World) -> None:
     await world.register()
     rule = {"apiGroups": [GROUP], "resources": ["flunders"], "verbs": ["list"]}

@@ -126,6 +126,7 @@ async def test_what_can_be_accepted(http: Http, accept: str, status: int, words:
         ("GET", f"{MAPS}/a%2525", 400, "Name parameter invalid: \"a%25\": may not contain '%'"),
         ("GET", f"{MAPS}/a/b/c", 404, "the server could not find the requested resource"),
         ("GET", "/api/v2/configmaps", 404, "the server could not find the requested resource"),
+        ("GET", "/api/v1/watch/namespaces/default/configmaps/a/b", 404, "the server could not find the requested resource"),
         ("GET", f"{MAPS}?timeout=5", 400, 'time: missing unit in duration "5"'),
         ("PATCH", f"{MAPS}/a", 415, "415: Unsupported Media Type"),
     ],
@@ -133,6 +134,11 @@ async def test_what_can_be_accepted(http: Http, accept: str, status: int, words:
 async def test_what_is_not_routed(http: Http, method: str, path: str, status: int, words: str) -> None:
     reply = await http.request(method, path.replace("%2525", "%2525"))
     assert (reply.status, words in reply.text.replace('\\"', '"')) == (status, True), reply.text
+
+
+async def test_a_table_that_is_asked_for_wrongly_is_refused_before_the_watch(http: Http) -> None:
+    reply = await http.get(f"{MAPS}?watch=1&includeObject=Foo", Accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    assert (reply.status, "includeObject: Invalid value" in reply.json["message"]) == (400, True)
 
 
 # -- lists
@@ -160,6 +166,7 @@ async def test_a_list_from_the_cache_takes_no_limit_and_pages_say_what_is_left(h
         ("limit=99999999999999999999", 400, "value out of range"),
         ("sendInitialEvents=true", 422, "sendInitialEvents is forbidden for list"),
         ("watch=1&sendInitialEvents=true", 422, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"),
+        ("watch=1&continue=abc", 422, "resourceVersionMatch is forbidden when continue is provided"),
         ("fieldSelector=metadata.name=a,metadata.name=b", 200, ""),
     ],
 )

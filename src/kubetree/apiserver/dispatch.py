@@ -105,7 +105,7 @@ class Dispatcher:
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:
         info = ctx.info
-        if not _in_scope(ctx, kind):
+        if not _in_scope(ctx, kind) or (info.via_prefix and info.rest):
             raise no_such_resource()
         if ctx.method == "HEAD" and info.subresource != "proxy":
             raise no_such_method()

@@ -87,7 +87,7 @@ def list_options(query: Query, *, watch: bool | None = None) -> ListOptions:
         send_initial_events=truthy(initial) if initial and initial[0] else None,
     )
     if watching and found.send_initial_events is None and found.resource_version in ("", "0") and not found.match:
-        return replace(found, send_initial_events=True, match=NOT_OLDER_THAN)  # how watches began before they could ask for it
+        found = replace(found, send_initial_events=True, match=NOT_OLDER_THAN)  # how watches began before they could ask for it
     causes = _watch_causes(found) if watching else _list_causes(found)
     if causes:
         raise _invalid("ListOptions", causes)

@@ -113,7 +113,9 @@ def parse(method: str, path: str, query: Query) -> RequestInfo:
     info.resource = parts[0]
     if len(parts) > 1:
         info.name = parts[1]
-    if len(parts) > 2 and not info.via_prefix:
+    if len(parts) > 2 and info.via_prefix:
+        info.rest = tuple(parts[2:])
+    elif len(parts) > 2:
         info.subresource, info.rest = parts[2], tuple(parts[3:])
     if not info.name:
         _collection_verb(info, query)

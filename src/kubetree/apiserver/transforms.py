@@ -41,6 +41,8 @@ def table(
             row["object"] = partial(obj, version)
         elif include == "Object":
             row["object"] = obj
+        else:
+            row["object"] = None
         rows.append(row)
     found: Object = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
     found["columnDefinitions"] = columns(kind) if headers else None

@@ -147,6 +147,18 @@ def pod(obj: dict[str, Any]) -> None:
         pod_level_resources(spec)
     if spec.get("enableServiceLinks") is None:
         spec["enableServiceLinks"] = True
+    status = obj.get("status")
+    if status:
+        _pod_addresses(status)
+
+
+def _pod_addresses(status: dict[str, Any]) -> None:
+    """podIP, which older clients write, is the first of podIPs, and wins where they differ."""
+    first, addresses = status.get("podIP"), status.get("podIPs")
+    if first and (not addresses or addresses[0].get("ip") != first):
+        status["podIPs"] = [{"ip": first}]
+    elif addresses and not first and addresses[0].get("ip"):
+        status["podIP"] = addresses[0]["ip"]
 
 
 def template(parent: dict[str, Any]) -> None:

@@ -226,11 +226,6 @@ def csi_driver(obj: Object, now: datetime) -> Cells:
     ]
 
 
-def csi_storage_capacity(obj: Object, now: datetime) -> Cells:
-    capacity = obj.get("capacity")
-    return [_name(obj), obj.get("storageClassName") or "", "<unset>" if capacity is None else str(capacity)]
-
-
 def priority_class(obj: Object, now: datetime) -> Cells:
     return [_name(obj), obj.get("value") or 0, bool(obj.get("globalDefault")), created(obj, now), obj.get("preemptionPolicy") or ""]
 

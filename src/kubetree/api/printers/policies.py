@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from kubetree.api.printers.text import created, seconds, selector
+from kubetree.api.printers.text import created, seconds
 
 Object = Mapping[str, Any]
 Cells = list[Any]
@@ -60,6 +60,16 @@ def admission_policy(obj: Object, now: datetime) -> Cells:
     return [_name(obj), len(rules), kind, created(obj, now)]
 
 
+def _go_selector(value: Mapping[str, Any]) -> str:
+    """A label selector as its Go type prints itself: here upstream shows it raw."""
+    labels = "".join(f"{key}: {text}," for key, text in sorted((value.get("matchLabels") or {}).items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{e.get('key') or ''},Operator:{e.get('operator') or ''},Values:[{' '.join(e.get('values') or ())}],}},"
+        for e in value.get("matchExpressions") or ()
+    )
+    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+
+
 def admission_policy_binding(obj: Object, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     ref, shown = spec.get("paramRef"), "<unset>"
@@ -67,7 +77,7 @@ def admission_policy_binding(obj: Object, now: datetime) -> Cells:
         if ref.get("name"):
             shown = f"{ref.get('namespace') or '*'}/{ref['name']}"
         elif ref.get("selector") is not None:
-            shown = selector(ref["selector"])
+            shown = _go_selector(ref["selector"])
     return [_name(obj), spec.get("policyName") or "", shown, created(obj, now)]
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
 from typing import Any
+
+import orjson
 
 from kubetree.api.kinds import Kind
 from kubetree.api.printers import cluster, networking, pods, policies, workloads
+from kubetree.api.schema.definitions import definitions
 
 Cells = Callable[[Mapping[str, Any], datetime], list[Any]]
 
@@ -93,7 +98,7 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
         "Name|Type|NominalConcurrencyShares|Queues|HandSize|QueueLengthLimit|Age",
         policies.priority_level,
     ),
-    ("networking.k8s.io/v1", "IPAddress"): ("Name|ParentRef|Age", networking.ip_address),
+    ("networking.k8s.io/v1", "IPAddress"): ("Name|ParentRef", networking.ip_address),
     ("networking.k8s.io/v1", "Ingress"): ("Name|Class|Hosts|Address|Ports|Age", networking.ingress),
     ("networking.k8s.io/v1", "IngressClass"): ("Name|Controller|Parameters|Age", networking.ingress_class),
     ("networking.k8s.io/v1", "NetworkPolicy"): ("Name|Pod-Selector|Age", networking.network_policy),
@@ -109,13 +114,12 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
     ("resource.k8s.io/v1", "ResourceClaim"): ("Name|State|Age", policies.resource_claim),
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): (_NAMED, cluster.named),
     ("resource.k8s.io/v1", "ResourceSlice"): ("Name|Node|Driver|Pool|Age", policies.resource_slice),
-    ("scheduling.k8s.io/v1", "PriorityClass"): ("Name|Value:i|Global-Default:b|Age|+PreemptionPolicy", cluster.priority_class),
+    ("scheduling.k8s.io/v1", "PriorityClass"): ("Name|Value:i|Global-Default:b|Age|PreemptionPolicy", cluster.priority_class),
     ("storage.k8s.io/v1", "CSIDriver"): (
         "Name|AttachRequired:b|PodInfoOnMount:b|StorageCapacity:b|TokenRequests|RequiresRepublish:b|Modes|Age",
         cluster.csi_driver,
     ),
     ("storage.k8s.io/v1", "CSINode"): ("Name|Drivers:i|Age", cluster.csi_node),
-    ("storage.k8s.io/v1", "CSIStorageCapacity"): ("Name|StorageClassName|Capacity", cluster.csi_storage_capacity),
     ("storage.k8s.io/v1", "StorageClass"): (
         "Name|Provisioner|ReclaimPolicy|VolumeBindingMode|AllowVolumeExpansion|Age",
         cluster.storage_class,
@@ -125,15 +129,38 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
 }
 
 _PLAIN: tuple[str, Cells] = ("Name|Created At:d", cluster.plain)
-_COLUMNS = {key: _parse(text) for key, (text, _) in _ROWS.items()}
-_PLAIN_COLUMNS = _parse(_PLAIN[0])
+
+
+@cache
+def _descriptions() -> dict[str, list[str]]:
+    """By kind: what each column says. `@core.v1.PodSpec.nodeName` is what the definitions say of that field."""
+    loaded: dict[str, list[str]] = orjson.loads(files("kubetree.api.printers").joinpath("descriptions.json").read_bytes())
+    return loaded
+
+
+@cache
+def _field_descriptions() -> dict[str, str]:
+    found = {}
+    for name, schema in definitions().items():
+        short = ".".join(name.split(".")[-3:])
+        for field, value in (schema.get("properties") or {}).items():
+            found[f"{short}.{field}"] = value.get("description") or ""
+    return found
+
+
+@cache
+def _columns(api_version: str, kind: str) -> list[dict[str, Any]]:
+    parsed = _parse(_ROWS.get((api_version, kind), _PLAIN)[0])
+    for column, text in zip(parsed, _descriptions().get(f"{api_version} {kind}", ()), strict=False):
+        column["description"] = _field_descriptions().get(text[1:], "") if text.startswith("@") else text
+    return parsed
 
 
 def columns(kind: Kind) -> list[dict[str, Any]]:
     """metav1.TableColumnDefinitions of the kind. The list is shared: never change it."""
     if kind.behaviour is not None:
         return kind.behaviour.columns()
-    return _COLUMNS.get((kind.api_version, kind.kind), _PLAIN_COLUMNS)
+    return _columns(kind.api_version, kind.kind)
 
 
 def cells(kind: Kind, obj: Mapping[str, Any], now: datetime) -> list[Any]:

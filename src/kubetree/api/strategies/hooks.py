@@ -215,3 +215,9 @@ def api_service_create(obj: Object) -> None:
                 }
             ]
         }
+
+
+def node_status(new: Object, old: Object) -> None:
+    """Dynamic kubelet configuration is gone: what it says of itself is kept only where it was."""
+    if (old.get("status") or {}).get("config") is None:
+        (new.get("status") or {}).pop("config", None)

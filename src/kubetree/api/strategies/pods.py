@@ -124,6 +124,8 @@ def pod_status(new: Object, old: Object) -> None:
     status, was = new.get("status"), old.get("status") or {}
     if status is None:
         status = new["status"] = {}
+    if not was.get("nodeAllocatableResourceClaimStatuses"):
+        status.pop("nodeAllocatableResourceClaimStatuses", None)  # DRANodeAllocatableResources is off
     if not status.get("qosClass") and was.get("qosClass"):
         status["qosClass"] = was["qosClass"]
     if not status.get("observedGeneration") and was.get("observedGeneration"):

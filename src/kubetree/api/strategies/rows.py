@@ -43,7 +43,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("events.k8s.io/v1", "Event"): Row(creates_on_update=True),
     ("v1", "LimitRange"): Row(creates_on_update=True),
     ("v1", "Namespace"): Row({"phase": "Active"}, create=hooks.namespace_create, update=hooks.namespace_update),
-    ("v1", "Node"): Row(update=hooks.keep_status, status_update=None),
+    ("v1", "Node"): Row(update=hooks.keep_status, status_update=hooks.node_status),
     ("v1", "PersistentVolume"): Row(
         {"phase": "Pending"}, create=hooks.persistent_volume_create, status_update=hooks.persistent_volume_status
     ),

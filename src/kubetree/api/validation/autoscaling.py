@@ -55,9 +55,7 @@ def _identifier(errs: Errors, metric: Object, path: str) -> None:
         each(errs, f"{path}.name", name, path_segment(name))
 
 
-def _resource(errs: Errors, source: Object, path: str, target: Object) -> None:
-    if not source.get("name"):
-        errs.append(required(f"{path}.name", "must specify a resource name"))
+def _resource(errs: Errors, path: str, target: Object) -> None:
     _target(errs, target, f"{path}.target")
     raw, relative = target.get("averageValue") is not None, target.get("averageUtilization") is not None
     if not raw and not relative:
@@ -74,11 +72,15 @@ def _source(errs: Errors, kind: str, source: Object, path: str) -> None:
             name, container = source.get("name") or "", source.get("container") or ""
             if name:
                 each(errs, f"{path}.name", name, container_resource_name(name))
+            else:
+                errs.append(required(f"{path}.name", "must specify a resource name"))
             if not container:
                 errs.append(required(f"{path}.container", "must specify a container"))
             else:
                 each(errs, f"{path}.container", container, dns_label(container))
-        _resource(errs, source, path, target)
+        elif not source.get("name"):
+            errs.append(required(f"{path}.name", "must specify a resource name"))
+        _resource(errs, path, target)
         return
     if kind == "object":
         _reference(errs, source.get("describedObject") or {}, f"{path}.describedObject")

@@ -123,7 +123,7 @@ def node_update(errs: Errors, new: Thing, old: Thing) -> None:
     seen: list[Object] = []
     for i, address in enumerate((new.get("status") or {}).get("addresses") or ()):
         if address in seen:
-            errs.append(duplicate(f"status.addresses[{i}]", address))
+            errs.append(duplicate(f"status.addresses[{i}]", go_struct("core.NodeAddress", address)))
         seen.append(address)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     ranges = before.get("podCIDRs")

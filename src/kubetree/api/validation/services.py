@@ -277,6 +277,7 @@ def update(errs: Errors, new: Service, old: Service) -> None:
             _changed_list(errs, after, before, "ipFamilies")
     if after.get("type") == before.get("type") == "LoadBalancer" and after.get("loadBalancerClass") != before.get("loadBalancerClass"):
         errs.append(invalid("spec.loadBalancerClass", after.get("loadBalancerClass"), "may not change once set"))
+    _balancer_class(errs, after)  # upstream asks again with the rest
     checked = _needs_health_check(before) and _needs_health_check(after)
     if checked and after.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
         errs.append(forbidden("spec.healthCheckNodePort", "field is immutable"))

@@ -14,6 +14,7 @@ from kubetree.api.errors import ServiceUnavailable
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.nodes import insecure_tls, kubelet_tls
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.http.connection import Connection
 
 HOP = frozenset(
     {
@@ -109,6 +110,9 @@ async def pass_on(ctx: RequestContext, response: aiohttp.ClientResponse, headers
     answer.headers["Audit-Id"] = ctx.audit_id
     answer.headers.update(headers or {})
     answer.headers.update((ctx.flow_headers or {}) | (ctx.answer_headers or {}))
+    connection = ctx.http.protocol
+    if isinstance(connection, Connection):
+        connection.on_lost = response.close  # a backend that has nothing to say would not notice otherwise
     try:
         length = response.content_length
         if length is not None and ctx.method != "HEAD":
@@ -127,5 +131,7 @@ async def pass_on(ctx: RequestContext, response: aiohttp.ClientResponse, headers
         if transport is not None:
             transport.close()
     finally:
+        if isinstance(connection, Connection):
+            connection.on_lost = None
         response.close()
     return answer

@@ -16,6 +16,7 @@ from kubetree.api.errors import ApiError, NotAcceptable
 from kubetree.apiserver.options import ListOptions, list_options, revision_of
 from kubetree.apiserver.registry import Resource
 from kubetree.apiserver.selection import Selection, select
+from kubetree.apiserver.transforms import include_object
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.verbs.watch_stream import WatchStream, WebSocketStream, wants_websocket
@@ -29,6 +30,8 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 async def watch(call: Call) -> web.StreamResponse:
     output = call.output(watch=True)
+    if output.as_kind == "Table":
+        include_object(call.ctx.query)
     options = list_options(call.ctx.query, watch=True)
     selection = select(call.resource, call.namespace, call.name, options)
     revision = revision_of(options.resource_version)
