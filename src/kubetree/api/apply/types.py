@@ -12,6 +12,7 @@ from typing import Any
 
 from kubetree.api.apply import field_sets as fs
 from kubetree.api.apply.field_sets import LEAF, Node
+from kubetree.api.patches.strategic_merge import go_value
 
 ABSENT: Any = object()
 """A value that is not there at all; None is a null that is."""
@@ -68,7 +69,7 @@ class Type:
         elif self.scalar == "numeric" and (isinstance(value, bool) or not isinstance(value, (int, float))):
             yield f"{path}: expected numeric (int or float), got {_go_type(value)}"
         elif self.scalar == "boolean" and not isinstance(value, bool):
-            yield f"{path}: expected boolean, got &{{{value}}}"
+            yield f"{path}: expected boolean, got &{{{go_value(value)}}}"
 
     def without_nulls(self, value: Any) -> Any:
         return value
@@ -252,7 +253,7 @@ class Map(Type):
         if value is None or (self.lenient and not isinstance(value, dict)):
             return
         if not isinstance(value, dict):
-            yield f"{path}: expected map, got &{{{value}}}"
+            yield f"{path}: expected map, got &{{{go_value(value)}}}"
             return
         for name, item in value.items():
             found = self.fields.get(name)
@@ -442,7 +443,7 @@ class List(Type):
         if value is None:
             return
         if not isinstance(value, list):
-            yield f"{path}: expected list, got &{{{value}}}"
+            yield f"{path}: expected list, got &{{{go_value(value)}}}"
             return
         seen = set()
         for i, item in enumerate(value):
@@ -477,7 +478,7 @@ class Atomic(Type):
             return
         if self.shape == "list":
             if not isinstance(value, list):
-                yield f"{path}: expected list, got &{{{value}}}"
+                yield f"{path}: expected list, got &{{{go_value(value)}}}"
                 return
             for i, item in enumerate(value):
                 yield from self.inner.validate(item, f"{path}[{i}]", duplicates)

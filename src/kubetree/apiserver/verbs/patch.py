@@ -195,7 +195,9 @@ def _check_converts(kind: Kind, applied: Object, new: Object) -> None:
         of = go_kind(applied)
         metadata = applied.get("metadata") or {}
         named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {of}"
-        why = f"unable to convert unstructured object to {of}: {error.message}"
+        message = error.message or ""
+        text = f"error decoding from json: {message}" if message.startswith("illegal base64") else message
+        why = f"unable to convert unstructured object to {of}: {text}"
         message = f"failed to convert new object ({named}) to proper version: {why}"
         raise errors.BadRequest(message) from None
 
