@@ -42,7 +42,7 @@ class Http:
             body = json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
         async with self.session.request(method, self.server.url + path, data=body, headers=sent) as response:
-            return Reply(response.status, response.headers, await response.text())
+            return Reply(response.status, response.headers, await response.text(errors="replace"))
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A bare connection, over TLS when the server speaks it."""
@@ -68,8 +68,8 @@ class Http:
         return await self.request("DELETE", path, body, **headers)
 
     @asynccontextmanager
-    async def watch(self, path: str) -> AsyncIterator[AsyncIterator[Object]]:
-        async with self.session.get(self.server.url + path) as response:
+    async def watch(self, path: str, **headers: str) -> AsyncIterator[AsyncIterator[Object]]:
+        async with self.session.get(self.server.url + path, headers=headers) as response:
 
             async def events() -> AsyncIterator[Object]:
                 async for line in response.content:

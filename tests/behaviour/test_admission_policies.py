@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -290,3 +291,72 @@ async def test_custom_kinds_are_matched_mutated_and_are_parameters() -> None:
         await validating(http, check, paramKind=kind, binding=reference)
         assert (await http.post(MAPS, config_map("x", a="1"))).status == 201
         assert (await http.post(MAPS, config_map("y", a="1", b="2"))).json["message"].endswith("denied request: example.com/v2")
+
+
+async def test_who_configures_a_policy_must_be_able_to_read_its_parameters(tmp_path: Path) -> None:
+    """The messages are upstream's, down to the words that it has the wrong way round."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text('admin-token,admin,1,"system:masters"\nalice-token,alice,,"dev"\n')
+    admin, alice = {"Authorization": "Bearer admin-token"}, {"Authorization": "Bearer alice-token"}
+    group = "rbac.authorization.k8s.io"
+    everything = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]}
+    role = {"rules": [everything, {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}
+    binding = {
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "alice"},
+        "subjects": [{"kind": "User", "name": "alice", "apiGroup": group}],
+    }
+    maps, secrets, lacking = ({"apiVersion": v, "kind": k} for v, k in (("v1", "ConfigMap"), ("v1", "Secret"), ("e.com/v1", "Foo")))
+    who = "&{alice  [dev system:authenticated] map[]}"
+
+    async with running_server(always_allow=False, token_auth_file=tokens) as http:
+        for kind, spec in (("ClusterRole", role), ("ClusterRoleBinding", binding)):
+            body = {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": "alice"}, **spec}
+            assert (await http.post(f"/apis/{group}/v1/{kind.lower()}s", body, **admin)).status == 201
+
+        async def write(user: Object, kind: str, called: str, **spec: Any) -> str:
+            body = {"apiVersion": API, "kind": kind, "metadata": {"name": called}, "spec": spec}
+            reply = await http.post(f"{GROUP}/{PLURALS[kind]}", body, **user)
+            assert (reply.status, reply.json.get("reason")) in ((201, None), (422, "Invalid")), reply.text
+            return "" if reply.status == 201 else reply.json["details"]["causes"][0]["message"]
+
+        async def policy(user: Object, name: str, param: Object | None, kind: str = "Validating") -> str:
+            work = (
+                {"validations": [{"expression": "true"}]}
+                if kind == "Validating"
+                else {"mutations": [patch("[JSONPatch{op: 'remove', path: '/data/a'}]")]}
+            )
+            spec = {"matchConstraints": {"resourceRules": [RULE]}, "paramKind": param, "reinvocationPolicy": "Never", **work}
+            return await write(user, f"{kind}AdmissionPolicy", name, **{k: v for k, v in spec.items() if v is not None})
+
+        async def bind(user: Object, called: str, to: str, kind: str = "Validating", **reference: Any) -> str:
+            reference["parameterNotFoundAction"] = "Deny"
+            spec = {"policyName": to, "paramRef": reference, **({"validationActions": ["Deny"]} if kind == "Validating" else {})}
+            return await write(user, f"{kind}AdmissionPolicyBinding", called, **spec)
+
+        must = f'Forbidden: user {who} must have "get" permission on all objects of the referenced paramKind'
+        assert await policy(alice, "maps", maps) == f"{must} (kind=ConfigMap, apiVersion=v1)"
+        assert await policy(alice, "lacking", lacking) == f"{must} (kind=Foo, apiVersion=e.com/v1)"
+        for name, param in (("secrets", secrets), ("none", None)):
+            assert await policy(alice, name, param) == ""
+        for name, param in (("maps", maps), ("lacking", lacking)):
+            assert await policy(admin, name, param) == ""
+        assert await policy(admin, "maps", maps, "Mutating") == ""
+        url = f"{GROUP}/{PLURALS['ValidatingAdmissionPolicy']}"
+        assert (await http.patch(f"{url}/none", {"spec": {"paramKind": maps}}, **alice)).status == 422
+        assert (await http.patch(f"{url}/maps", {"spec": {"failurePolicy": "Ignore"}}, **alice)).status == 200
+
+        everywhere = f'and user {who} does not have "get" permission for all groups, versions and resources'
+        assert await bind(alice, "a", "secrets", name="x") == ""
+        assert await bind(alice, "b", "secrets", selector={}) == (
+            f'Forbidden: user {who} does not have "list" permission on the object referenced by paramRef'
+        )
+        assert await bind(alice, "b", "maps", name="x", kind="Mutating") == (
+            f'Forbidden: user get does not have "{who}" permission on the object referenced by paramRef'
+        )
+        assert await bind(alice, "b", "nope", name="x") == (
+            f"Forbidden: unable to get policy nope to determine minimum required permissions {everywhere}"
+        )
+        assert await bind(alice, "b", "lacking", name="x") == (
+            f"Forbidden: unable to resolve paramKind &{{e.com/v1 Foo}} to determine minimum required permissions {everywhere}"
+        )
+        assert await bind(admin, "b", "nope", name="x") == ""

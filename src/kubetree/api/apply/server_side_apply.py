@@ -48,17 +48,19 @@ def apply(
     """The object after `manager` applied its configuration to `live` (None: there is none yet), with managedFields set.
 
     All in the version of `kind`; `now` is a metav1.Time; `type` is the compiled schema of a custom resource. The inputs stay as they are.
-    Raises Conflict with a FieldManagerConflict cause a field, BadRequest for another type or for managedFields in the configuration, and
-    what upstream answers with 500 for fields that the type does not have.
+    Raises Conflict with a FieldManagerConflict cause a field, BadRequest for another type, for managedFields in the configuration and for
+    fields that the type does not have (upstream answers with the same words and 500, although the client is to blame).
     """
     group_version_kind = go_kind(applied)
     if (applied.get("apiVersion"), applied.get("kind")) != (kind.api_version, kind.kind):
         raise BadRequest(f"invalid object type: {group_version_kind}")
-    if (applied.get("metadata") or {}).get("managedFields") is not None:
+    metadata = applied.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise BadRequest("metadata must be an object")
+    if metadata.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
     versions = Versions(kind, type)
     of_type = versions.type
-    metadata = applied.get("metadata") or {}
     name = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {group_version_kind}"
     _check(of_type, applied, f"failed to create typed patch object ({name})", duplicates=False)
     run = _Apply(kind, versions, subresource, manager_key(manager, APPLY, "", subresource), now)
@@ -89,7 +91,7 @@ def _check(of_type: Type, obj: Object, what: str, *, duplicates: bool) -> None:
     found = list(of_type.validate(obj, "", duplicates))
     if found:
         text = found[0] if len(found) == 1 else "\n  ".join(("errors:", *found))
-        raise ApiError(f"{what}: {text}", status_code=500, status_reason="")
+        raise BadRequest(f"{what}: {text}")
 
 
 class _Apply:
@@ -110,7 +112,9 @@ class _Apply:
         mine = Entry(self._ownable(self._type.to_set(applied)), self._kind.api_version, last.time if last else "")
         managed[self._key] = mine
         new = self._pruned(merged, managed, last)
-        changed, removed = self._type.compare(standing, new)
+        # A list that lost its last entry is null here: it is gone, and with it whoever owned it.
+        left = self._type.without_nulls(new) if self._versions.builtin else new
+        changed, removed = self._type.compare(standing, left)
         changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)), self._ownable)
         if not force:
             self._refuse_conflicts(managed, changes)
@@ -121,7 +125,7 @@ class _Apply:
             managed[self._key] = Entry(fs.ordered(fields), self._kind.api_version, mine.time if same else self._now)
         else:
             managed.pop(self._key, None)
-        out: Object = copy(self._type.without_nulls(new) if self._versions.builtin else _without_new_nulls(new, merged))
+        out: Object = copy(left if self._versions.builtin else _without_new_nulls(new, merged))
         metadata = out.setdefault("metadata", {})
         if managed:
             metadata["managedFields"] = copy(encode(managed))
@@ -134,7 +138,7 @@ class _Apply:
         try:
             managed = self._versions.reconciled(decode(live["metadata"].get("managedFields")))
         except ValueError as error:
-            raise ApiError(f"failed to decode managed fields: {error}", status_code=500, status_reason="") from None
+            raise BadRequest(f"failed to decode managed fields: {error}") from None
         standing = without_managed_fields(live)
         if not managed:
             changed, _ = self._type.compare({}, standing)

@@ -292,5 +292,5 @@ def _text(value: Any) -> str:
 
 
 def _failed(message: str) -> ApiError:
-    """Upstream answers with 500 and no reason for patches that contradict themselves."""
-    return ApiError(message, status_code=500, status_reason="")
+    """A patch that contradicts itself. Upstream answers with 500, although the client is to blame."""
+    return BadRequest(message)

@@ -55,6 +55,7 @@ from kubetree.apiserver.admission.policies import mutations, validations
 from kubetree.apiserver.admission.policies.definitions import Definitions
 from kubetree.apiserver.admission.policies.matches import Matches
 from kubetree.apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from kubetree.apiserver.admission.policies.param_access import ParameterAccess
 from kubetree.apiserver.admission.policies.params import Params
 from kubetree.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from kubetree.apiserver.admission.priority import Priority
@@ -279,6 +280,7 @@ def build_admission(
     configuration = read_configuration(config.admission_control_config_file)
     needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
+    plugins.insert(0, ParameterAccess(authorization.authorizer, kinds, writer))
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))
     plugins += [CertificateRequestor(), DeviceClaims(writer, authorization.authorizer)]

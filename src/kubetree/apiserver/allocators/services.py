@@ -43,6 +43,8 @@ class ServiceAllocation:
 
     async def begin_create(self, obj: Object, *, dry_run: bool) -> Finish | None:
         spec = obj.setdefault("spec", {})
+        if not obj["metadata"].get("name"):
+            return None  # validation refuses it; nothing may be reserved for nobody
         normalize_cluster_ips(spec, None)
         init_ip_families(obj, None, self._addresses.families)
         wanted = len(spec.get("ipFamilies") or ()) if needs_cluster_ip(spec) and not is_headless(spec) else 0

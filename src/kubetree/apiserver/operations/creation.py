@@ -117,8 +117,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
 async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:
     kind, metadata = resource.kind, obj["metadata"]
     if metadata.get("resourceVersion"):
-        message = "resourceVersion should not be set on objects to be created"
-        raise errors.ApiError(message, status_code=500, status_reason="")
+        raise errors.BadRequest("resourceVersion should not be set on objects to be created")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
     value = encode(obj) if resource.kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:

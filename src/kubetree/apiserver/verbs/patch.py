@@ -160,7 +160,7 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
     metadata = new.setdefault("metadata", {})
     if not isinstance(metadata, dict):
         raise errors.BadRequest("metadata must be an object")
-    check_type(new, kind.api_version, kind.kind)
+    check_type(new, kind.api_version, kind.kind if kind.behaviour is None else new.get("kind") or kind.kind)
     check_namespace(call.namespace, metadata)
     check_name(metadata, call.name)
     apply_defaults(kind, new)
@@ -188,7 +188,7 @@ def _applied(call: Call, request: PatchRequest, live: Object | None) -> Object:
 
 
 def _check_converts(kind: Kind, applied: Object, new: Object) -> None:
-    """What was applied fits the type's fields, but a value need not be one (a time that is none). Upstream answers that with 500."""
+    """What was applied fits the type's fields, but a value need not be one (a time that is none)."""
     try:
         schema.check(kind, new, "Ignore")
     except errors.BadRequest as error:
@@ -197,7 +197,7 @@ def _check_converts(kind: Kind, applied: Object, new: Object) -> None:
         named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {of}"
         why = f"unable to convert unstructured object to {of}: {error.message}"
         message = f"failed to convert new object ({named}) to proper version: {why}"
-        raise errors.ApiError(message, status_code=500, status_reason="") from None
+        raise errors.BadRequest(message) from None
 
 
 _MECHANISMS: dict[str, Callable[[Kind, Object, Any], Object]] = {
