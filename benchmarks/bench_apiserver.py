@@ -127,10 +127,8 @@ def write(columns: dict[str, list[Row]], growths: dict[str, Growth], path: Path,
     text = path.read_text()
     before, rest = text.partition(BEGIN)[::2]
     after = rest.partition(END)[2]
-    machine = (
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, "
-    machine += f"{os.cpu_count()} processors, which wrk and the client share; load average before the run {load_before:.1f}."
-    )
+    machine = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} processors, "
+    machine += f"which wrk and the client share; load average before the run {load_before:.1f}."
     made = [BEGIN, "", machine, ""]
     if columns:
         made += [*table(columns), ""]
