@@ -8,6 +8,7 @@ $KUBE_APISERVER names or PATH has; without one there is no such column. The serv
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import sys
 import time
@@ -121,14 +122,13 @@ def panels(growths: dict[str, Growth]) -> list[Panel]:
     return [Panel(title, {name: points(growth) for name, growth in growths.items()}) for title, points in drawn]
 
 
-def write(columns: dict[str, list[Row]], growths: dict[str, Growth], path: Path) -> None:
+def write(columns: dict[str, list[Row]], growths: dict[str, Growth], path: Path, load_before: float) -> None:
     """Puts the tables between the marks of the page, and the picture beside it."""
     text = path.read_text()
     before, rest = text.partition(BEGIN)[::2]
     after = rest.partition(END)[2]
-    machine = (
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, wrk and the client on the same machine."
-    )
+    machine = f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} processors, "
+    machine += f"which wrk and the client share; load average before the run {load_before:.1f}."
     made = [BEGIN, "", machine, ""]
     if columns:
         made += [*table(columns), ""]
@@ -143,6 +143,7 @@ def main(sizes: Sequence[int]) -> None:
         print(f"skipped: {lacking}")
         return
     uvloop.install()
+    load_before = os.getloadavg()[0]
     starts = [kubetree_over_sqlite, kubetree_over_etcd, *([upstream_over_etcd] if upstream_binary() else [])]
     with contextlib.ExitStack() as running:
         servers = [running.enter_context(start()) for start in starts]
@@ -156,7 +157,7 @@ def main(sizes: Sequence[int]) -> None:
                 columns = {server.name: rates(server) for server in servers}
                 print("\n".join(table(columns)), flush=True)
         print("\n".join(growth_table(growths)), flush=True)
-    write(columns, growths, DOCS / "performance.md")
+    write(columns, growths, DOCS / "performance.md", load_before)
 
 
 main([int(size) for size in sys.argv[1].split(",")] if len(sys.argv) > 1 else SIZES)
