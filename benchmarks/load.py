@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import aiohttp
 import orjson
@@ -183,8 +184,7 @@ class _Watcher(asyncio.Protocol):
         self._request, self._seen = request, seen
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(self._request)
+        cast(asyncio.WriteTransport, transport).write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self._seen[0] += data.count(b'"type":"MODIFIED"')

@@ -68,8 +68,8 @@ class Http:
         return await self.request("DELETE", path, body, **headers)
 
     @asynccontextmanager
-    async def watch(self, path: str) -> AsyncIterator[AsyncIterator[Object]]:
-        async with self.session.get(self.server.url + path) as response:
+    async def watch(self, path: str, **headers: str) -> AsyncIterator[AsyncIterator[Object]]:
+        async with self.session.get(self.server.url + path, headers=headers) as response:
 
             async def events() -> AsyncIterator[Object]:
                 async for line in response.content:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from behaviour.secured_server import Secured, secured_server
-from kubetree.cluster.certificates import Authority
+from kubetree.cluster.certificates import Authority, KeyPair
 from rbac_objects import role, rule
 
 
@@ -49,6 +52,21 @@ async def test_a_certificate_of_a_stranger_is_refused(cluster: Secured) -> None:
     stranger = Authority.create("kubernetes", datetime.now(UTC)).client("kubernetes-admin", datetime.now(UTC), groups=["system:masters"])
     output = await refused(cluster, cluster.kubeconfig("stranger", stranger), "get", "namespaces")
     assert "You must be logged in to the server" in output
+
+
+async def test_a_certificate_comes_with_those_between_it_and_the_authority(cluster: Secured) -> None:
+    now = datetime.now(UTC)
+    authority = cluster.certificates.authority.pair
+    middle, key = Authority.create("middle", now), serialization.load_pem_private_key(authority.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    own = x509.load_pem_x509_certificate(middle.certificate)
+    builder = x509.CertificateBuilder(x509.load_pem_x509_certificate(authority.certificate).subject, own.subject, own.public_key(), 7)
+    builder = builder.not_valid_before(own.not_valid_before_utc).not_valid_after(own.not_valid_after_utc)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    between = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    jane = middle.client("jane", now)
+    assert "jane" in await ok(cluster, cluster.kubeconfig("jane", KeyPair(jane.certificate + between, jane.key)), "auth", "whoami")
+    assert "You must be logged in" in await refused(cluster, cluster.kubeconfig("alone", middle.client("joe", now)), "auth", "whoami")
 
 
 async def test_the_front_proxys_certificate_is_nobody_by_itself(cluster: Secured) -> None:

@@ -144,6 +144,15 @@ async def test_names_that_are_taken_are_not_accepted_until_they_are_free(http: H
     await wait_for(http, "others.example.com", "Established", "True")
 
 
+async def test_a_name_is_free_as_soon_as_its_holder_gives_it_up(http: Http) -> None:
+    crd = await establish(http, definition(names={"shortNames": ["f"]}))
+    await http.post(CRDS, definition(plural="others", kind="Other", names={"shortNames": ["f"]}))
+    await wait_for(http, "others.example.com", "NamesAccepted", "False")
+    crd["spec"]["names"]["shortNames"] = ["g"]
+    assert (await http.put(f"{CRDS}/foos.example.com", crd)).status == 200
+    await wait_for(http, "others.example.com", "Established", "True")
+
+
 async def test_a_deleted_definition_takes_its_objects_along(http: Http) -> None:
     await establish(http, definition())
     await http.post(FOOS, {**foo("x"), "metadata": {"name": "x", "finalizers": ["example.com/wait"]}})
@@ -243,3 +252,88 @@ async def test_server_side_apply_merges_lists_by_the_schema(http: Http) -> None:
     assert two.json["spec"]["things"] == [{"k": "a", "v": 1}, {"k": "b", "v": 2}]
     conflict = await http.patch(f"{FOOS}/x?fieldManager=two", foo("x", things=[{"k": "a", "v": 2}]), type=apply)
     assert (conflict.status, conflict.json["details"]["causes"][0]["field"]) == (409, '.spec.things[k="a"].v')
+
+
+async def test_rules_of_the_schema_hold_and_what_was_broken_before_only_warns(http: Http) -> None:
+    spec = fields(a={**INTEGER, "x-kubernetes-validations": [{"rule": "self >= oldSelf", "message": "only up"}]}, b=string())
+    await establish(http, definition(version(spec=spec)))
+    await http.post(FOOS, foo("x", a=5, b="long"))
+    down = await http.patch(f"{FOOS}/x", {"spec": {"a": 4}})
+    assert (down.status, down.json["message"]) == (422, 'Foo.example.com "x" is invalid: spec.a: Invalid value: 4: only up')
+    assert (await http.patch(f"{FOOS}/x", {"spec": {"a": 6}})).status == 200
+    spec["properties"]["b"] = string(**{"x-kubernetes-validations": [{"rule": "self.size() < 3", "message": "too long"}]})
+    crd = (await http.get(f"{CRDS}/foos.example.com")).json
+    crd["spec"]["versions"] = [version(spec=spec)]
+    assert (await http.put(f"{CRDS}/foos.example.com", crd)).status == 200
+    assert (await http.patch(f"{FOOS}/x", {"spec": {"a": 7}})).status == 200
+    assert (await http.patch(f"{FOOS}/x", {"spec": {"b": "longer"}})).status == 422
+    assert (await http.patch(f"{FOOS}/x", {"spec": {"b": "ok"}})).status == 200
+
+
+async def test_rules_that_do_not_compile_are_refused_with_the_definition(http: Http) -> None:
+    spec = fields(a={**INTEGER, "x-kubernetes-validations": [{"rule": "self.size() > 1"}]})
+    refused = await http.post(CRDS, definition(version(spec=spec)))
+    assert refused.status == 422
+    cause = refused.json["details"]["causes"][0]
+    assert cause["field"] == "spec.validation.openAPIV3Schema.properties[spec].properties[a].x-kubernetes-validations[0].rule"
+    assert "found no matching overload for 'size' applied to 'int.()'" in cause["message"]
+
+
+async def test_schemas_are_published_for_clients_and_go_with_their_versions(http: Http) -> None:
+    spec = fields(a={**INTEGER, "description": "how many"}, any={"x-kubernetes-int-or-string": True}, n=string(nullable=True))
+    await establish(http, definition(version(spec=spec), version("v2", spec=spec, storage=False)))
+    v2 = (await http.get("/openapi/v2")).json
+    foo_v1 = v2["definitions"]["com.example.v1.Foo"]
+    assert foo_v1["x-kubernetes-group-version-kind"] == [{"group": "example.com", "kind": "Foo", "version": "v1"}]
+    assert foo_v1["properties"]["spec"]["properties"]["a"] == {"type": "integer", "description": "how many"}
+    assert "type" not in foo_v1["properties"]["spec"]["properties"]["n"]
+    assert "com.example.v2.FooList" in v2["definitions"]
+    index = (await http.get("/openapi/v3")).json["paths"]
+    document = (await http.get(index["apis/example.com/v2"]["serverRelativeURL"])).json
+    published = document["components"]["schemas"]["com.example.v2.Foo"]["properties"]
+    assert published["spec"]["properties"]["n"] == {"type": "string", "nullable": True}
+    assert published["metadata"]["allOf"] == [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]
+    crd = (await http.get(f"{CRDS}/foos.example.com")).json
+    crd["spec"]["versions"][1]["served"] = False
+    await http.put(f"{CRDS}/foos.example.com", crd)
+    assert "com.example.v2.Foo" not in (await http.get("/openapi/v2")).json["definitions"]
+    assert "apis/example.com/v2" not in (await http.get("/openapi/v3")).json["paths"]
+
+
+async def test_bodies_may_be_yaml_and_strategic_merge_is_not_for_custom_resources(http: Http) -> None:
+    await establish(http, definition(version(spec=SPEC)))
+    text = b"apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: x}\nspec: {a: 3, a: 4}\n"
+    repeated = await http.post(f"{FOOS}?fieldValidation=Strict", text, Content_Type="application/yaml")
+    assert (repeated.status, 'key "a" already set in map' in repeated.json["message"]) == (400, True)
+    assert (await http.post(FOOS, text, Content_Type="application/yaml")).json["spec"]["a"] == 4
+    refused = await http.patch(f"{FOOS}/x", {"spec": {"a": 5}}, type="strategic-merge-patch+json")
+    assert refused.status == 415
+
+
+async def test_objects_say_which_version_they_are_of(http: Http) -> None:
+    await establish(http, definition(version(), version("v2", storage=False)))
+    other = await http.post(FOOS, foo("x", "example.com/v2"))
+    message = "the API version in the data (example.com/v2) does not match the expected API version (example.com/v1)"
+    assert (other.status, other.json["message"]) == (400, message)
+    wrong = await http.post(FOOS, {**foo("x"), "kind": "Bar"})
+    assert (wrong.status, wrong.json["details"]["causes"][0]["field"]) == (422, "kind")
+
+
+async def test_a_status_that_was_reset_gets_its_default(http: Http) -> None:
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = fields(spec=free, status={**free, "default": {"phase": "New"}})
+    row = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}
+    await establish(http, definition(row))
+    made = await http.post(FOOS, {**foo("x"), "status": {"phase": "Mine"}})
+    assert made.json["status"] == {"phase": "New"}
+    assert (await http.get(f"{FOOS}/x")).json["status"] == {"phase": "New"}
+
+
+async def test_watchers_may_want_metadata_only(http: Http) -> None:
+    await establish(http, definition())
+    wanted = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+    async with http.watch(f"{FOOS}?watch=1", **wanted) as events:
+        await http.post(FOOS, foo("x", a=1))
+        event = await anext(events)
+    assert (event["type"], event["object"]["kind"], event["object"]["metadata"]["name"]) == ("ADDED", "PartialObjectMetadata", "x")
+    assert "spec" not in event["object"]

@@ -74,6 +74,11 @@ class RequestContext:
         return certificate
 
     @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """What the client sent besides its certificate, as DER."""
+        return getattr(self.http.protocol, "peer_chain", ())
+
+    @property
     def connection(self) -> object:
         """What stays the same for all requests of one connection (hashable): what is learnt of a certificate may be kept by it."""
         return self.http.protocol

@@ -107,7 +107,7 @@ class Dispatcher:
         info = ctx.info
         if not _in_scope(ctx, kind) or (info.via_prefix and info.rest):
             raise no_such_resource()
-        if ctx.method == "HEAD" and info.subresource != "proxy":
+        if ctx.method == "HEAD" and info.subresource != "proxy" and kind.behaviour is None:
             raise no_such_method()
         found = self.actions.get((kind.group_resource, info.subresource, info.verb))
         if found is not None:

@@ -162,7 +162,8 @@ class Health:
             names = ", ".join(f'"{n}"' for n in sorted(unknown))
             lines.append(f"warn: some health checks cannot be excluded: no matches for {names}")
         if failed:
-            log.info("%s check failed: %s", endpoint, "; ".join(failed))
+            level = logging.INFO if AUTOREGISTRATION in self._done else logging.DEBUG  # that a start takes its time is no news
+            log.log(level, "%s check failed: %s", endpoint, "; ".join(failed))
             return answer_text(ctx, "\n".join([*lines, f"{endpoint} check failed"]) + "\n", 500)
         if "verbose" in ctx.query:
             return answer_text(ctx, "\n".join([*lines, f"{endpoint} check passed"]) + "\n")

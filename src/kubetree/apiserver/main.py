@@ -20,7 +20,7 @@ from kubetree.api.times import parse_duration
 from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
 from kubetree.apiserver.authentication.oidc.flags import add_oidc_arguments, oidc_flags
 from kubetree.apiserver.config import Config, TLSFiles
-from kubetree.apiserver.flags import add_more_arguments, faults, shown
+from kubetree.apiserver.flags import add_more_arguments, faults, list_of, shown, truth
 from kubetree.apiserver.log_format import start_logging
 from kubetree.apiserver.runtime_config import narrowed
 from kubetree.apiserver.server import ApiServer
@@ -29,26 +29,16 @@ from kubetree.client.self_signed import self_signed
 log = logging.getLogger(__name__)
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
-
-
 def _port_range(text: str) -> tuple[int, int]:
     low, _, high = text.partition("-")
     return int(low), int(high or low)
-
-
-def _bool(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags are named as kube-apiserver's where it has the same option."""
     d = Config()
     parser.add_argument("--storage", default="", metavar="URL", help="memory://, sqlite:///path or etcd://host:port,...")
-    parser.add_argument("--etcd-servers", type=_list, default=(), metavar="URLS", help="etcd endpoints; the same as --storage etcd://...")
+    parser.add_argument("--etcd-servers", type=list_of, default=(), metavar="URLS", help="etcd endpoints; the same as --storage etcd://...")
     for option in ("--etcd-cafile", "--etcd-certfile", "--etcd-keyfile"):
         parser.add_argument(option, type=Path)
     parser.add_argument("--bind-address", default="0.0.0.0")
@@ -57,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls-cert-file", type=Path)
     parser.add_argument("--tls-private-key-file", type=Path)
     parser.add_argument("--client-ca-file", type=Path)
-    parser.add_argument("--anonymous-auth", type=_bool, nargs="?", const=True, default=None)
-    parser.add_argument("--authorization-mode", type=_list, default=d.authorization_mode, metavar="MODES")
+    parser.add_argument("--anonymous-auth", type=truth, nargs="?", const=True, default=None)
+    parser.add_argument("--authorization-mode", type=list_of, default=d.authorization_mode, metavar="MODES")
     parser.add_argument("--authorization-config", type=Path)
     parser.add_argument("--authorization-policy-file", type=Path)
     parser.add_argument("--authorization-webhook-config-file", type=Path)
@@ -72,42 +62,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ttl = d.authentication_token_webhook_cache_ttl
     parser.add_argument("--authentication-token-webhook-cache-ttl", type=parse_duration, default=ttl)
     parser.add_argument("--token-auth-file", type=Path)
-    parser.add_argument("--enable-bootstrap-token-auth", type=_bool, nargs="?", const=True, default=False)
+    parser.add_argument("--enable-bootstrap-token-auth", type=truth, nargs="?", const=True, default=False)
     parser.add_argument("--service-account-issuer", action="append", default=[])
     parser.add_argument("--service-account-key-file", action="append", type=Path, default=[])
     parser.add_argument("--service-account-signing-key-file", type=Path)
     parser.add_argument("--service-account-max-token-expiration", type=parse_duration, default=0.0)
-    parser.add_argument("--service-account-extend-token-expiration", type=_bool, nargs="?", const=True, default=True)
+    parser.add_argument("--service-account-extend-token-expiration", type=truth, nargs="?", const=True, default=True)
     parser.add_argument("--service-account-jwks-uri", default="")
-    parser.add_argument("--api-audiences", type=_list, default=())
+    parser.add_argument("--api-audiences", type=list_of, default=())
     parser.add_argument("--requestheader-client-ca-file", type=Path)
-    parser.add_argument("--requestheader-allowed-names", type=_list, default=())
-    parser.add_argument("--requestheader-username-headers", type=_list, default=d.requestheader_username_headers)
-    parser.add_argument("--requestheader-group-headers", type=_list, default=d.requestheader_group_headers)
-    parser.add_argument("--requestheader-extra-headers-prefix", type=_list, default=d.requestheader_extra_prefixes)
+    parser.add_argument("--requestheader-allowed-names", type=list_of, default=())
+    parser.add_argument("--requestheader-username-headers", type=list_of, default=d.requestheader_username_headers)
+    parser.add_argument("--requestheader-group-headers", type=list_of, default=d.requestheader_group_headers)
+    parser.add_argument("--requestheader-extra-headers-prefix", type=list_of, default=d.requestheader_extra_prefixes)
     parser.add_argument("--proxy-client-cert-file", type=Path)
     parser.add_argument("--proxy-client-key-file", type=Path)
-    parser.add_argument("--enable-aggregator-routing", type=_bool, nargs="?", const=True, default=False)
-    parser.add_argument("--enable-admission-plugins", type=_list, default=())
-    parser.add_argument("--disable-admission-plugins", type=_list, default=())
+    parser.add_argument("--enable-aggregator-routing", type=truth, nargs="?", const=True, default=False)
+    parser.add_argument("--enable-admission-plugins", type=list_of, default=())
+    parser.add_argument("--disable-admission-plugins", type=list_of, default=())
     parser.add_argument("--admission-control-config-file", type=Path)
     parser.add_argument("--default-not-ready-toleration-seconds", type=int, default=d.default_not_ready_toleration_seconds)
     parser.add_argument("--default-unreachable-toleration-seconds", type=int, default=d.default_unreachable_toleration_seconds)
-    parser.add_argument("--service-cluster-ip-range", type=_list, default=d.service_cluster_ip_range)
+    parser.add_argument("--service-cluster-ip-range", type=list_of, default=d.service_cluster_ip_range)
     parser.add_argument("--service-node-port-range", type=_port_range, default=d.service_node_port_range)
     parser.add_argument("--kubelet-client-certificate", type=Path)
     parser.add_argument("--kubelet-client-key", type=Path)
     parser.add_argument("--kubelet-certificate-authority", type=Path)
-    parser.add_argument("--kubelet-preferred-address-types", type=_list, default=d.kubelet_preferred_address_types)
+    parser.add_argument("--kubelet-preferred-address-types", type=list_of, default=d.kubelet_preferred_address_types)
     parser.add_argument("--event-ttl", type=parse_duration, default=float(d.event_ttl))
     parser.add_argument("--etcd-compaction-interval", type=parse_duration, default=d.compaction_interval)
     parser.add_argument("--request-timeout", type=parse_duration, default=d.request_timeout)
     parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
     parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
-    parser.add_argument("--enable-priority-and-fairness", type=_bool, nargs="?", const=True, default=True)
+    parser.add_argument("--enable-priority-and-fairness", type=truth, nargs="?", const=True, default=True)
     parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
     parser.add_argument("--encryption-provider-config", type=Path)
-    parser.add_argument("--encryption-provider-config-automatic-reload", type=_bool, nargs="?", const=True, default=False)
+    parser.add_argument("--encryption-provider-config-automatic-reload", type=truth, nargs="?", const=True, default=False)
     add_audit_arguments(parser)
     add_more_arguments(parser)
 

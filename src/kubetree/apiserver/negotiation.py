@@ -152,6 +152,8 @@ class Endpoint:
     transforms: Callable[[Serializer, str, str, str], bool] = lambda *_: False
     versioned: bool = False
     routed: bool = True
+    formats: tuple[Serializer, ...] = SERIALIZERS
+    """Of what is answered as it is; transforms come in any format."""
 
 
 def _tables_and_metadata(serializer: Serializer, group: str, version: str, kind: str) -> bool:
@@ -161,6 +163,8 @@ def _tables_and_metadata(serializer: Serializer, group: str, version: str, kind:
 
 
 RESOURCES = Endpoint(_tables_and_metadata, versioned=True)
+CUSTOM_RESOURCES = Endpoint(_tables_and_metadata, versioned=True, routed=False, formats=(JSON, YAML))
+"""They have no protobuf form, but their metadata has."""
 OBJECTS = Endpoint()
 """Pages that answer only as they are."""
 ERRORS = Endpoint(routed=False)
@@ -184,7 +188,8 @@ def negotiate(accept: str, endpoint: Endpoint = RESOURCES) -> Output | None:
 
 def _output(serializer: Serializer, params: dict[str, str], endpoint: Endpoint) -> Output | None:
     group, version, kind = params.get("g", ""), params.get("v", ""), params.get("as", "")
-    if any(key in params for key in ("g", "v", "as")) and not endpoint.transforms(serializer, group, version, kind):
+    transformed = any(key in params for key in ("g", "v", "as"))
+    if not (endpoint.transforms(serializer, group, version, kind) if transformed else serializer in endpoint.formats):
         return None
     stream, server_version = params.get("stream", ""), params.get("sv", "")
     if stream and (stream != "watch" or not serializer.stream):

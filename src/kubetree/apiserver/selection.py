@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
-from kubetree.api.strategies import field_label_supported, stored_field_label
+from kubetree.api.strategies import field_label_supported, selectable_fields, stored_field_label, unsupported_field_label
 from kubetree.apiserver.options import ListOptions
 from kubetree.apiserver.registry import Resource
 from kubetree.apiserver.watch_cache import Cached
-
-_TERSE = frozenset({"Pod", "Node", "ReplicationController", "Event", "Namespace", "Secret", "Service", "CertificateSigningRequest"})
-"""Kinds with fields of their own, whose refusal names no alternatives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,17 @@ class Selection:
         if self.labels is not None and not self.labels.matches(entry.labels):
             return False
         return self.fields is None or self.fields.matches(entry.fields)
+
+
+def computed(resource: Resource, options: ListOptions, objs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of objects that no cache has that a list's selectors choose. Raises BadRequest as `select` does."""
+    chosen = select(resource, "", "", options)
+    return [
+        obj
+        for obj in objs
+        if (chosen.labels is None or chosen.labels.matches(obj["metadata"].get("labels") or {}))
+        and (chosen.fields is None or chosen.fields.matches(selectable_fields(resource.kind, obj)))
+    ]
 
 
 def select(resource: Resource, namespace: str, name: str, options: ListOptions) -> Selection:
@@ -97,7 +106,5 @@ def _fields(resource: Resource, text: str) -> FieldSelector | None:
     kind = resource.kind
     for requirement in selector.requirements:
         if not field_label_supported(kind, requirement.key):
-            if kind.kind in _TERSE or kind.behaviour is not None:
-                raise errors.BadRequest(f"field label not supported: {requirement.key}")
-            raise errors.BadRequest(f'"{requirement.key}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+            raise errors.BadRequest(unsupported_field_label(kind, requirement.key))
     return FieldSelector(tuple(replace(r, key=stored_field_label(kind, r.key)) for r in selector.requirements))

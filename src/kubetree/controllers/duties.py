@@ -49,7 +49,7 @@ def duties(options: Options) -> list[Duty]:
         storage_protection.VOLUMES,
         storage_protection.ATTRIBUTES_CLASSES,
         approving.DUTY,
-        *([signing.duty(options.signing_cert, options.signing_key, options.signing_duration)] if options.signing_cert else []),
+        *([signing.duty(options.signing, options.signing_duration)] if options.signing else []),
         cleaning.DUTY,
         namespaces.DUTY,
         garbage_collector.duty(),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubetree.api.times import parse_duration
+from kubetree.controllers.certificates.requests import SIGNERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,8 @@ class Options:
     large_cluster_size_threshold: int = 50
     unhealthy_zone_threshold: float = 0.55
     terminated_pod_gc_threshold: int = 12500
-    signing_cert: bytes = b""
-    signing_key: bytes = b""
-    """The CA that signs certificate requests, PEM; empty: none are signed."""
+    signing: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Certificates and keys of the CAs that sign certificate requests, PEM, by the name of the signer; none: nothing is signed."""
     signing_duration: float = 8760 * 3600.0
     service_account_key: bytes = b""
     """What signs the tokens kept in secrets, PEM; empty: none are made."""
@@ -43,6 +44,9 @@ class Options:
         if f"-{name}" in self.controllers:
             return False
         return name in self.controllers or "*" in self.controllers
+
+
+_SIGNER_FLAGS = dict(zip(("kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown"), SIGNERS, strict=True))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--terminated-pod-gc-threshold", type=int, default=default.terminated_pod_gc_threshold)
     parser.add_argument("--cluster-signing-cert-file", type=Path)
     parser.add_argument("--cluster-signing-key-file", type=Path)
+    for name in _SIGNER_FLAGS:
+        parser.add_argument(f"--cluster-signing-{name}-cert-file", type=Path, help=f"for {_SIGNER_FLAGS[name]} alone")
+        parser.add_argument(f"--cluster-signing-{name}-key-file", type=Path)
     parser.add_argument("--cluster-signing-duration", type=parse_duration, default=default.signing_duration)
     parser.add_argument("--resource-quota-sync-period", type=parse_duration, default=default.resource_quota_sync_period)
     parser.add_argument(
@@ -75,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options_of(given: argparse.Namespace) -> Options:
-    """Reads the files that flags name. Raises OSError when one is missing."""
+    """Reads the files that flags name. Raises OSError when one is missing, ValueError for flags that exclude each other."""
     mask = given.node_cidr_mask_size
     return Options(
         controllers=given.controllers,
@@ -93,13 +100,29 @@ def options_of(given: argparse.Namespace) -> Options:
         large_cluster_size_threshold=given.large_cluster_size_threshold,
         unhealthy_zone_threshold=given.unhealthy_zone_threshold,
         terminated_pod_gc_threshold=given.terminated_pod_gc_threshold,
-        signing_cert=given.cluster_signing_cert_file.read_bytes() if given.cluster_signing_cert_file else b"",
-        signing_key=given.cluster_signing_key_file.read_bytes() if given.cluster_signing_key_file else b"",
+        signing=_signing(given),
         signing_duration=given.cluster_signing_duration,
         service_account_key=given.service_account_private_key_file.read_bytes() if given.service_account_private_key_file else b"",
         resource_quota_sync_period=given.resource_quota_sync_period,
         use_service_account_credentials=given.use_service_account_credentials,
     )
+
+
+def _signing(given: argparse.Namespace) -> dict[str, tuple[bytes, bytes]]:
+    """Raises ValueError for half a pair, and for one for all besides one for some; OSError."""
+
+    def pair(flags: str) -> tuple[bytes, bytes] | None:
+        certificate, key = getattr(given, f"{flags}_cert_file"), getattr(given, f"{flags}_key_file")
+        if bool(certificate) != bool(key):
+            raise ValueError(f"--{flags.replace('_', '-')}-cert-file and -key-file must be specified together")
+        return (certificate.read_bytes(), key.read_bytes()) if certificate else None
+
+    whole = pair("cluster_signing")
+    found = {signer: pair(f"cluster_signing_{name.replace('-', '_')}") for name, signer in _SIGNER_FLAGS.items()}
+    some = {signer: files for signer, files in found.items() if files is not None}
+    if whole is not None and some:
+        raise ValueError("cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time")
+    return dict.fromkeys(SIGNERS, whole) if whole is not None else some
 
 
 def _list(text: str) -> tuple[str, ...]:

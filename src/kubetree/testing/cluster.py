@@ -25,6 +25,7 @@ from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import ClusterCertificates, KeyPair
 from kubetree.cluster.kubeconfig import document
+from kubetree.controllers.certificates.requests import SIGNERS
 from kubetree.controllers.duties import duties
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty, Runner
@@ -112,7 +113,7 @@ class Cluster:
         await self._server.listen_on(self._socket)
         authority = self._certificates.authority.pair
         options = Options(
-            controllers=self._controllers, root_ca=self._ca.decode(), signing_cert=authority.certificate, signing_key=authority.key
+            controllers=self._controllers, root_ca=self._ca.decode(), signing=dict.fromkeys(SIGNERS, (authority.certificate, authority.key))
         )
         manager = duties(options)
         runner = Runner(await self._inside("controllers"), manager, clock=self.clock, separate_accounts=True)

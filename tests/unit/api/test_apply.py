@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kubetree.api import errors
@@ -461,7 +461,16 @@ CONTAINERS = st.lists(
 STEPS = st.lists(st.tuples(st.sampled_from(["apply", "update"]), st.sampled_from(["one", "two"]), st.none() | st.integers(0, 2), CONTAINERS), min_size=1, max_size=6)  # fmt: skip
 
 
+LAST_ENTRY_GOES = [
+    ("update", "one", None, [{"name": "a", "env": [{"name": "b", "value": "1"}]}]),
+    ("apply", "one", None, [{"name": "a", "env": [{"name": "a", "value": "1"}]}]),
+    ("update", "one", None, [{"name": "a", "env": [{"name": "a", "value": "1"}]}]),
+    ("apply", "one", None, [{"name": "a"}]),
+]
+
+
 @given(STEPS)
+@example(LAST_ENTRY_GOES)
 def test_owners_own_only_what_is_there_and_appliers_get_what_they_said(steps) -> None:
     """Whatever appliers and updaters do to nested lists: owned fields exist, the configuration holds, and saying it again changes nothing."""
     of_type, live = type_of_kind(DEPLOYMENT), None

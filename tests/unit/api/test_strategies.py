@@ -7,7 +7,14 @@ import pytest
 
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import STATUS, Kind
-from kubetree.api.strategies import default_grace_period, field_label_supported, prepare_for_create, prepare_for_update, selectable_fields
+from kubetree.api.strategies import (
+    default_grace_period,
+    field_label_supported,
+    prepare_for_create,
+    prepare_for_update,
+    selectable_fields,
+    unsupported_field_label,
+)
 from kubetree.api.strategies.pods import qos_class
 
 POD, DEPLOYMENT, SERVICE = kind("v1", "Pod"), kind("apps/v1", "Deployment"), kind("v1", "Service")
@@ -130,6 +137,21 @@ def test_field_labels() -> None:
     assert not field_label_supported(POD, "spec.containers")
     assert field_label_supported(SERVICE, "metadata.name")
     assert not field_label_supported(kind("apps/v1", "ReplicaSet"), "status.replicas")
+    assert field_label_supported(kind("v1", "PersistentVolume"), "metadata.namespace"), "which nothing has"
+    assert not field_label_supported(kind("v1", "Node"), "metadata.namespace")
+
+
+@pytest.mark.parametrize(
+    ("api_version", "name", "message"),
+    [
+        ("v1", "Pod", "field label not supported: a"),
+        ("batch/v1", "Job", 'field label "a" not supported for Job'),
+        ("resource.k8s.io/v1", "ResourceSlice", "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: a"),
+        ("v1", "ConfigMap", '"a" is not a known field selector: only "metadata.name", "metadata.namespace"'),
+    ],
+)
+def test_unknown_field_labels(api_version: str, name: str, message: str) -> None:
+    assert unsupported_field_label(kind(api_version, name), "a") == message
 
 
 def test_the_resize_subresource_changes_only_resources() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubetree.api import errors
-from kubetree.apiserver.negotiation import JSON, YAML, negotiate, negotiate_input, negotiate_output
+from kubetree.apiserver.negotiation import CUSTOM_RESOURCES, JSON, PROTOBUF, YAML, negotiate, negotiate_input, negotiate_output
 
 
 def test_the_first_clause_that_can_be_served_wins() -> None:
@@ -17,6 +17,17 @@ def test_the_first_clause_that_can_be_served_wins() -> None:
     assert weighted is not None and weighted.serializer is YAML
     assert negotiate("image/png") is None
     assert negotiate("*/*") == negotiate("")
+
+
+def test_custom_resources_have_no_protobuf_but_their_metadata_has() -> None:
+    both = "application/vnd.kubernetes.protobuf,application/json"
+    plain = negotiate(both, CUSTOM_RESOURCES)
+    assert plain is not None and plain.serializer is JSON
+    partial = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+    metadata = negotiate(f"{partial},{both}", CUSTOM_RESOURCES)
+    assert metadata is not None and metadata.serializer is PROTOBUF and metadata.as_kind == "PartialObjectMetadata"
+    assert negotiate("application/vnd.kubernetes.protobuf", CUSTOM_RESOURCES) is None
+    assert negotiate("application/*", CUSTOM_RESOURCES) is not None, "no router stands before them"
 
 
 def test_people_get_indented_json() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubetree.cluster.certificates import Authority
 from kubetree.controllers.certificates import approving, cleaning
 from kubetree.controllers.certificates.requests import CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY, Refused, Unusable, check, parse
-from kubetree.controllers.certificates.signing import Signing
+from kubetree.controllers.certificates.signing import Signing, SigningAuthority
+from kubetree.controllers.options import add_arguments, options_of
 from kubetree.controllers.plan import Delete, Outcome, Plan, RequeueAfter
 from kubetree.controllers.snapshot import ObjectSnapshot
 
@@ -80,7 +83,7 @@ def test_what_a_signer_does_not_sign(signer: str, asked: x509.CertificateSigning
 
 def signed(lifetime: timedelta, usages: tuple[str, ...], asked: x509.CertificateSigningRequest | None = None) -> x509.Certificate:
     authority = Authority.create("ca", NOW)
-    signing = Signing(authority.certificate, authority.pair.key, 3600)
+    signing = SigningAuthority(authority.certificate, authority.pair.key)
     return x509.load_pem_x509_certificate(signing.sign(asked or request(), usages, lifetime, NOW))
 
 
@@ -107,6 +110,31 @@ def test_names_are_critical_where_there_is_no_subject() -> None:
     for asked, critical in ((request("", "", DNS), True), (request("x", "", DNS), False)):
         names = signed(timedelta(hours=1), (), asked).extensions.get_extension_for_class(x509.SubjectAlternativeName)
         assert names.critical is critical
+
+
+def options(*flags: str) -> dict[str, tuple[bytes, bytes]]:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return dict(options_of(parser.parse_args(flags)).signing)
+
+
+def test_a_signer_may_have_an_authority_of_its_own(tmp_path: Path) -> None:
+    pair = Authority.create("kubelets", NOW).pair
+    certificate, key = tmp_path / "crt", tmp_path / "key"
+    certificate.write_bytes(pair.certificate)
+    key.write_bytes(pair.key)
+    whole = (f"--cluster-signing-cert-file={certificate}", f"--cluster-signing-key-file={key}")
+    some = tuple(flag.replace("signing-", "signing-kubelet-serving-") for flag in whole)
+    assert options() == {}
+    assert set(options(*whole)) == {KUBELET_SERVING, KUBELET_CLIENT, CLIENT, LEGACY}
+    assert set(options(*some)) == {KUBELET_SERVING}
+    for flags in ((*whole, *some), whole[:1], some[1:]):
+        with pytest.raises(ValueError, match="--cluster-signing-"):
+            options(*flags)
+    signing = Signing(options(*some), 3600)
+    for signer, usage, number in ((KUBELET_SERVING, "server auth", 1), (KUBELET_CLIENT, "client auth", 0)):
+        asked = csr(request("system:node:n", "system:nodes", DNS), condition("Approved"), signerName=signer, usages=[*BASE, usage])
+        assert len(signing.reconcile(ObjectSnapshot([asked]), ("", "c"), NOW).actions) == number
 
 
 def test_a_request_that_is_not_allowed_yet_is_looked_at_again() -> None:

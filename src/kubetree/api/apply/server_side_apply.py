@@ -110,7 +110,9 @@ class _Apply:
         mine = Entry(self._ownable(self._type.to_set(applied)), self._kind.api_version, last.time if last else "")
         managed[self._key] = mine
         new = self._pruned(merged, managed, last)
-        changed, removed = self._type.compare(standing, new)
+        # A list that lost its last entry is null here: it is gone, and with it whoever owned it.
+        left = self._type.without_nulls(new) if self._versions.builtin else new
+        changed, removed = self._type.compare(standing, left)
         changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)), self._ownable)
         if not force:
             self._refuse_conflicts(managed, changes)
@@ -121,7 +123,7 @@ class _Apply:
             managed[self._key] = Entry(fs.ordered(fields), self._kind.api_version, mine.time if same else self._now)
         else:
             managed.pop(self._key, None)
-        out: Object = copy(self._type.without_nulls(new) if self._versions.builtin else _without_new_nulls(new, merged))
+        out: Object = copy(left if self._versions.builtin else _without_new_nulls(new, merged))
         metadata = out.setdefault("metadata", {})
         if managed:
             metadata["managedFields"] = copy(encode(managed))

@@ -82,7 +82,7 @@ def tokens(source: Source, issues: list[Issue]) -> list[Token]:
         match = pattern.match(text, at)
         if match is None:
             end = _unrecognized(text, at)
-            issues.append(source.issue(f"Syntax error: token recognition error at: '{_shown(text[at:end])}'", at))
+            issues.append(source.issue(f"Syntax error: token recognition error at: '{shown(text[at:end])}'", at))
             at = end
             continue
         kind = match.lastgroup
@@ -95,23 +95,35 @@ def tokens(source: Source, issues: list[Issue]) -> list[Token]:
 
 
 def _unrecognized(text: str, at: int) -> int:
-    """How far the lexer walked before it gave up: over an unfinished string, else one character."""
-    quote = text[at]
-    if quote in "\"'":
-        end = at + 1
-        while end < len(text) and text[end] not in "\n\r" and text[end] != quote:
-            if text[end] == "\\":
-                escape = re.compile(_ESCAPE).match(text, end)
-                if escape is None:
-                    return min(end + 2, len(text))
-                end = escape.end()
-                continue
-            end += 1
-        return min(end + 1, len(text)) if end < len(text) else end
-    if quote in "&|=":
-        return min(at + 2, len(text))
-    return at + 1
+    """Past the character that fits no token that might have begun: within a string, an escape or an escaped name, else the next."""
+    first = text[at]
+    end = at + 1
+    if first in "\"'":
+        while (unit := _unit(first).match(text, end)) is not None:
+            end = unit.end()
+        end = _begun_escape().match(text, end).end()  # type: ignore[union-attr]
+    elif first == "`":
+        end = _name().match(text, end).end()  # type: ignore[union-attr]
+    elif first not in "&|=":
+        return end
+    return min(end + 1, len(text))
 
 
-def _shown(text: str) -> str:
+@lru_cache(maxsize=2)
+def _unit(quote: str) -> re.Pattern[str]:
+    return re.compile(rf"{_ESCAPE}|[^\\\n\r{quote}]")
+
+
+@lru_cache(maxsize=1)
+def _begun_escape() -> re.Pattern[str]:
+    return re.compile(r"(?:\\(?:[xX][0-9a-fA-F]?|u[0-9a-fA-F]{0,3}|U[0-9a-fA-F]{0,7}|[0-3][0-7]?)?)?")
+
+
+@lru_cache(maxsize=1)
+def _name() -> re.Pattern[str]:
+    return re.compile(r"[A-Za-z0-9_.\-/ ]*")
+
+
+def shown(text: str) -> str:
+    """As messages quote it."""
     return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -1,6 +1,16 @@
-"""Quoted text of an expression to the string or bytes that it stands for."""
+"""Literals of an expression to the nodes of their values: numbers within their bounds, quoted text to the string or bytes it stands for."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .lexer import Token
+from .numbers import INT_MAX, INT_MIN, UINT_MAX, UInt
+from .tree import Expr, Literal
+
+if TYPE_CHECKING:
+    from .parser import Parser
 
 _SIMPLE = {
     "a": "\a",
@@ -72,3 +82,56 @@ def _character(number: int, is_bytes: bool) -> str:
     if not is_bytes and (number > 0x10FFFF or 0xD800 <= number < 0xE000):
         raise ValueError("invalid unicode code point")
     return chr(number)
+
+
+def signed(parser: Parser, token: Token, sign: Token | None = None) -> Expr:
+    offset = token.offset if sign is None else sign.offset
+    if token.kind == "NUM_FLOAT":
+        value = float(token.text)
+        if value in (float("inf"), float("-inf")):
+            return parser.fail("invalid double literal", offset)
+        return Literal(parser.number(offset), value if sign is None else -value)
+    number = int(token.text, 16 if token.text.startswith("0x") else 10)
+    if sign is not None:
+        number = -number
+    if not INT_MIN <= number <= INT_MAX:
+        return parser.fail("invalid int literal", offset)
+    return Literal(parser.number(offset), number)
+
+
+def _unsigned(parser: Parser, token: Token) -> Expr:
+    text = token.text[:-1]
+    number = int(text, 16 if text.startswith("0x") else 10)
+    if number > UINT_MAX:
+        return parser.fail("invalid uint literal", token.offset)
+    return Literal(parser.number(token.offset), UInt(number))
+
+
+def _string(parser: Parser, token: Token) -> Expr:
+    try:
+        value = string_literal(token.text)
+    except ValueError as error:
+        parser.fail(str(error), token.offset)
+        value = token.text
+    return Literal(parser.number(token.offset), value)
+
+
+def _bytes(parser: Parser, token: Token) -> Expr:
+    try:
+        value = bytes_literal(token.text[1:])
+    except ValueError as error:
+        parser.fail(str(error), token.offset)
+        value = b""
+    return Literal(parser.number(token.offset), value)
+
+
+LITERALS: dict[str, Callable[[Parser, Token], Expr]] = {
+    "NUM_INT": signed,
+    "NUM_FLOAT": signed,
+    "NUM_UINT": _unsigned,
+    "STRING": _string,
+    "BYTES": _bytes,
+    "true": lambda parser, token: Literal(parser.number(token.offset), True),
+    "false": lambda parser, token: Literal(parser.number(token.offset), False),
+    "null": lambda parser, token: Literal(parser.number(token.offset), None),
+}

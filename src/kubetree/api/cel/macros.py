@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from .tree import ACCUMULATOR, UNUSED, Call, Comprehension, Expr, Ident, ListExpr, Select
 
 if TYPE_CHECKING:
-    from .parser import Expander, Parser
+    from .expander import Expander
+    from .parser import Parser
 
 OLD_ACCUMULATOR = "__result__"
 Macro = Callable[["Parser", "Expander", "Expr | None", "list[Expr]"], "Expr | None"]

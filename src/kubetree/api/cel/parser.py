@@ -6,20 +6,18 @@ is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import NoReturn
 
 from . import macros
 from .errors import CompileError, Issue
-from .lexer import EOF_TEXT, Source, Token, tokens
-from .literals import bytes_literal, string_literal
-from .numbers import INT_MAX, INT_MIN, UINT_MAX, UInt
+from .expander import Expander
+from .lexer import EOF_TEXT, Source, Token, shown, tokens
+from .literals import LITERALS, signed
 from .tree import (
-    ACCUMULATOR,
     Call,
-    Comprehension,
     Entry,
     Expr,
     Field,
@@ -73,13 +71,20 @@ _BINARY = {
     "/": (3, "_/_"),
     "%": (3, "_%_"),
 }
+_NAMES = ("IDENTIFIER", "ESC_IDENTIFIER")
 _START = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 _ARGUMENT = _START.replace("'(', ", "'(', ')', ")
 _INDEX = _START.replace("'!', ", "'!', '?', ")
+_ELEMENT = _INDEX.replace("'[', ", "'[', ']', ").replace("'.', ", "'.', ',', ")
+_ENTRY = _INDEX.replace("'{', ", "'{', '}', ").replace("'.', ", "'.', ',', ")
 
 
 class _Stop(Exception):
     """The grammar can go no further."""
+
+
+class _Operator(_Stop):
+    """An operator came where an operand was to begin: reading goes on with it, as if there had been one."""
 
 
 def parse(text: str, more_macros: macros.Macros = MappingProxyType({})) -> tuple[Expr, dict[int, int], Source]:
@@ -208,39 +213,48 @@ class Parser:
             self._at += 1
             count += 1
         after = self._tokens[self._at]
-        if after.kind == EOF_TEXT:
-            if kind == "!":
-                self._syntax(f"extraneous input '{EOF_TEXT}' expecting {_START}", after)
-            self.issues.append(self.source.issue("Syntax error: no viable alternative at input '-'", after.offset))
-            self._mismatch(after, _START)
-        if after.kind == "!" and kind == "-":
-            self._syntax("no viable alternative at input '-!'", after)
+        if kind == "-" and (after.kind == "!" or not self._starts()):
+            self._at -= 1
+            self._report(self._no_way(self._tokens[self._at], after), after)
+            return Unspecified(self._next - 1)
+        if not self._starts():
+            self._report(f"extraneous input '{after.text}' expecting {_START}", after)
+            if after.kind not in _BINARY:
+                raise _Stop
+            return Unspecified(self._next - 1)
         if count % 2 == 0:
             return self._member()
         number = self.number(first.offset)
         return Call(number, function, [self._member()])
 
     def _member(self) -> Expr:
-        node = self._primary()
-        links = 0
-        while True:
-            kind = self._tokens[self._at].kind
-            if kind == ".":
-                node = self._selected(node)
-            elif kind == "[":
-                node = self._indexed(node)
-            else:
-                return node
-            links += 1
-            if links + self._depth > DEEPEST:
-                self.issues.append(self.source.issue("max recursion depth exceeded", None))
-                raise _Stop
+        try:
+            node = self._primary()
+            links = 0
+            while True:
+                kind = self._tokens[self._at].kind
+                if kind == ".":
+                    node = self._selected(node)
+                elif kind == "[":
+                    node = self._indexed(node)
+                else:
+                    return node
+                links += 1
+                if links + self._depth > DEEPEST:
+                    self.issues.append(self.source.issue("max recursion depth exceeded", None))
+                    raise _Stop
+        except _Operator:
+            return Unspecified(self._next - 1)
 
     def _selected(self, operand: Expr) -> Expr:
         dot = self._take()
         optional = self._accept("?")
         name = self._tokens[self._at]
-        if name.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
+        if optional and name.kind not in _NAMES and self._tokens[min(self._at + 1, len(self._tokens) - 1)].kind in _NAMES:
+            self._report(f"extraneous input '{name.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}", name)
+            self._at += 1
+            name = self._tokens[self._at]
+        if name.kind not in _NAMES:
             return self._no_field(operand, name, optional)
         self._at += 1
         if name.kind == "ESC_IDENTIFIER":
@@ -293,16 +307,16 @@ class Parser:
     def _primary(self) -> Expr:
         token = self._tokens[self._at]
         kind = token.kind
-        read = _LITERALS.get(kind)
+        read = LITERALS.get(kind)
         if read is not None:
             self._at += 1
             return read(self, token)
         if kind == "-":
             following = self._tokens[self._at + 1]
             if following.kind not in ("NUM_INT", "NUM_FLOAT"):
-                self._syntax(f"no viable alternative at input '-{_text(following)}'", following)
+                self._syntax(self._no_way(token, following), following)
             self._at += 1
-            return _number(self, self._take(), token)
+            return signed(self, self._take(), token)
         if kind == "IDENTIFIER" or kind == ".":
             return self._name()
         if kind == "(":
@@ -316,14 +330,14 @@ class Parser:
         if kind == "{":
             return self._map()
         self._start(_START)
-        return self._primary()
+        return self._unary()
 
     def _name(self) -> Expr:
         dotted = self._accept(".")
         start = self._tokens[self._at - 1] if dotted else self._tokens[self._at]
         name = self._tokens[self._at]
         if name.kind != "IDENTIFIER":
-            self._syntax(f"no viable alternative at input '.{_text(name)}'", name)
+            self._syntax(self._no_way(start, name), name)
         if self._is_message():
             return self._message("." if dotted else "")
         self._at += 1
@@ -352,6 +366,9 @@ class Parser:
             name += "." + self._take().text
         number = self.number(self._take().offset)
         fields: list[Field] = []
+        if self._accept(","):
+            self._expect("}")
+            return StructExpr(number, name, fields)
         while not self._accept("}"):
             if fields and not self._accept(","):
                 self._separator("{'}', ','}")
@@ -359,7 +376,7 @@ class Parser:
                 break
             optional = self._accept("?")
             field = self._tokens[self._at]
-            if field.kind not in ("IDENTIFIER", "ESC_IDENTIFIER"):
+            if field.kind not in _NAMES:
                 if fields and not optional:
                     self._expect("}")
                     break
@@ -376,13 +393,14 @@ class Parser:
         number = self.number(self._take().offset)
         elements: list[Expr] = []
         optionals: set[int] = set()
+        self._first("]", _ELEMENT)
         if self._accept(","):
             self._expect("]")
             return ListExpr(number, elements)
         while not self._accept("]"):
             if elements and not self._accept(","):
                 self._separator("{']', ','}")
-            if elements and (self._tokens[self._at].kind == "]" or not (self._starts() or self._tokens[self._at].kind == "?")):
+            if elements and not self._continues():
                 self._expect("]")
                 break
             if self._accept("?"):
@@ -394,13 +412,15 @@ class Parser:
     def _map(self) -> Expr:
         number = self.number(self._take().offset)
         entries: list[Entry] = []
+        self._first("}", _ENTRY)
         if self._accept(","):
             self._expect("}")
             return MapExpr(number, entries)
         while not self._accept("}"):
             if entries and not self._accept(","):
                 self._separator("{'}', ','}")
-            if entries and self._accept("}"):
+            if entries and not self._continues():
+                self._expect("}")
                 break
             optional = self._accept("?")
             # The colon's number comes before those of key and value, although it is read after the key.
@@ -433,7 +453,7 @@ class Parser:
             self._report(f"extraneous input '{token.text}' expecting '{kind}'", token)
             self._at += 2
             return self._tokens[self._at - 1]
-        if self._starts() if kind == ":" else token.kind == (self._closers[-1] if self._closers else EOF_TEXT):
+        if self._starts() if kind == ":" else token.kind in _BINARY or token.kind == (self._closers[-1] if self._closers else EOF_TEXT):
             self._report(f"missing '{kind}' at '{token.text}'", token)
             return Token(kind, kind, token.offset)
         return self._mismatch(token, f"'{kind}'")
@@ -445,9 +465,19 @@ class Parser:
             return
         following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
         if token.kind == EOF_TEXT or not (_starts(following) or f"'{following.kind}'" in wanted):
-            self._mismatch(token, wanted)
+            self._report(f"mismatched input '{token.text}' expecting {wanted}", token)
+            raise _Operator if token.kind in _BINARY or token.kind in ("&&", "||") else _Stop
         self._report(f"extraneous input '{token.text}' expecting {wanted}", token)
         self._at += 1
+
+    def _first(self, closer: str, wanted: str) -> None:
+        """As `_start`, where a literal may also end at once."""
+        if self._tokens[self._at].kind not in (closer, ",", "?"):
+            self._start(wanted)
+
+    def _continues(self) -> bool:
+        """Whether another element or entry comes after a comma, rather than the end."""
+        return self._starts() or self._tokens[self._at].kind == "?"
 
     def _separator(self, wanted: str) -> None:
         """A comma or the closing bracket was to come; one token too many before it is passed over."""
@@ -486,18 +516,19 @@ class Parser:
             self._report(f"mismatched input '{token.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}", token)
             self.fail("unsupported ident kind", token.offset)
             raise _Stop
-        self._report(f"no viable alternative at input '.{_text(token)}'", token)
-        if token.kind == "in":
+        self._report(self._no_way(self._tokens[self._at - 1], token), token)
+        if token.kind in _BINARY:
             return operand
         raise _Stop
 
-
-def _text(token: Token) -> str:
-    return "" if token.kind == EOF_TEXT else token.text
+    def _no_way(self, start: Token, token: Token) -> str:
+        between = self.source.text[start.offset + len(start.text) : token.offset]
+        text = start.text + (between if between.isspace() else "") + ("" if token.kind == EOF_TEXT else token.text)
+        return f"no viable alternative at input '{shown(text)}'"
 
 
 def _starts(token: Token) -> bool:
-    return token.kind in _LITERALS or token.kind in ("[", "{", "(", ".", "-", "!", "IDENTIFIER")
+    return token.kind in LITERALS or token.kind in ("[", "{", "(", ".", "-", "!", "IDENTIFIER")
 
 
 def _balanced(function: str, terms: list[Expr], numbers: list[int], low: int, high: int) -> Expr:
@@ -506,118 +537,3 @@ def _balanced(function: str, terms: list[Expr], numbers: list[int], low: int, hi
     left = terms[middle] if middle == low else _balanced(function, terms, numbers, low, middle - 1)
     right = terms[middle + 1] if middle == high else _balanced(function, terms, numbers, middle + 1, high)
     return Call(numbers[middle], function, [left, right])
-
-
-def _number(parser: Parser, token: Token, sign: Token | None = None) -> Expr:
-    offset = token.offset if sign is None else sign.offset
-    if token.kind == "NUM_FLOAT":
-        value = float(token.text)
-        if value in (float("inf"), float("-inf")):
-            return parser.fail("invalid double literal", offset)
-        return Literal(parser.number(offset), value if sign is None else -value)
-    number = int(token.text, 16 if token.text.startswith("0x") else 10)
-    if sign is not None:
-        number = -number
-    if not INT_MIN <= number <= INT_MAX:
-        return parser.fail("invalid int literal", offset)
-    return Literal(parser.number(offset), number)
-
-
-def _unsigned(parser: Parser, token: Token) -> Expr:
-    text = token.text[:-1]
-    number = int(text, 16 if text.startswith("0x") else 10)
-    if number > UINT_MAX:
-        return parser.fail("invalid uint literal", token.offset)
-    return Literal(parser.number(token.offset), UInt(number))
-
-
-def _string(parser: Parser, token: Token) -> Expr:
-    try:
-        value = string_literal(token.text)
-    except ValueError as error:
-        parser.fail(str(error), token.offset)
-        value = token.text
-    return Literal(parser.number(token.offset), value)
-
-
-def _bytes(parser: Parser, token: Token) -> Expr:
-    try:
-        value = bytes_literal(token.text[1:])
-    except ValueError as error:
-        parser.fail(str(error), token.offset)
-        value = b""
-    return Literal(parser.number(token.offset), value)
-
-
-_LITERALS: dict[str, Callable[[Parser, Token], Expr]] = {
-    "NUM_INT": _number,
-    "NUM_FLOAT": _number,
-    "NUM_UINT": _unsigned,
-    "STRING": _string,
-    "BYTES": _bytes,
-    "true": lambda parser, token: Literal(parser.number(token.offset), True),
-    "false": lambda parser, token: Literal(parser.number(token.offset), False),
-    "null": lambda parser, token: Literal(parser.number(token.offset), None),
-}
-
-
-class Expander:
-    """Builds the nodes of one macro's expansion: all stand where the macro's call does."""
-
-    __slots__ = ("_offset", "_parser")
-
-    def __init__(self, parser: Parser, number: int) -> None:
-        self._parser, self._offset = parser, parser.offsets.get(number)
-
-    def number(self) -> int:
-        return self._parser.number(self._offset)
-
-    def literal(self, value: object) -> Expr:
-        return Literal(self.number(), value)
-
-    def ident(self, name: str) -> Expr:
-        return Ident(self.number(), name)
-
-    def accumulator(self) -> Expr:
-        return Ident(self.number(), ACCUMULATOR)
-
-    def list(self, *elements: Expr) -> Expr:
-        return ListExpr(self.number(), list(elements))
-
-    def map(self) -> Expr:
-        return MapExpr(self.number(), [])
-
-    def call(self, function: str, *args: Expr) -> Expr:
-        return Call(self.number(), function, list(args))
-
-    def method(self, function: str, target: Expr, *args: Expr) -> Expr:
-        return Call(self.number(), function, list(args), target)
-
-    def presence(self, operand: Expr, field: str) -> Expr:
-        return Select(self.number(), operand, field, test_only=True)
-
-    def fold(self, range: Expr, var: str, var2: str, accumulator: str, init: Expr, condition: Expr, step: Expr, result: Expr) -> Expr:
-        return Comprehension(self.number(), range, var, var2, accumulator, init, condition, step, result)
-
-    def copy(self, e: Expr) -> Expr:
-        """The same nodes under new numbers, at the old places."""
-        new = self._parser.number(self._parser.offsets.get(e.id))
-        if isinstance(e, Literal):
-            return Literal(new, e.value)
-        if isinstance(e, Ident):
-            return Ident(new, e.name)
-        if isinstance(e, Select):
-            return Select(new, self.copy(e.operand), e.field, test_only=e.test_only)
-        if isinstance(e, Call):
-            args = [self.copy(arg) for arg in e.args]
-            return Call(new, e.function, args, None if e.target is None else self.copy(e.target))
-        if isinstance(e, ListExpr):
-            return ListExpr(new, [self.copy(element) for element in e.elements], e.optionals)
-        if isinstance(e, MapExpr):
-            return MapExpr(new, [Entry(self.number(), self.copy(k), self.copy(v), optional) for _, k, v, optional in e.entries])
-        if isinstance(e, StructExpr):
-            return StructExpr(new, e.type_name, [Field(self.number(), n, self.copy(v), optional) for _, n, v, optional in e.fields])
-        if isinstance(e, Comprehension):
-            parts = [self.copy(part) for part in (e.range, e.init, e.condition, e.step, e.result)]
-            return Comprehension(new, parts[0], e.var, e.var2, e.accumulator, *parts[1:])
-        return Unspecified(new)

@@ -99,10 +99,6 @@ def priority_class(obj: dict[str, Any]) -> None:
     obj.setdefault("value", 0)
 
 
-def runtime_class(obj: dict[str, Any]) -> None:
-    resource_list((obj.get("overhead") or {}).get("podFixed"))
-
-
 def certificate_signing_request(obj: dict[str, Any]) -> None:
     """Upstream defaults the deprecated v1beta1 only; usages and conditions are left as they are."""
     obj.setdefault("status", {})

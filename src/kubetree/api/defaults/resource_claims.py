@@ -10,6 +10,9 @@ def _request(request: dict[str, Any]) -> None:
         request["allocationMode"] = "ExactCount"
     if request["allocationMode"] == "ExactCount" and not request.get("count"):
         request["count"] = 1
+    for toleration in request.get("tolerations") or ():
+        if not toleration.get("operator"):
+            toleration["operator"] = "Equal"
 
 
 def _spec(spec: dict[str, Any]) -> None:

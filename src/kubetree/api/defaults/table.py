@@ -43,7 +43,6 @@ DEFAULTS: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration"): cluster.priority_level_configuration,
     ("networking.k8s.io/v1", "IngressClass"): networking.ingress_class,
     ("networking.k8s.io/v1", "NetworkPolicy"): networking.network_policy,
-    ("node.k8s.io/v1", "RuntimeClass"): cluster.runtime_class,
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): cluster.role_binding,
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): cluster.role_binding,
     ("resource.k8s.io/v1", "ResourceClaim"): resource_claims.resource_claim,

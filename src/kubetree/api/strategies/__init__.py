@@ -6,7 +6,7 @@ Follows pkg/registry/*/strategy.go. Pure: the caller has set uid, creationTimest
 from __future__ import annotations
 
 from kubetree.api.strategies.deletion import default_grace_period
-from kubetree.api.strategies.fields import field_label_supported, selectable_fields, stored_field_label
+from kubetree.api.strategies.fields import field_label_supported, selectable_fields, stored_field_label, unsupported_field_label
 from kubetree.api.strategies.prepare import (
     allow_create_on_update,
     allow_unconditional_update,
@@ -23,4 +23,5 @@ __all__ = [
     "prepare_for_update",
     "selectable_fields",
     "stored_field_label",
+    "unsupported_field_label",
 ]

@@ -112,13 +112,35 @@ def selectable_fields(kind: Kind, obj: dict[str, Any]) -> Fields:
     return fields
 
 
+_LISTED_LABELS = frozenset({"Node", "Namespace", "CertificateSigningRequest", "ResourceSlice"})
+"""Kinds without a namespace whose labels upstream lists one by one; the others accept metadata.namespace, which nothing has."""
+
+
 def field_label_supported(kind: Kind, label: str) -> bool:
-    """Whether a field selector may name `label`; if not, upstream answers `field label not supported: <label>`."""
+    """Whether a field selector may name `label`; if not, upstream answers as `unsupported_field_label` says."""
     if label == "metadata.name" or (label == "metadata.namespace" and kind.namespaced):
         return True
     if kind.behaviour is not None:
         return label in kind.behaviour.field_labels()
+    if label == "metadata.namespace":
+        return kind.kind not in _LISTED_LABELS
     return label in _LABELS.get((kind.api_version, kind.kind), ())
+
+
+_TERSE = frozenset(
+    {"Pod", "Node", "Namespace", "Event", "Secret", "Service", "ReplicationController", "CertificateSigningRequest"}
+)  # fmt: skip
+
+
+def unsupported_field_label(kind: Kind, label: str) -> str:
+    """What upstream's conversion of the kind's field labels says of one that it does not know."""
+    if kind.kind == "Job":
+        return f'field label "{label}" not supported for Job'
+    if kind.kind == "ResourceSlice":
+        return f"field label not supported for {kind.api_version}, Kind={kind.kind}: {label}"
+    if kind.kind in _TERSE or kind.behaviour is not None:
+        return f"field label not supported: {label}"
+    return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
 
 def stored_field_label(kind: Kind, label: str) -> str:

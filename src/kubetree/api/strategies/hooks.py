@@ -221,3 +221,11 @@ def node_status(new: Object, old: Object) -> None:
     """Dynamic kubelet configuration is gone: what it says of itself is kept only where it was."""
     if (old.get("status") or {}).get("config") is None:
         (new.get("status") or {}).pop("config", None)
+
+
+def resource_slice_create(obj: Object) -> None:
+    """Taints are dated. The caller's clock has set creationTimestamp."""
+    for device in (obj.get("spec") or {}).get("devices") or ():
+        for taint in device.get("taints") or ():
+            if taint.get("timeAdded") is None and obj["metadata"].get("creationTimestamp"):
+                taint["timeAdded"] = obj["metadata"]["creationTimestamp"]

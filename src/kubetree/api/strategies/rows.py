@@ -108,7 +108,7 @@ ROWS: dict[tuple[str, str], Row] = {
     (_RBAC, "RoleBinding"): Row(creates_on_update=True),
     ("resource.k8s.io/v1", "DeviceClass"): Row(generation=_SPEC),
     ("resource.k8s.io/v1", "ResourceClaim"): Row({}, status_keeps_metadata=True),
-    ("resource.k8s.io/v1", "ResourceSlice"): Row(generation=_SPEC),
+    ("resource.k8s.io/v1", "ResourceSlice"): Row(generation=_SPEC, create=hooks.resource_slice_create),
     ("scheduling.k8s.io/v1", "PriorityClass"): Row(generation=("value",)),
     ("storage.k8s.io/v1", "CSIDriver"): Row(generation=_SPEC, starts_at=0, unconditional_update=False),
     ("storage.k8s.io/v1", "CSINode"): Row(unconditional_update=False),

@@ -99,7 +99,7 @@ def _classes(errs: Errors, spec: Object, path: str, inline: bool) -> None:
             errs.append(forbidden(f"{path}.volumeMode", detail))
         elif not inline and mode not in VOLUME_MODES:
             errs.append(not_supported(f"{path}.volumeMode", mode, VOLUME_MODES))
-    if attributes is not None:
+    if attributes is not None and not inline:
         at = f"{path}.volumeAttributesClassName"
         if not attributes:
             errs.append(required(at, "an empty string is disallowed"))

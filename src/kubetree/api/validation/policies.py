@@ -69,7 +69,7 @@ def runtime_class(errs: Errors, obj: Thing) -> None:
     for i, toleration in enumerate(values):
         key = tuple(toleration.get(n) or "" for n in ("key", "operator", "value", "effect"))
         if key in seen:
-            errs.append(duplicate(f"scheduling.tolerations[{i}]", toleration))
+            errs.append(duplicate(f"scheduling.tolerations[{i}]", go_struct("core.Toleration", toleration)))
         seen.append(key)
 
 

@@ -122,6 +122,12 @@ def runtime_class(out: Texts, obj: Thing, old: Thing | None) -> None:
             out.append(f"scheduling.nodeSelector: {DEPRECATED_LABELS[key]}")
 
 
+def resource_slice(out: Texts, obj: Thing, old: Thing | None) -> None:
+    driver = (obj.get("spec") or {}).get("driver") or ""
+    if driver != driver.lower():
+        out.append(f"spec.driver: driver names should be lowercase; {quote(driver)} contains uppercase characters")
+
+
 def csi_driver(out: Texts, obj: Thing, old: Thing | None) -> None:
     spec, before = obj.get("spec") or {}, ((old or {}).get("spec") or {}).get("tokenRequests")
     tokens = spec.get("tokenRequests")

@@ -125,6 +125,7 @@ _TABLE: dict[tuple[str, str], Warn] = {
     ("networking.k8s.io", "Ingress"): network.ingress,
     ("networking.k8s.io", "NetworkPolicy"): network.network_policy,
     ("node.k8s.io", "RuntimeClass"): cluster.runtime_class,
+    ("resource.k8s.io", "ResourceSlice"): cluster.resource_slice,
     ("storage.k8s.io", "CSIDriver"): cluster.csi_driver,
     ("storage.k8s.io", "CSIStorageCapacity"): cluster.csi_storage_capacity,
     ("storage.k8s.io", "StorageClass"): cluster.storage_class,

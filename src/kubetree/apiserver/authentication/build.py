@@ -98,13 +98,13 @@ class RequestAuthenticator:
         der = ctx.peer_certificate
         if self._proxy is not None:
             try:
-                if (user := self._proxy.authenticate(ctx.headers, der)) is not None:
+                if (user := self._proxy.authenticate(ctx.headers, der, ctx.peer_chain)) is not None:
                     return user
             except Unauthorized as error:
                 failed = error
         if self._certificates is not None and der is not None:
             try:
-                if (user := self._certificates.authenticate(der)) is not None:
+                if (user := self._certificates.authenticate(der, ctx.peer_chain)) is not None:
                     return user
             except Unauthorized as error:
                 failed = error

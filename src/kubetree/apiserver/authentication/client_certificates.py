@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from kubetree.api.errors import Unauthorized
 from kubetree.apiserver.authentication.user import CREDENTIAL_ID, User, authenticated
@@ -21,6 +21,8 @@ from kubetree.apiserver.authentication.user import CREDENTIAL_ID, User, authenti
 _UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 _CLIENT_USAGES = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 _CACHE_LIMIT = 4096
+_LONGEST_CHAIN = 4
+_UNDERSTOOD = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
 _LOOK_EVERY = 1.0
 """Seconds between looks at the file of authorities."""
 log = logging.getLogger(__name__)
@@ -48,17 +50,23 @@ class CertificateVerifier:
         except ValueError as error:
             raise ValueError(f"{path} holds no usable PEM certificate: {error}") from error
 
-    def verified(self, der: bytes) -> x509.Certificate:
-        """Raises Unauthorized saying why it is not good."""
+    def verified(self, der: bytes, chain: Sequence[bytes] = ()) -> x509.Certificate:
+        """`chain` are certificates that may stand between it and an authority. Raises Unauthorized saying why it is not good."""
         now = self._clock()
         if now >= self._look_at:
             self._look(now)
         known = self._good.get(der)
         if known is None:
             certificate = _loaded(der)
-            start, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+            start, end = _validity(certificate)
             _check_time(now, start, end)
-            self._check_issuer(certificate)
+            between = self._between(certificate, [_loaded(sent) for sent in chain[:_LONGEST_CHAIN]], now)
+            if between is None:
+                raise Unauthorized("x509: certificate signed by unknown authority")
+            if not all(map(_for_clients, (certificate, *between))):
+                raise Unauthorized("x509: certificate specifies an incompatible key usage")
+            for start_of, end_of in map(_validity, between):
+                start, end = max(start, start_of), min(end, end_of)
             if len(self._good) >= _CACHE_LIMIT:
                 self._good.clear()
             known = self._good[der] = (start, end, certificate)
@@ -80,11 +88,20 @@ class CertificateVerifier:
         except (OSError, ValueError) as error:
             log.error("%s cannot be used, the authorities stay as they are: %s", self._path, error)
 
-    def _check_issuer(self, certificate: x509.Certificate) -> None:
-        if not any(_issued(certificate, authority) for authority in self._authorities):
-            raise Unauthorized("x509: certificate signed by unknown authority")
-        if not _for_clients(certificate):
-            raise Unauthorized("x509: certificate specifies an incompatible key usage")
+    def _between(self, certificate: x509.Certificate, sent: Sequence[x509.Certificate], now: float) -> tuple[x509.Certificate, ...] | None:
+        """Which of those sent lead from the certificate to an authority, the shortest way; None when none do. Each is looked at once, so
+        that nobody can make this long."""
+        waiting: list[tuple[x509.Certificate, tuple[x509.Certificate, ...]]] = [(certificate, ())]
+        left = list(sent)
+        for found, between in waiting:
+            if any(_issued(found, authority) for authority in self._authorities):
+                return between
+            for other in list(left):
+                start, end = _validity(other)
+                if start <= now <= end and _may_issue(other, len(between)) and _issued(found, other):
+                    left.remove(other)
+                    waiting.append((other, (*between, other)))
+        return None
 
 
 class ClientCertificates:
@@ -94,9 +111,9 @@ class ClientCertificates:
         self._verifier = verifier
         self._users: dict[bytes, User | None] = {}
 
-    def authenticate(self, der: bytes) -> User | None:
+    def authenticate(self, der: bytes, chain: Sequence[bytes] = ()) -> User | None:
         """None: the certificate names nobody. Raises Unauthorized for one that these authorities do not stand for."""
-        certificate = self._verifier.verified(der)
+        certificate = self._verifier.verified(der, chain)
         try:
             return self._users[der]
         except KeyError:
@@ -131,6 +148,28 @@ def _stamp(path: Path | None) -> tuple[int, ...]:
         return ()
     found = path.stat()
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _validity(certificate: x509.Certificate) -> tuple[float, float]:
+    """Seconds since the epoch."""
+    return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+
+
+def _may_issue(certificate: x509.Certificate, below: int) -> bool:
+    """Whether it is an authority's, with `below` others between it and the client's. What it must not be used without understanding, names
+    that it is limited to for one, is not understood here."""
+    extensions = certificate.extensions
+    if any(found.critical and found.oid not in _UNDERSTOOD for found in extensions):
+        return False
+    try:
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    try:
+        signs = extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        signs = True
+    return constraints.ca and signs and (constraints.path_length is None or below <= constraints.path_length)
 
 
 def _check_time(now: float, start: float, end: float) -> None:

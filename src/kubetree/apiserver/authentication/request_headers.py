@@ -30,12 +30,12 @@ class RequestHeaders:
         self._allowed = frozenset(allowed_names)
         self._names = names
 
-    def authenticate(self, headers: Mapping[str, str], der: bytes | None) -> User | None:
+    def authenticate(self, headers: Mapping[str, str], der: bytes | None, chain: Sequence[bytes] = ()) -> User | None:
         """`headers.items()` gives repeated headers repeatedly. None: no user header. Raises Unauthorized for an unfit certificate."""
         user = next((value for name in self._names.user if (value := headers.get(name))), "")
         if not user or der is None:
             return None
-        certificate = self._verifier.verified(der)
+        certificate = self._verifier.verified(der, chain)
         if self._allowed and common_name(certificate) not in self._allowed:
             raise Unauthorized(f"x509: subject with cn={common_name(certificate)} is not in the allowed list")
         uid = next((value for name in self._names.uid if (value := headers.get(name))), "")

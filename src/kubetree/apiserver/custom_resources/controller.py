@@ -53,9 +53,11 @@ class DefinitionController:
 
     async def _judge_all(self, tasks: asyncio.TaskGroup) -> bool:
         """Whether something has to be tried again."""
-        again, present = False, set()
-        for entry in list(self._cache.items()):
-            present.add(entry.key)
+        again, entries = False, list(self._cache.items())
+        if self._judged != {entry.key: entry.revision for entry in entries}:  # names may be free: those who wait for one look once more
+            content = {entry.key for entry in entries if is_true(entry.obj, "NamesAccepted")}
+            self._judged = {key: revision for key, revision in self._judged.items() if key in content}
+        for entry in entries:
             if self._judged.get(entry.key) == entry.revision:
                 continue
             try:
@@ -64,17 +66,7 @@ class DefinitionController:
             except (errors.ApiError, StoreUnavailable) as error:
                 log.warning("the status of %s waits: %s", entry.key, error)
                 again = True
-        gone = self._judged.keys() - present
-        if gone:  # names are free again: those who wait for one look once more
-            self._judged = {
-                key: revision for key, revision in self._judged.items() if key in present and is_true(self._obj(key), "NamesAccepted")
-            }
-            again = again or any(entry.key not in self._judged for entry in self._cache.items())
         return again
-
-    def _obj(self, key: str) -> Object:
-        entry = self._cache.get(key)
-        return entry.obj if entry is not None else {}
 
     async def _judge(self, crd: Object, tasks: asyncio.TaskGroup) -> None:
         name, metadata = crd["metadata"]["name"], crd["metadata"]

@@ -163,7 +163,7 @@ class QueueSet:
         if ticket.lingering > 0:
             asyncio.get_running_loop().call_later(ticket.lingering, self._free, ticket)
         else:
-            self._free(ticket)
+            self._release(ticket)
 
     # -- inside
 
@@ -188,11 +188,15 @@ class QueueSet:
 
     def _free(self, ticket: Ticket) -> None:
         self._advance()
+        self._release(ticket)
+
+    def _release(self, ticket: Ticket) -> None:
         self.seats_in_use -= ticket.seats
         if ticket.queue is not None:
             ticket.queue.seats_in_use -= ticket.seats
         self._note()
-        self._dispatch()
+        if self.waiting:
+            self._dispatch()
 
     def _note(self) -> None:
         self.demand.set(self.seats_in_use + self.waiting_seats, self._at)

@@ -7,10 +7,11 @@ flow control.
 
 from __future__ import annotations
 
+import _ssl
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -50,10 +51,30 @@ class HttpServer(web.Server):
         return Connection(self, loop=self._loop, **self._kwargs)
 
 
+def sent_chain(tls: Any) -> tuple[bytes, ...]:
+    """Certificates that the peer sent after its own, as DER; nothing says that they are good. Nothing for a session taken up again."""
+    inner = tls._sslobj  # public from 3.13 on
+    chain = inner.get_unverified_chain() if hasattr(inner, "get_unverified_chain") else None
+    return tuple(certificate.public_bytes(_ssl.ENCODING_DER) for certificate in (chain or ())[1:])
+
+
 class Connection(RequestHandler):
     """Says when it is lost, and can be taken over for another protocol."""
 
-    __slots__ = ("_at", "_early", "_heads", "_held", "_ordinary", "_taker", "ended", "full", "on_lost", "on_writable", "peer_certificate")
+    __slots__ = (
+        "_at",
+        "_early",
+        "_heads",
+        "_held",
+        "_ordinary",
+        "_taker",
+        "ended",
+        "full",
+        "on_lost",
+        "on_writable",
+        "peer_certificate",
+        "peer_chain",
+    )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(self._manager, HttpServer)
@@ -66,6 +87,7 @@ class Connection(RequestHandler):
         tls = transport.get_extra_info("ssl_object")
         self.peer_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
         """The client's, as DER."""
+        self.peer_chain = sent_chain(tls) if self.peer_certificate is not None else ()
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:

@@ -17,7 +17,7 @@ from multidict import CIMultiDictProxy
 
 LONGEST = 4096
 """Bytes of header lines that are remembered; longer ones are parsed each time."""
-_MOST = 1024
+_MOST = 2048
 _PARSED_AS = b"GET / HTTP/1.1\r\n"
 _REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1\r\n")
 _BLANK = b"\r\n\r\n"
@@ -65,7 +65,7 @@ class Heads:
                 return None
             if len(lines) <= LONGEST:
                 if len(self._known) >= _MOST:
-                    self._known.clear()
+                    del self._known[next(iter(self._known))]
                 self._known[lines] = head
         method, target = line.groups()
         return Ordinary(method.decode(), target.decode(), head, end)

@@ -6,7 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from kubetree.apiserver.options import list_options
 from kubetree.apiserver.responses import answer_object
+from kubetree.apiserver.selection import computed
 from kubetree.apiserver.transforms import transform_list
 from kubetree.apiserver.verbs.call import Call
 from kubetree.store.protocol import StoreUnavailable
@@ -33,9 +35,11 @@ async def get_component_status(call: Call) -> web.StreamResponse:
 
 async def list_component_statuses(call: Call) -> web.StreamResponse:
     output = call.output()
-    found = [await _status(call, name) for name in NAMES]
+    options = list_options(call.ctx.query, watch=False)
+    found = computed(call.resource, options, [await _status(call, name) for name in NAMES])
     if output.as_kind:
         body = transform_list(call.resource.kind, found, {}, output, call.ctx.query, call.registry.clock())
     else:
-        body = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": found}
+        items = [{"metadata": obj["metadata"], "conditions": obj["conditions"]} for obj in found]
+        body = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
     return answer_object(call.ctx, body, output)

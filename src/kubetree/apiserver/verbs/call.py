@@ -12,7 +12,7 @@ from kubetree.api import errors
 from kubetree.apiserver.bodies import read_body
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.encoding import with_revision
-from kubetree.apiserver.negotiation import PROTOBUF, RESOURCES, Output, negotiate_output, not_acceptable
+from kubetree.apiserver.negotiation import CUSTOM_RESOURCES, PROTOBUF, RESOURCES, Output, negotiate_output
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.options import WriteOptions
@@ -41,10 +41,8 @@ class Call:
         """Raises NotAcceptable."""
         ctx = self.ctx
         accept, agent = ctx.headers.get("Accept", ""), ctx.headers.get("User-Agent", "")
-        output = negotiate_output(accept, ctx.first("pretty"), agent, RESOURCES, watch=watch, streams=streams)
-        if output.serializer is PROTOBUF and not output.as_kind and self.resource.kind.behaviour is not None:
-            raise not_acceptable()
-        return output
+        endpoint = RESOURCES if self.resource.kind.behaviour is None else CUSTOM_RESOURCES
+        return negotiate_output(accept, ctx.first("pretty"), agent, endpoint, watch=watch, streams=streams)
 
     async def body(self) -> bytes:
         return await read_body(self.ctx, self.registry.config.max_request_body)

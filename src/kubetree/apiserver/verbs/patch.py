@@ -160,7 +160,7 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
     metadata = new.setdefault("metadata", {})
     if not isinstance(metadata, dict):
         raise errors.BadRequest("metadata must be an object")
-    check_type(new, kind.api_version, kind.kind)
+    check_type(new, kind.api_version, kind.kind if kind.behaviour is None else new.get("kind") or kind.kind)
     check_namespace(call.namespace, metadata)
     check_name(metadata, call.name)
     apply_defaults(kind, new)

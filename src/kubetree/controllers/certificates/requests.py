@@ -19,6 +19,8 @@ CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
 KUBELET_SERVING = "kubernetes.io/kubelet-serving"
 LEGACY = "kubernetes.io/legacy-unknown"
+SIGNERS = (KUBELET_SERVING, KUBELET_CLIENT, CLIENT, LEGACY)
+"""Those of this house."""
 
 _BASE = {"digital signature", "key encipherment"}
 _KUBELET_CLIENT_USAGES = [{*_BASE, "client auth"}, {"digital signature", "client auth"}]

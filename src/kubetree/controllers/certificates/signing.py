@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,11 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kubetree.api.times import format_time
 from kubetree.controllers.certificates.requests import (
-    CLIENT,
     CSR,
-    KUBELET_CLIENT,
-    KUBELET_SERVING,
-    LEGACY,
     Refused,
     Unusable,
     certificate_of,
@@ -32,7 +28,6 @@ from kubetree.controllers.snapshot import Snapshot
 
 Object = dict[str, Any]
 
-SIGNERS = frozenset({CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY})
 BACKDATE, SHORT = timedelta(minutes=5), timedelta(hours=8)
 """Upstream's: five minutes are little of eight hours."""
 SHORTEST = 600
@@ -68,20 +63,23 @@ _EXTENDED = {
 }
 
 
-class Signing:
-    """`certificate` and `key` are the CA's, PEM; `longest` the seconds a certificate may be valid."""
+PEMPair = tuple[bytes, bytes]
+"""A certificate and its key."""
 
-    def __init__(self, certificate: bytes, key: bytes, longest: float) -> None:
-        self._authority = x509.load_pem_x509_certificate(certificate)
-        loaded = serialization.load_pem_private_key(key, None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise ValueError("the signing key must be ECDSA or RSA")
-        self._key = loaded
+
+class Signing:
+    """`authorities` by the name of the signer that they sign for; `longest` the seconds a certificate may be valid."""
+
+    def __init__(self, authorities: Mapping[str, PEMPair], longest: float) -> None:
+        self._authorities = {signer: SigningAuthority(*pair) for signer, pair in authorities.items()}
         self._longest = longest
 
     def reconcile(self, snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         csr = snapshot.get(CSR, *key)
-        if csr is None or certificate_of(csr) or csr["spec"]["signerName"] not in SIGNERS:
+        if csr is None or certificate_of(csr):
+            return NOTHING
+        authority = self._authorities.get(csr["spec"]["signerName"])
+        if authority is None:
             return NOTHING
         if not has_condition(csr, "Approved") or has_condition(csr, "Denied") or has_condition(csr, "Failed"):
             return NOTHING
@@ -94,12 +92,23 @@ class Signing:
             failed = {"type": "Failed", "status": "True", "reason": "SignerValidationFailure", "message": str(refused)}
             conditions = [*(status.get("conditions") or ()), failed | {"lastUpdateTime": stamp, "lastTransitionTime": stamp}]
             return plan(StatusUpdate(CSR, csr, {**status, "conditions": conditions}))
-        pem = self.sign(asked.parsed, csr["spec"].get("usages") or (), self._lifetime(csr), now)
+        pem = authority.sign(asked.parsed, csr["spec"].get("usages") or (), self._lifetime(csr), now)
         return plan(StatusUpdate(CSR, csr, {**status, "certificate": base64.b64encode(pem).decode()}))
 
     def _lifetime(self, csr: Object) -> timedelta:
         asked = csr["spec"].get("expirationSeconds")
         return timedelta(seconds=self._longest if asked is None else max(SHORTEST, min(asked, self._longest)))
+
+
+class SigningAuthority:
+    """Raises ValueError for a key of another sort."""
+
+    def __init__(self, certificate: bytes, key: bytes) -> None:
+        self._authority = x509.load_pem_x509_certificate(certificate)
+        loaded = serialization.load_pem_private_key(key, None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise ValueError("the signing key must be ECDSA or RSA")
+        self._key = loaded
 
     def sign(self, request: x509.CertificateSigningRequest, usages: Sequence[str], lifetime: timedelta, now: datetime) -> bytes:
         """The certificate, PEM: the request's subject and names, the usages asked for, valid from five minutes ago, and for long ones
@@ -155,8 +164,8 @@ def _key_usage(usages: Sequence[str]) -> x509.KeyUsage:
     return x509.KeyUsage(**flags)
 
 
-def duty(certificate: bytes, key: bytes, longest: float) -> Duty:
-    signing = Signing(certificate, key, longest)
+def duty(authorities: Mapping[str, PEMPair], longest: float) -> Duty:
+    signing = Signing(authorities, longest)
     return Duty(
         "certificatesigningrequest-signing-controller",
         "certificate-controller",

@@ -218,7 +218,7 @@ def test_bearer_tokens_in_headers(headers: Mapping[str, str], token: str) -> Non
 
 class Request:
     def __init__(self, headers: Mapping[str, str] | None = None, certificate: bytes | None = None) -> None:
-        self.headers, self.peer_certificate = headers or {}, certificate
+        self.headers, self.peer_certificate, self.peer_chain = headers or {}, certificate, ()
 
 
 async def test_a_bad_certificate_does_not_hide_a_good_token(certificates: ClientCertificates) -> None:
