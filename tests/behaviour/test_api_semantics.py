@@ -191,7 +191,7 @@ async def test_what_a_list_refuses(http: Http, query: str, status: int, words: s
         ("merge-patch+json", '{"metadata":{"deletionTimestamp":"2020-01-01T00:00:00Z"}}', 422, "metadata.deletionTimestamp: Invalid value"),
         ("merge-patch+json", '{"metadata":{"name":"b"}}', 400, "the name of the object (b) does not match the name on the URL (a)"),
         ("strategic-merge-patch+json", "null", 200, ""),
-        ("strategic-merge-patch+json", '{"metadata":{"$patch":5}}', 500, "unknown patch type: %!s(int64=5) in map: map[$patch:5]"),
+        ("strategic-merge-patch+json", '{"metadata":{"$patch":5}}', 400, "unknown patch type: %!s(int64=5) in map: map[$patch:5]"),
         ("strategic-merge-patch+json", '{"kind":"Secret"}', 200, ""),
     ],
 )
