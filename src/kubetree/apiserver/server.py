@@ -19,10 +19,11 @@ from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.http.connection import HttpServer
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.responses import answer_text
 from kubetree.apiserver.serving_certificates import ServingCertificates
 from kubetree.apiserver.streams import Finished
-from kubetree.apiserver.wiring import Parts, build
+from kubetree.apiserver.wiring import build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
 

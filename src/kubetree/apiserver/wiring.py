@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -14,17 +13,13 @@ from kubetree.api.kinds import Kinds
 from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
-from kubetree.apiserver.aggregation.api_services import API_SERVICE
-from kubetree.apiserver.allocators.build import Allocators, build_allocators
+from kubetree.apiserver.allocators.build import build_allocators
 from kubetree.apiserver.allocators.metrics import allocation_lines
 from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
-from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.authorization.build import build_authorizer
-from kubetree.apiserver.background import Work, kept_running
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.config import Config
-from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler, Middleware
 from kubetree.apiserver.custom_resources.any_version import converter
@@ -41,8 +36,7 @@ from kubetree.apiserver.flow_control.dumps import pages
 from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
-from kubetree.apiserver.identity_lease import IdentityLease
-from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
+from kubetree.apiserver.kubernetes_service import external_address
 from kubetree.apiserver.measured_store import MeasuredStore
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.audit import audit, record_refusal
@@ -57,7 +51,8 @@ from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
 from kubetree.apiserver.pages import add_pages, version_info
-from kubetree.apiserver.post_start import compact_regularly, run_hooks, store_health
+from kubetree.apiserver.parts import Parts
+from kubetree.apiserver.post_start import store_health
 from kubetree.apiserver.process_metrics import build_lines, process_lines
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.storage_metrics import storage_lines
@@ -67,66 +62,6 @@ from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
 from kubetree.apiserver.zpages import ZPages
 from kubetree.store.protocol import Store
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a started server is made of; `handler` is the outermost middleware."""
-
-    registry: Registry
-    writer: RegistryWriter
-    lister: CacheLister
-    discovery: Discovery
-    dispatcher: Dispatcher
-    health: Health
-    handler: Handler
-    allocators: Allocators
-    definitions: DefinitionController
-    webhooks: WebhookClient
-    aggregation: Aggregation
-    address: Callable[[], str]
-    tasks: asyncio.TaskGroup
-    flow_control: FlowControl | None = None
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _running: list[asyncio.Task[None]] = field(default_factory=list)
-
-    async def started(self) -> None:
-        """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
-        await run_hooks(self.registry, self.writer, self.health.done)
-        await self.aggregation.registration.first()
-        self.health.all_done()
-        self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
-        self.ready.set()
-        self.run("compaction", partial(compact_regularly, self.registry))
-        port = int(self.address().rpartition(":")[2])
-        config = self.registry.config
-        advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
-        service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
-        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
-        self.run("repair of cluster IPs and node ports", self.allocators.repair.run)
-        self.run("custom resource definitions", self.definitions.run)
-        self.run("aggregation", self.aggregation.run)
-        self.run("the kubernetes service", service.run)
-        self.run("the server's lease", lease.run)
-        if self.flow_control is not None:
-            self.run("priority and fairness", self.flow_control.run)
-        for authorities in authority_files(config):
-            self.run(str(authorities), partial(follow_file, authorities, authorities.read_bytes(), self._republish))
-
-    async def _republish(self, authorities: bytes) -> None:
-        """A file of authorities has changed: aggregated servers learn of it."""
-        await publish_authentication(self.writer, self.registry.config)
-
-    def run(self, name: str, work: Work) -> None:
-        """Besides everything else, until the server stops."""
-        self._running.append(self.tasks.create_task(kept_running(name, work), name=name))
-
-    def stopping(self) -> None:
-        self.health.stopping()
-        self.ready.clear()
-        self.registry.streams.end()
-        for task in self._running:
-            task.cancel()
 
 
 @asynccontextmanager

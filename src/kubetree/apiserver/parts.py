@@ -1,0 +1,89 @@
+"""What a started API server is made of, and what it does from the moment its port is open until it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from kubetree.apiserver.aggregation.aggregation import Aggregation
+from kubetree.apiserver.aggregation.api_services import API_SERVICE
+from kubetree.apiserver.allocators.build import Allocators
+from kubetree.apiserver.authentication.published import authority_files, publish_authentication
+from kubetree.apiserver.background import Work, kept_running
+from kubetree.apiserver.cache.caches import CacheLister
+from kubetree.apiserver.configuration_files import follow_file
+from kubetree.apiserver.context import Handler
+from kubetree.apiserver.custom_resources.controller import DefinitionController
+from kubetree.apiserver.discovery.endpoints import Discovery
+from kubetree.apiserver.dispatch import Dispatcher
+from kubetree.apiserver.flow_control.controller import FlowControl
+from kubetree.apiserver.health import Health
+from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import IdentityLease
+from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
+from kubetree.apiserver.post_start import compact_regularly, run_hooks
+from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.webhooks import WebhookClient
+from kubetree.apiserver.writer import RegistryWriter
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a started server is made of; `handler` is the outermost middleware."""
+
+    registry: Registry
+    writer: RegistryWriter
+    lister: CacheLister
+    discovery: Discovery
+    dispatcher: Dispatcher
+    health: Health
+    handler: Handler
+    allocators: Allocators
+    definitions: DefinitionController
+    webhooks: WebhookClient
+    aggregation: Aggregation
+    address: Callable[[], str]
+    tasks: asyncio.TaskGroup
+    flow_control: FlowControl | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def started(self) -> None:
+        """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
+        await run_hooks(self.registry, self.writer, self.health.done)
+        await self.aggregation.registration.first()
+        self.health.all_done()
+        self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
+        self.ready.set()
+        self.run("compaction", partial(compact_regularly, self.registry))
+        port = int(self.address().rpartition(":")[2])
+        config = self.registry.config
+        advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
+        service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        self.run("repair of cluster IPs and node ports", self.allocators.repair.run)
+        self.run("custom resource definitions", self.definitions.run)
+        self.run("aggregation", self.aggregation.run)
+        self.run("the kubernetes service", service.run)
+        self.run("the server's lease", lease.run)
+        if self.flow_control is not None:
+            self.run("priority and fairness", self.flow_control.run)
+        for authorities in authority_files(config):
+            self.run(str(authorities), partial(follow_file, authorities, authorities.read_bytes(), self._republish))
+
+    async def _republish(self, authorities: bytes) -> None:
+        """A file of authorities has changed: aggregated servers learn of it."""
+        await publish_authentication(self.writer, self.registry.config)
+
+    def run(self, name: str, work: Work) -> None:
+        """Besides everything else, until the server stops."""
+        self._running.append(self.tasks.create_task(kept_running(name, work), name=name))
+
+    def stopping(self) -> None:
+        self.health.stopping()
+        self.ready.clear()
+        self.registry.streams.end()
+        for task in self._running:
+            task.cancel()
