@@ -35,13 +35,14 @@ class Caches:
     ) -> None:
         self._store, self._kinds = store, kinds
         self._limits = limits
-        self._by_prefix: dict[str, Cacher] = {}
+        self.by_prefix: dict[str, Cacher] = {}
+        """Those that exist, for the lister."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def cache_of(self, kind: Kind) -> Cacher:
         """Of a served or a storage row; a new cache starts to fill at once when `run` runs."""
-        cacher = self._by_prefix.get(kind.prefix)
+        cacher = self.by_prefix.get(kind.prefix)
         if cacher is None:
             whole = kind.behaviour is not None or kind.stored_as == kind.api_version
             storage = kind if whole else self._kinds.by_kind(kind.stored_as, kind.kind) or kind
@@ -51,13 +52,13 @@ class Caches:
                 canonical=partial(_canonical, kind.behaviour) if kind.behaviour is not None else None,
                 limits=self._limits(storage) if self._limits is not None else None,
             )
-            self._by_prefix[kind.prefix] = cacher
+            self.by_prefix[kind.prefix] = cacher
             self._start(cacher)
         return cacher
 
     def forget(self, kind: Kind) -> None:
         """Stops and drops the cache of a kind that is no longer served."""
-        cacher = self._by_prefix.pop(kind.prefix, None)
+        cacher = self.by_prefix.pop(kind.prefix, None)
         if cacher is not None:
             cacher.end_watches()
         task = self._tasks.pop(kind.prefix, None)
@@ -65,14 +66,14 @@ class Caches:
             task.cancel()
 
     def __iter__(self) -> Iterator[Cacher]:
-        return iter(list(self._by_prefix.values()))
+        return iter(list(self.by_prefix.values()))
 
     async def run(self) -> None:
         """Keeps all caches up to date until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
-                for cacher in self._by_prefix.values():
+                for cacher in self.by_prefix.values():
                     self._start(cacher)
                 await asyncio.Event().wait()
             finally:
@@ -80,7 +81,7 @@ class Caches:
 
     async def ready(self) -> None:
         """Returns once every cache that exists now has been filled."""
-        for cacher in list(self._by_prefix.values()):
+        for cacher in list(self.by_prefix.values()):
             await cacher.ready()
 
     def _start(self, cacher: Cacher) -> None:
@@ -93,7 +94,7 @@ class CacheLister:
     """`lister.Lister` over the caches."""
 
     def __init__(self, caches: Caches) -> None:
-        self._caches = caches
+        self._caches, self._by_prefix = caches, caches.by_prefix
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         entry = self._caches.cache_of(kind).get(f"{kind.prefix}{namespace}/{name}" if kind.namespaced else kind.prefix + name)
@@ -108,4 +109,5 @@ class CacheLister:
         return [entry.obj for entry in entries if entry.fields.get(field, "") == value]
 
     def generation(self, kind: Kind) -> int:
-        return self._caches.cache_of(kind).generation
+        cacher = self._by_prefix.get(kind.prefix)
+        return cacher.generation if cacher is not None else self._caches.cache_of(kind).generation

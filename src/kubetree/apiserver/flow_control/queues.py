@@ -114,6 +114,20 @@ class QueueSet:
         self._take(ticket)
         return True
 
+    def take_one(self) -> None:
+        """A seat of the exempt level, which has no end of them and no queues."""
+        self._at = now = self._clock()
+        self.executing += 1
+        self.dispatched += 1
+        self.seats_in_use += 1
+        self.demand.set(self.seats_in_use, now)
+
+    def give_one(self) -> None:
+        self._at = now = self._clock()
+        self.executing -= 1
+        self.seats_in_use -= 1
+        self.demand.set(self.seats_in_use, now)
+
     def _queue_of(self, hand: tuple[int, ...]) -> Queue:
         """The one with the least to do."""
         return min([self._queues[i % len(self._queues)] for i in hand], key=_load)
