@@ -51,10 +51,10 @@ class RequestContext:
         return values[0] if values else default
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[Any, Any]:
         """What follows from the headers alone may be kept here; requests with the same headers share it."""
         try:
-            found: dict[str, Any] = self.http.facts  # type: ignore[attr-defined]
+            found: dict[Any, Any] = self.http.facts  # type: ignore[attr-defined]
         except AttributeError:
             return {}
         return found

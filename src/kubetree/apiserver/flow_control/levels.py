@@ -14,7 +14,7 @@ from kubetree.apiserver.request_info import RequestInfo
 
 Object = dict[str, Any]
 _REMEMBERED = 4096
-_Question = tuple[User, str, str, str, str, str]
+_Question = tuple[str, tuple[str, ...], str, str, str, str, str]
 
 
 class Level:
@@ -98,9 +98,9 @@ class Levels:
 
     def place(self, user: User, info: RequestInfo) -> Place:
         if info.is_resource:
-            question = (user, info.verb, info.group, info.resource, info.subresource, info.namespace)
+            question = (user.name, user.groups, info.verb, info.group, info.resource, info.subresource, info.namespace)
         else:
-            question = (user, info.verb, "", "", "", info.path)
+            question = (user.name, user.groups, info.verb, "", "", "", info.path)
         found = self._places.get(question)
         if found is None:
             if len(self._places) >= _REMEMBERED:

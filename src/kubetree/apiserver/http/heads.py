@@ -31,7 +31,7 @@ class Head(NamedTuple):
     headers: CIMultiDictProxy[str]
     length: int
     close: bool
-    facts: dict[str, Any]
+    facts: dict[Any, Any]
 
 
 class Ordinary(NamedTuple):

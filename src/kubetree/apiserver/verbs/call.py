@@ -40,9 +40,16 @@ class Call:
     def output(self, *, watch: bool = False, streams: bool = False) -> Output:
         """Raises NotAcceptable."""
         ctx = self.ctx
-        accept, agent = ctx.headers.get("Accept", ""), ctx.headers.get("User-Agent", "")
+        pretty = ctx.first("pretty") if ctx.query else ""
         endpoint = RESOURCES if self.resource.kind.behaviour is None else CUSTOM_RESOURCES
-        return negotiate_output(accept, ctx.first("pretty"), agent, endpoint, watch=watch, streams=streams)
+        key = ("output", endpoint is RESOURCES, watch, streams)
+        found: Output | None = None if pretty else ctx.facts.get(key)
+        if found is None:
+            accept, agent = ctx.headers.get("Accept", ""), ctx.headers.get("User-Agent", "")
+            found = negotiate_output(accept, pretty, agent, endpoint, watch=watch, streams=streams)
+            if not pretty:
+                ctx.facts[key] = found
+        return found
 
     async def body(self) -> bytes:
         return await read_body(self.ctx, self.registry.config.max_request_body)
