@@ -58,20 +58,15 @@ class GarbageCollector:
         self._absent: OrderedDict[str, None] = OrderedDict()
 
     def keys(self, obj: Object, snapshot: Snapshot) -> Iterable[Key]:
-        """The object itself; with it, when it is going or gone, all that hangs on it and all that waits for it."""
-        gone = _is_gone(obj, snapshot)
+        """The object itself; with it, when it is going or gone, all that hangs on it and its owners. An owner that waits for its dependents
+        hears of each that changes: the last one may stay and merely no longer be its."""
+        gone, metadata = _is_gone(obj, snapshot), obj["metadata"]
         if gone:
-            self._note_absent(obj["metadata"]["uid"])
+            self._note_absent(metadata["uid"])
         elif not is_deleting(obj):
-            return (key_of(obj),)
-        dependents = [key_of(dependent) for _, dependent in snapshot.dependents(obj["metadata"]["uid"])]
-        namespace = obj["metadata"].get("namespace", "")
-        owners = [
-            (r["apiVersion"], r["kind"], namespace if row.namespaced else "", r["name"])
-            for r in obj["metadata"].get("ownerReferences") or ()
-            if (row := snapshot.row(r["apiVersion"], r["kind"])) is not None
-        ]
-        return [*([] if gone else [key_of(obj)]), *dependents, *owners]
+            return [key_of(obj), *(key for key, owner in _owners(obj, snapshot) if owner is not None and _waits(owner))]
+        dependents = [key_of(dependent) for _, dependent in snapshot.dependents(metadata["uid"])]
+        return [*([] if gone else [key_of(obj)]), *dependents, *(key for key, _ in _owners(obj, snapshot))]
 
     def reconcile(self, snapshot: Snapshot, key: Key, _: datetime) -> Plan:
         row = snapshot.row(key[0], key[1])
@@ -90,6 +85,16 @@ class GarbageCollector:
         self._absent[uid] = None
         while len(self._absent) > REMEMBERED:
             self._absent.popitem(last=False)
+
+
+def _owners(obj: Object, snapshot: Snapshot) -> Iterable[tuple[Key, Object | None]]:
+    """The keys that an object's references lead to, and what the caches show there."""
+    namespace = obj["metadata"].get("namespace", "")
+    for reference in obj["metadata"].get("ownerReferences") or ():
+        row = snapshot.row(reference["apiVersion"], reference["kind"])
+        if row is not None:
+            within = namespace if row.namespaced else ""
+            yield (reference["apiVersion"], reference["kind"], within, reference["name"]), snapshot.get(row, within, reference["name"])
 
 
 def _is_gone(obj: Object, snapshot: Snapshot) -> bool:

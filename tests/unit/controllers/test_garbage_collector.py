@@ -116,3 +116,11 @@ def test_a_cluster_scoped_object_cannot_have_an_owner_in_a_namespace() -> None:
 
 def test_an_object_on_its_way_out_waits_for_its_own_end() -> None:
     assert look("child", obj("child", "gone", deleting=True, finalizers=["example.com/hold"])).actions == ()
+
+
+def test_an_owner_that_waits_hears_of_a_dependent_that_stays_with_another() -> None:
+    going, staying = obj("going", finalizers=("foregroundDeletion",), deleting=True), obj("staying")
+    before, after = obj("child", "going", "staying"), obj("child", "staying")
+    snapshot, collector = ObjectSnapshot([going, staying, after]), GarbageCollector()
+    assert ("v1", "ConfigMap", "ns", "going") in list(collector.keys(before, snapshot))
+    assert list(collector.keys(after, snapshot)) == [("v1", "ConfigMap", "ns", "child")]
