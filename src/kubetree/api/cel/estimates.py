@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from .checker import Checker
-from .costs import LIST, MAP, REGEX, STRUCT, TRAVERSAL
+from .costs import LIST, MAP, NOMINAL, REGEX, STRUCT, TRAVERSAL
 from .numbers import UINT_MAX
 from .tree import (
     ACCUMULATOR,
@@ -545,49 +545,8 @@ def _equals(_: Estimator, __: str, ___: Operand | None, args: list[Operand]) -> 
     return None
 
 
-_NOMINAL = [
-    "serviceAccount",
-    "path",
-    "group",
-    "resource",
-    "subresource",
-    "namespace",
-    "name",
-    "allowed",
-    "reason",
-    "error",
-    "errored",
-    "masked",
-    "prefixLength",
-    "family",
-    "isUnspecified",
-    "isLoopback",
-    "isLinkLocalMulticast",
-    "isLinkLocalUnicast",
-    "isGlobalUnicast",
-    "format.named",
-    "sign",
-    "asInteger",
-    "isInteger",
-    "asApproximateFloat",
-    "isGreaterThan",
-    "isLessThan",
-    "compareTo",
-    "add",
-    "sub",
-    "major",
-    "minor",
-    "patch",
-    "getScheme",
-    "getHostname",
-    "getHost",
-    "getPort",
-    "getEscapedPath",
-    "getQuery",
-]
-
 _BY_FUNCTION: dict[str, Rule] = {
-    **dict.fromkeys(_NOMINAL, _fixed(1)),
+    **dict.fromkeys(NOMINAL, _fixed(1)),
     "check": _fixed(350_000),
     **dict.fromkeys(("fieldSelector", "labelSelector"), _selector),
     **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _traversing),
