@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kubetree.api.cel import BOOL, NULL, STRING, list_of
+from kubetree.api.cel.checker import RESERVED_FIELDS
 from kubetree.api.policy_expressions import Scope, Variables, environment
 from kubetree.api.policy_expressions.objects import JSON_PATCH, OBJECT
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
@@ -15,31 +16,6 @@ from kubetree.api.validation.webhooks import compiles, enum, match_conditions, r
 
 Thing = dict[str, Any]
 _identifier = re.compile("[_a-zA-Z][_a-zA-Z0-9]*").fullmatch
-_RESERVED = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
 _MUTATING = ("*", "CONNECT", "CREATE", "UPDATE")
 _ACTIONS = ("Audit", "Deny", "Warn")
 
@@ -116,7 +92,7 @@ def _shared(errs: Errors, spec: Object) -> Variables:
         at, name = f"spec.variables[{i}]", variable.get("name") or ""
         if not name.strip():
             errs.append(required(f"{at}.name", "name is not specified"))
-        elif not _identifier(name) or name in _RESERVED:
+        elif not _identifier(name) or name in RESERVED_FIELDS:
             errs.append(invalid(f"{at}.name", name, "must be a valid CEL identifier"))
         if _expression(errs, variable.get("expression"), f"{at}.expression"):
             scope = environment(Scope(params=params), variables)

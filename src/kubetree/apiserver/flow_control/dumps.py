@@ -1,4 +1,4 @@
-"""/debug/api_priority_and_fairness: levels, queues and requests as upstream's tables. Members that wait and those worked on."""
+"""/debug/api_priority_and_fairness: levels, queues and requests as upstream's tables."""
 
 from __future__ import annotations
 
