@@ -13,6 +13,7 @@ from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.streams import Streams
+from kubetree.apiserver.underway import Underway
 from kubetree.apiserver.watch_cache import WatchCache
 from kubetree.store.protocol import Store
 
@@ -153,6 +154,7 @@ class Registry:
     hooks: dict[str, WriteHook] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     known_specs: KnownSpecs = field(default_factory=KnownSpecs)
+    underway: Underway = field(default_factory=Underway)
     codec_of: CodecOf = no_codec
     compacted: int = 0
     """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""

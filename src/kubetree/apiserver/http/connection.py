@@ -70,6 +70,7 @@ class Connection(RequestHandler):
         "_taker",
         "ended",
         "full",
+        "on_full",
         "on_lost",
         "on_writable",
         "peer_certificate",
@@ -79,6 +80,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(self._manager, HttpServer)
         self.on_lost: Wake | None = None
+        self.on_full: Wake | None = None
         self.on_writable: Wake | None = None
         self.full = self._held = False
         self._taker: Taker | None = None
@@ -206,6 +208,8 @@ class Connection(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.full = True
+        if self.on_full is not None:
+            self.on_full()
         if self._taker is not None:
             self._taker.client_paused(True)
 
