@@ -13,18 +13,7 @@ from typing import Any, NamedTuple
 from .checker import Checker
 from .costs import LIST, MAP, NOMINAL, REGEX, STRUCT, TRAVERSAL
 from .numbers import UINT_MAX
-from .tree import (
-    ACCUMULATOR,
-    Call,
-    Comprehension,
-    Expr,
-    Ident,
-    ListExpr,
-    Literal,
-    MapExpr,
-    Select,
-    StructExpr,
-)
+from .tree import ACCUMULATOR, Call, Comprehension, Expr, Ident, ListExpr, Literal, MapExpr, Select, StructExpr
 from .types import DYN, Kind, Type
 
 OLD_ACCUMULATOR = "__result__"

@@ -19,17 +19,7 @@ from .costs import LIST, MAP, STRUCT, call_cost
 from .declarations import Function, Functions, Implementation, Overload
 from .errors import EvaluationError, ProgramError
 from .numbers import UInt
-from .tree import (
-    Call,
-    Comprehension,
-    Expr,
-    Ident,
-    ListExpr,
-    Literal,
-    MapExpr,
-    Select,
-    StructExpr,
-)
+from .tree import Call, Comprehension, Expr, Ident, ListExpr, Literal, MapExpr, Select, StructExpr
 from .types import Kind, Type, is_dyn
 from .values import NONE, Optional, contains, equal, is_list, is_map, no_such_overload, type_of_value
 
