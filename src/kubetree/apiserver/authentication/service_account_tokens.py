@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kubetree.api.errors import ApiError
+from kubetree.api.errors import ApiError, quoted_all
 from kubetree.api.kind_table import kind
 from kubetree.api.service_account_keys import LEGACY_ISSUER, VerificationKeys
 from kubetree.apiserver.authentication.live_objects import LiveObjects
@@ -96,7 +96,7 @@ class ServiceAccountTokens:
         wanted = wanted or self._implicit
         valid = tuple(audience for audience in stated if audience in wanted)
         if not valid and self._implicit:
-            raise TokenRejected(f"token audiences {_quoted(stated)} is invalid for the target audiences {_quoted(wanted)}")
+            raise TokenRejected(f"token audiences {quoted_all(stated)} is invalid for the target audiences {quoted_all(wanted)}")
         return valid
 
     async def _bound_user(self, claims: Claims) -> Verdict:
@@ -250,8 +250,3 @@ def _deleted_before(obj: dict[str, Any], moment: float) -> bool:
 
 def _secret_token(secret: dict[str, Any]) -> bytes:
     return base64.b64decode((secret.get("data") or {}).get("token") or "")
-
-
-def _quoted(names: Sequence[str]) -> str:
-    """Go's %q of a slice."""
-    return f"[{' '.join(json.dumps(name) for name in names)}]"

@@ -32,10 +32,11 @@ class Decision:
     @property
     def error_type(self) -> str:
         """As upstream's metrics have it."""
-        return _error_type(self.message) if self.failed else "no_error"
+        return error_type(self.message) if self.failed else "no_error"
 
 
-def _error_type(message: str) -> str:
+def error_type(message: str) -> str:
+    """What metrics call the failure that a message tells of."""
     if "compilation" in message:
         return "compile_error"
     return "out_of_budget" if "cost budget" in message else "invalid_error"
