@@ -47,6 +47,7 @@ def annotations(obj: Object) -> dict[str, str]:
 
 
 def uid(obj: Object) -> str:
+    """'' for an object that is not stored yet."""
     return (obj.get("metadata") or {}).get("uid") or ""
 
 

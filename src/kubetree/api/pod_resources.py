@@ -32,6 +32,7 @@ def pod_level_supported(name: str) -> bool:
 
 
 def has_pod_level_resources(spec: Object) -> bool:
+    """Whether the pod asks for something as a whole."""
     stated = spec.get("resources") or {}
     return any(pod_level_supported(name) for field in ("requests", "limits") for name in stated.get(field) or ())
 
@@ -43,6 +44,7 @@ def pod_requests(pod: Object, *, overhead: bool = True, use_status: bool = False
 
 
 def pod_limits(pod: Object, *, overhead: bool = True, use_status: bool = False) -> ResourceList:
+    """As `pod_requests`, for limits."""
     return _total(pod, "limits", overhead=overhead, use_status=use_status)
 
 

@@ -48,6 +48,8 @@ def _not_supported(field: str, value: str, allowed: tuple[str, ...]) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
+    """metav1.ListOptions, read and checked."""
+
     label_selector: str = ""
     field_selector: str = ""
     watch: bool = False

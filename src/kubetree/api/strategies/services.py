@@ -24,6 +24,7 @@ def _drop(spec: Object, *names: str) -> None:
 
 
 def service_update(obj: Object, before: Object) -> None:
+    """Drops what the new type does not need and the user did not set anew; keeps what was allocated."""
     _patch_allocated(obj, before)
     new, old = obj.get("spec") or {}, before.get("spec") or {}
     if needs_cluster_ip(old) and not needs_cluster_ip(new):

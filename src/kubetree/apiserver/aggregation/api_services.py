@@ -23,6 +23,8 @@ ON_START, ALWAYS = "onstart", "true"
 
 
 class Priority(NamedTuple):
+    """groupPriorityMinimum and versionPriority: the higher, the earlier in discovery."""
+
     group: int
     version: int
 
@@ -77,6 +79,7 @@ def priority_of(group: str, version: str) -> Priority:
 
 
 def name_of(group: str, version: str) -> str:
+    """`v1.apps`; `v1.` for the core group."""
     return f"{version}.{group}"
 
 

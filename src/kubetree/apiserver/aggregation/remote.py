@@ -177,6 +177,7 @@ class Transport:
 
 
 def url_of(address: Address, path: str) -> str:
+    """Where another server has `path`."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"https://{host}:{address.port}{path}"
 

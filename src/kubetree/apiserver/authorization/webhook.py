@@ -53,6 +53,8 @@ class WebhookSettings:
 
 
 class WebhookAuthorizer:
+    """Answers from what the webhook said a while ago, else raises AskElsewhere. Long questions are not kept."""
+
     def __init__(self, settings: WebhookSettings, client: WebhookClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._client = settings, client
         self._known: Expiring[Answer] = Expiring(clock)

@@ -36,6 +36,8 @@ _STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty
 
 @dataclass(frozen=True, slots=True)
 class PodConnections:
+    """The subresources of pods that are answered by kubelets."""
+
     backends: Backends
 
     async def log(self, call: Call) -> web.StreamResponse:

@@ -47,12 +47,16 @@ _PASSED = Decision(ADMIT)
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
+    """For the audit log."""
+
     key: str
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """What came of one policy for one request: a decision a validation, in their order."""
+
     decisions: tuple[Decision, ...] = ()
     annotations: tuple[Annotation, ...] = ()
 
@@ -67,6 +71,8 @@ class _Validation:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
+    """A ValidatingAdmissionPolicy, compiled."""
+
     validations: tuple[_Validation, ...]
     annotations: tuple[tuple[str, Compiled], ...]
     conditions: Conditions | None
@@ -161,6 +167,7 @@ def _evaluated(outcome: Outcome | None) -> str:
 
 
 def compile_policy(obj: Object) -> Validator:
+    """Raises nothing: an expression that does not compile fails when it is evaluated."""
     spec = obj.get("spec") or {}
     params, ignores = spec.get("paramKind") is not None, spec.get("failurePolicy") == "Ignore"
     types, variables = compile_variables(spec.get("variables") or (), params=params)
