@@ -151,6 +151,13 @@ def keep_generate_name(new: Object, old: Object) -> None:
     restore(new["metadata"], old["metadata"], "generateName")
 
 
+def limit_range_create(obj: Object) -> None:
+    """One without a name is named by its uid."""
+    metadata = obj["metadata"]
+    if not metadata.get("name"):
+        metadata["name"] = metadata["uid"]
+
+
 def job_create(obj: Object) -> None:
     """Unless `manualSelector`, pods are found by the job's uid, under the old and the new label."""
     spec, metadata = obj["spec"], obj["metadata"]
