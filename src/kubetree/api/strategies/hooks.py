@@ -241,7 +241,12 @@ def node_status(new: Object, old: Object) -> None:
 
 def resource_slice_create(obj: Object) -> None:
     """Taints are dated. The caller's clock has set creationTimestamp."""
+    date_taints(obj, obj["metadata"].get("creationTimestamp") or "")
+
+
+def date_taints(obj: Object, now: str) -> None:
+    """Dates the taints of a ResourceSlice that say nothing of when they came."""
     for device in (obj.get("spec") or {}).get("devices") or ():
         for taint in device.get("taints") or ():
-            if taint.get("timeAdded") is None and obj["metadata"].get("creationTimestamp"):
-                taint["timeAdded"] = obj["metadata"]["creationTimestamp"]
+            if taint.get("timeAdded") is None and now:
+                taint["timeAdded"] = now
