@@ -12,6 +12,7 @@ from kubetree.api.known_specs import KnownSpecs
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.streams import Streams
 from kubetree.apiserver.watch_cache import WatchCache
 from kubetree.store.protocol import Store
@@ -165,6 +166,7 @@ class Registry:
     streams: Streams = field(default_factory=Streams)
     known_specs: KnownSpecs = field(default_factory=KnownSpecs)
     codec_of: CodecOf = no_codec
+    counters: Counters = field(default_factory=Counters)
     compacted: int = 0
     """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""
     _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
