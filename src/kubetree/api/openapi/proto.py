@@ -97,7 +97,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    read_as = dumper.resolve(yaml.ScalarNode, text, (True, False))
+    read_as = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return dumper.represent_scalar(_STRING, text, style='"' if read_as != _STRING and text != "*" else None)
 
 

@@ -111,4 +111,4 @@ _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "Security": _security,
     "SecurityDefinition": lambda value: tagged(TWO, _V2.message("ApiKey", value)),
 }
-_V2 = Encoding(_MESSAGES, _SHAPES)
+_V2: Encoding = Encoding(_MESSAGES, _SHAPES)

@@ -124,4 +124,4 @@ _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "Security": _security,
     **{f"{kind}OrRef": _or_reference(kind) for kind in ("Schema", "Response", "Parameter", "RequestBody", "Header", "SecurityScheme")},
 }
-_V3 = Encoding(_MESSAGES, _SHAPES)
+_V3: Encoding = Encoding(_MESSAGES, _SHAPES)
