@@ -193,6 +193,12 @@ def forbidden(plural: str, group: str, name: str, why: str) -> Forbidden:
     return Forbidden(f"{subject} is forbidden: {why}", name=name, group=group, kind=plural)
 
 
+def method_not_supported(verb: str, resource: str, group: str) -> MethodNotSupported:
+    """Upstream's NewMethodNotSupported."""
+    message = f"{verb} is not supported on resources of kind {quoted(qualified(resource, group))}"
+    return MethodNotSupported(message, group=group, kind=resource)
+
+
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Invalid:
     """Upstream's NewInvalid: `Pod "x" is invalid: spec.a: Required value`, several errors in brackets."""
     lines = list(dict.fromkeys(f"{c.field}: {c.message}" if c.field else c.message for c in causes))

@@ -56,7 +56,8 @@ class Report:
 
     outcome: Outcome = field(default_factory=Outcome)
     writes: list[Write] = field(default_factory=list)
-    requeue_after: float | None = None
+    requeue: dict[tuple[str, ...] | None, float] = field(default_factory=dict)
+    """Seconds until a key is to be looked at again; None is the key that the actions are of."""
 
 
 class Applier:
@@ -73,7 +74,7 @@ class Applier:
                 case Event():
                     self._recorder.event(action.about, action.type, action.reason, action.message)
                 case RequeueAfter():
-                    report.requeue_after = min(action.seconds, report.requeue_after or action.seconds)
+                    report.requeue[action.key] = min(action.seconds, report.requeue.get(action.key, action.seconds))
                 case Batch():
                     for answer in await self._batch(action, report):
                         _sort(answer, results, failures)

@@ -150,9 +150,10 @@ class Discover:
 
 @dataclass(frozen=True, slots=True)
 class RequeueAfter:
-    """Has the key reconciled again `seconds` from now, whatever else happens."""
+    """Has the key, or another one, reconciled `seconds` from now, whatever else happens."""
 
     seconds: float
+    key: tuple[str, ...] | None = None
 
 
 Request = Create | Update | Patch | Delete | Post | DeleteCollection | Read | ReadAll | Verify | Discover

@@ -141,16 +141,6 @@ def has(node: Node, path: Path) -> bool:
     return is_member(at)
 
 
-def of_paths(found: Iterator[Path] | list[Path]) -> Node:
-    out: Node = {}
-    for path in found:
-        child: Node = LEAF
-        for key in reversed(path):
-            child = {key: child}
-        out = union(out, child)
-    return out
-
-
 _RANK = {".": 0, "f": 1, "k": 2, "v": 3, "i": 4}
 
 

@@ -9,18 +9,7 @@ from .declarations import Function, Functions
 from .errors import Issue
 from .lexer import Source
 from .numbers import UInt
-from .tree import (
-    Call,
-    Comprehension,
-    Expr,
-    Ident,
-    ListExpr,
-    Literal,
-    MapExpr,
-    Select,
-    StructExpr,
-    qualified_name,
-)
+from .tree import Call, Comprehension, Expr, Ident, ListExpr, Literal, MapExpr, Select, StructExpr, qualified_name
 from .types import (
     BOOL,
     BYTES,

@@ -119,6 +119,15 @@ def exactly_one(loop: Loop, predicate: Run) -> Run:
     return run
 
 
+def _asked(accept: Run, frame: Frame) -> bool | EvaluationError:
+    """Whether an element is wanted, or the failure that leaves it open."""
+    try:
+        wanted = accept(frame)
+    except EvaluationError as error:
+        return error
+    return wanted if wanted is True or wanted is False else no_such_overload()
+
+
 def into_list(loop: Loop, accept: Run | None, item: Run, cost: int) -> Run:
     """`map`, `filter` and `transformList`: an element taken costs 12 and the item, or 2 when the item is constant."""
 
@@ -126,16 +135,9 @@ def into_list(loop: Loop, accept: Run | None, item: Run, cost: int) -> Run:
         failure: EvaluationError | None = None
         out: list[Any] = []
         for _ in loop.turns(frame):
-            if accept is not None:
-                try:
-                    wanted = accept(frame)
-                except EvaluationError as error:
-                    failure = error
-                    continue
-                if wanted is not True:
-                    if wanted is not False:
-                        failure = no_such_overload()
-                    continue
+            if accept is not None and (wanted := _asked(accept, frame)) is not True:
+                failure = wanted or failure
+                continue
             frame[0] += cost
             try:
                 out.append(item(frame))
@@ -156,16 +158,9 @@ def into_map(loop: Loop, accept: Run | None, parts: list[Run]) -> Run:
         failure: EvaluationError | None = None
         out: dict[Any, Any] = {}
         for _ in loop.turns(frame):
-            if accept is not None:
-                try:
-                    wanted = accept(frame)
-                except EvaluationError as error:
-                    failure = error
-                    continue
-                if wanted is not True:
-                    if wanted is not False:
-                        failure = no_such_overload()
-                    continue
+            if accept is not None and (wanted := _asked(accept, frame)) is not True:
+                failure = wanted or failure
+                continue
             frame[0] += 1
             values = [tolerant(part, frame) for part in parts]
             broken = next((value for value in values if isinstance(value, EvaluationError)), None)

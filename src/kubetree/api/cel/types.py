@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
-UNBOUNDED = (1 << 63) - 1
-
 
 class Kind(IntEnum):
     DYN = 1

@@ -115,12 +115,13 @@ def pod_create(obj: Object) -> None:
 
 
 def pod_status(new: Object, old: Object) -> None:
-    """Writing status keeps owners, the QoS class and observed generations that the writer does not know."""
+    """Writing status keeps owners, deletion, the QoS class and observed generations that the writer does not know."""
     metadata, before = new["metadata"], old["metadata"]
-    if "ownerReferences" in before:
-        metadata["ownerReferences"] = before["ownerReferences"]
-    else:
-        metadata.pop("ownerReferences", None)
+    for field in ("ownerReferences", "deletionTimestamp"):
+        if field in before:
+            metadata[field] = before[field]
+        else:
+            metadata.pop(field, None)
     status, was = new.get("status"), old.get("status") or {}
     if status is None:
         status = new["status"] = {}

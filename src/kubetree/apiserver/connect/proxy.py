@@ -75,9 +75,9 @@ class Proxies:
         pod = await _fetch(call, _PODS, wanted.name)
         addresses = (pod.get("status") or {}).get("podIPs") or []
         ip = (addresses[0].get("ip") if addresses else "") or (pod.get("status") or {}).get("podIP") or ""
-        port = _number(wanted.port) if wanted.port else _first_port(pod)
         if not _is_global(ip):
             raise errors.BadRequest("address not allowed")
+        port = _number(wanted.port) if wanted.port else _first_port(pod)
         scheme = wanted.scheme or "http"
         return await self._forward(call, Location(scheme, ip, port or (443 if scheme == "https" else 80), self.backends.insecure_tls))
 

@@ -76,7 +76,7 @@ class Following:
     def _replace(self, key: str, revision: int, crd: Object | None) -> None:
         known = self._known.get(key)
         old = known.served if known is not None else None
-        new = Definition(crd) if crd is not None and _servable(crd) else None
+        new = Definition(crd, self._registry.counters) if crd is not None and _servable(crd) else None
         if crd is None:
             self._known.pop(key, None)
         elif old is not None and new is not None and old.same_serving(new) and old.terminating == new.terminating:

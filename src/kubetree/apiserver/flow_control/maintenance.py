@@ -21,6 +21,10 @@ Object = dict[str, Any]
 FLOW_SCHEMA = kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema")
 PRIORITY_LEVEL = kind("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration")
 
+_PRODUCER = "api-priority-and-fairness-config-producer-v1"
+CONSUMER = "api-priority-and-fairness-config-consumer-v1"
+"""Who manages the status of schemas."""
+
 # Levels come before the schemas that name them.
 _TABLE = (
     (PRIORITY_LEVEL, bootstrap.SUGGESTED_LEVELS, bootstrap.MANDATORY_LEVELS),
@@ -40,9 +44,10 @@ async def _ensure(writer: Writer, row: Kind, wanted: Object, standing: Object | 
     name = wanted["metadata"]["name"]
     try:
         if standing is None:
-            await writer.create(row, {"metadata": {"name": name, "annotations": {AUTO_UPDATE: "true"}}, "spec": copy(wanted["spec"])})
+            metadata = {"name": name, "annotations": {AUTO_UPDATE: "true"}}
+            await writer.create(row, {"metadata": metadata, "spec": copy(wanted["spec"])}, manager=_PRODUCER)
         elif corrected(row, standing, wanted, always=always) is not None:
-            await writer.update(row, "", name, lambda current: corrected(row, current, wanted, always=always))
+            await writer.update(row, "", name, lambda current: corrected(row, current, wanted, always=always), manager=_PRODUCER)
     except (errors.AlreadyExists, errors.NotFound):
         return  # another server, or an administrator, was faster; the next round looks again
 
@@ -79,7 +84,7 @@ async def _remove_old(writer: Writer, row: Kind, standing: Sequence[Object], kno
 
 
 def dangling(schema: Object, levels: set[str], now: str) -> Object | None:
-    """The schema with a condition that says whether its level exists; None where it says so already."""
+    """The condition that says whether a schema's level exists; None where it says so already."""
     level = schema["spec"]["priorityLevelConfiguration"]["name"]
     found = level in levels
     text = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" '
@@ -93,5 +98,4 @@ def dangling(schema: Object, levels: set[str], now: str) -> Object | None:
     before: Object = next((c for c in conditions if c["type"] == "Dangling"), {})
     if all(before.get(key) == value for key, value in said.items()):
         return None
-    others = [c for c in conditions if c["type"] != "Dangling"]
-    return schema | {"status": {"conditions": [*others, said | {"lastTransitionTime": now}]}}
+    return said | {"lastTransitionTime": now}
