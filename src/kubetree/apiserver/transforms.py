@@ -11,8 +11,7 @@ from kubetree.api.defaults.autoscaling import ROUND_TRIP
 from kubetree.api.kinds import Kind, go_type
 from kubetree.api.printers import cells, columns
 from kubetree.apiserver.negotiation import Output
-from kubetree.apiserver.options import first
-from kubetree.apiserver.request_info import Query
+from kubetree.apiserver.request_info import Query, first
 
 Object = dict[str, Any]
 _INCLUDE = ("", "Metadata", "Object", "None")
