@@ -30,6 +30,8 @@ class AllocationError(Exception):
 
 
 class Full(AllocationError):
+    """No address is left."""
+
     def __init__(self) -> None:
         super().__init__("range is full")
 

@@ -86,6 +86,8 @@ class Rules(NamedTuple):
 
 
 class RuleSource(Protocol):
+    """An authorizer that can tell a user's rules in a namespace: what SelfSubjectRulesReview shows."""
+
     def rules_of(self, user: User, namespace: str) -> Rules: ...
 
 
