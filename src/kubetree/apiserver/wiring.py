@@ -15,7 +15,7 @@ from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.allocators.build import build_allocators
 from kubetree.apiserver.allocators.metrics import allocation_lines
-from kubetree.apiserver.audit.build import build_auditing
+from kubetree.apiserver.audit.build import build_auditing, no_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -84,17 +84,26 @@ async def build(
         caches = Caches(store, kinds, limits=partial(window_limits, config))
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
-        webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
+        webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing), counts=registry.counters.calls)
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
         convert = converter(kinds, lambda row: registry.resource(row).codec)
         deadlines = Deadlines(config.request_timeout)
         chain = registry.admission = build_admission(
-            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert, left=deadlines.left
+            config,
+            lister,
+            writer,
+            authorization,
+            now=clock,
+            kinds=kinds,
+            webhooks=webhooks,
+            convert=convert,
+            left=deadlines.left,
+            counters=registry.counters,
         )
         metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer, webhooks, counters=registry.counters)
-        allocators = build_allocators(config, lister, writer, store, clock)
+        allocators = build_allocators(config, lister, writer, store, clock, registry.counters)
         registry.add_hook(allocators.hook)
         registry.codec_of = Codecs(webhooks, new_uuid, registry.counters)
         following = Following(registry, caches)
@@ -142,7 +151,8 @@ async def build(
         followed = (authentication.reloads, authorization.reloads, encryption.reloads if encryption is not None else None)
         metrics.sections += [reloads.lines for reloads in followed if reloads is not None]
         if auditing is not None:
-            metrics.sections.append(auditing.metrics)
+            auditing.ready = lambda: health.started
+        metrics.sections.append(auditing.metrics if auditing is not None else no_auditing)
         refused = partial(record_refusal, auditing) if auditing is not None else None
         handler: Handler = dispatcher
         for layer in (
