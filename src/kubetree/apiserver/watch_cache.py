@@ -106,6 +106,8 @@ class CacheWatch(Protocol):
 
 
 Write = Callable[[bytes], object]
+Sent = Callable[[Sequence[bytes], int, int], object]
+"""Told of frames that are being sent, of how many bytes they are together, and to how many watches."""
 
 
 class Member(Protocol):
@@ -217,7 +219,7 @@ class WatchCache(Protocol):
         ...
 
     def audience(
-        self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Callable[[Any], bytes]
+        self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Callable[[Any], bytes], sent: Sent
     ) -> AbstractContextManager[Audience]:
         """The watchers that have the same `key`, which says all that makes a difference. `show` gives the frame of a CacheEvent, empty
         for what they are not to see; it may raise, which ends all of them. `prefix` and `index` are those of `watch`."""

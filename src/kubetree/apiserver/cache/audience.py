@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kubetree.apiserver.cache.event import Event
-from kubetree.apiserver.watch_cache import Member, Write
+from kubetree.apiserver.watch_cache import Member, Sent, Write
 
 if TYPE_CHECKING:
     from kubetree.apiserver.cache.watchers import Watchers
@@ -18,12 +18,13 @@ PIECE = 128 * 1024
 """Bytes, about, that a member is sent at once: what one that does not read may have pending beyond its connection's limit."""
 STEP = 32
 """Members that are written to before somebody looks at the clock."""
+Show = Callable[[Event], bytes]
 Piece = tuple[bytes, int]
 """Frames, and the revision up to which a watcher that has got them is told."""
 
 
 class Audience:
-    """See watch_cache.Audience. `show` gives an event's frame, empty when these watchers are not to see it."""
+    """See watch_cache.Audience and WatchCache.audience."""
 
     __slots__ = (
         "_index",
@@ -32,6 +33,7 @@ class Audience:
         "_prefix",
         "_previous",
         "_running",
+        "_sent",
         "_show",
         "_told",
         "_waiting",
@@ -40,8 +42,8 @@ class Audience:
         "users",
     )
 
-    def __init__(self, watchers: Watchers, prefix: str, index: Mapping[str, str] | None, show: Callable[[Event], bytes]) -> None:
-        self._watchers, self._prefix, self._index, self._show = watchers, prefix, index, show
+    def __init__(self, watchers: Watchers, prefix: str, index: Mapping[str, str] | None, show: Show, sent: Sent) -> None:
+        self._watchers, self._prefix, self._index, self._show, self._sent = watchers, prefix, index, show, sent
         self._told = self._previous = watchers.revision
         self.users = 0
         """Watchers that hold it, members or not."""
@@ -66,9 +68,10 @@ class Audience:
             events = [event for event in watch.take() if event.revision <= told]
         finally:
             self._watchers.close(watch)
-        return self._pieces(events, told)
+        return self._pieces(events, told, 1)
 
     def join(self, member: Member, write: Write) -> None:
+        self._waiting.pop(member, None)
         self._members[member] = write
         self._watch.weight = len(self._members)
 
@@ -103,7 +106,7 @@ class Audience:
         self._watch.notify(self._turn)
         self._running = True
         try:
-            for piece, revision in self._pieces(events, upto) if self._members else ():
+            for piece, revision in self._pieces(events, upto, len(self._members)) if self._members else ():
                 self._previous, self._told = self._told, revision
                 if piece:
                     yield from self._write(piece)
@@ -123,12 +126,13 @@ class Audience:
                 left.popitem()[1](piece)
             yield
 
-    def _pieces(self, events: Sequence[Event], revision: int) -> Iterator[Piece]:
-        """What is left of events after `show`, the last piece with `revision`. Events of one revision are not parted."""
+    def _pieces(self, events: Sequence[Event], upto: int, watches: int) -> Iterator[Piece]:
+        """What is left of events after `show`, the last piece with the revision `upto`. Events of one revision are not parted."""
         frames: list[bytes] = []
         size, told = 0, 0
         for event in events:
             if size > PIECE and event.revision > told:
+                self._sent(frames, size, watches)
                 yield b"".join(frames), told
                 frames, size = [], 0
             frame = self._show(event)
@@ -136,7 +140,9 @@ class Audience:
                 frames.append(frame)
                 size += len(frame)
             told = event.revision
-        yield frames[0] if len(frames) == 1 else b"".join(frames), revision
+        if frames:
+            self._sent(frames, size, watches)
+        yield frames[0] if len(frames) == 1 else b"".join(frames), upto
 
     def _fail(self, error: Exception) -> None:
         members, self._members, self._left, self._waiting = [*self._members, *self._waiting], {}, {}, {}

@@ -7,15 +7,16 @@ one value of a field has a list of its own and is found by dictionary, so that t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
 from kubetree.api.errors import Expired
-from kubetree.apiserver.cache.audience import Audience
+from kubetree.apiserver.cache.audience import Audience, Show
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.turns import Turns, Work
 from kubetree.apiserver.cache.window import Window
+from kubetree.apiserver.watch_cache import Sent
 
 MAX_PENDING = 10_000
 """Events that may wait for one narrow watch; one that falls further behind is ended."""
@@ -159,11 +160,11 @@ class Watchers:
         return readers + sum(audience.users - 1 for audience in self._audiences.values())
 
     @contextmanager
-    def audience(self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Callable[[Event], bytes]) -> Iterator[Audience]:
+    def audience(self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Show, sent: Sent) -> Iterator[Audience]:
         """See watch_cache.WatchCache.audience."""
         audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[key] = Audience(self, prefix, index, show)
+            audience = self._audiences[key] = Audience(self, prefix, index, show, sent)
         audience.users += 1
         try:
             yield audience

@@ -29,6 +29,11 @@ class Deadlines:
         self._over: set[asyncio.Task[object]] = set()
         self._watching = False
 
+    @property
+    def running(self) -> int:
+        """How many requests are under way."""
+        return len(self._running) + len(self._shorter)
+
     def left(self) -> float:
         """The seconds that the request of this task still has; infinite where that is not known."""
         task = asyncio.current_task()
@@ -92,15 +97,18 @@ def limit_time(deadlines: Deadlines) -> Middleware:
                     return await deadlines.limited(inner, ctx)
                 return await deadlines.limited_to(requested_timeout(ctx.first("timeout"), deadlines.longest), inner, ctx)
             except TimeoutError:
-                raise timed_out() from None
+                raise TimedOut from None
 
         return handle
 
     return wrap
 
 
-def timed_out() -> Timeout:
-    return Timeout("Timeout: request did not complete within the allotted timeout", empty_details=True)
+class TimedOut(Timeout):
+    """The time of a request is over."""
+
+    def __init__(self) -> None:
+        super().__init__("Timeout: request did not complete within the allotted timeout", empty_details=True)
 
 
 def is_long_running(ctx: RequestContext) -> bool:

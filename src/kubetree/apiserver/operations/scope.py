@@ -10,6 +10,7 @@ from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionReques
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 
 _OPTIONS = {CREATE: "CreateOptions", UPDATE: "UpdateOptions"}
+APISERVER_MANAGER = "kube-apiserver"
 APISERVER = User("system:apiserver", groups=(MASTERS_GROUP, "system:authenticated"))
 
 
@@ -19,13 +20,14 @@ class WriteScope:
 
     namespace: str
     user: User = APISERVER
-    manager: str = "kube-apiserver"
+    manager: str = APISERVER_MANAGER
     subresource: str = ""
     dry_run: bool = False
     admit: bool = True
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
     defaulted: bool = False
     """The object to be created has its defaults."""
     nameless: bool = False
@@ -52,6 +54,7 @@ class WriteScope:
             self.warnings,
             self.annotations,
             "patch" if patching else operation.lower(),
+            self.waits,
         )
 
 

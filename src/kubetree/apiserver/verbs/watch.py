@@ -6,6 +6,7 @@ Follows endpoints/handlers/watch.go and the cacher's rules: an object that enter
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -33,7 +34,7 @@ async def watch(call: Call) -> web.StreamResponse:
     revision = revision_of(options.resource_version)
     timeout = float(options.timeout) or call.registry.config.min_request_timeout * (1 + random.random())
     cache = call.resource.cache
-    initial = bool(options.send_initial_events)
+    initial, began = bool(options.send_initial_events), time.perf_counter()
     if initial and options.resource_version != "0":
         await cache.fresh(revision)
     else:
@@ -47,6 +48,8 @@ async def watch(call: Call) -> web.StreamResponse:
             with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
                 await _send_initial(call, stream, selection, entries, start, options)
+                if initial:
+                    _count_list(call, selection, len(entries), time.perf_counter() - began)
                 del entries
                 if call.ctx.has_begun is not None:
                     call.ctx.has_begun()
@@ -61,11 +64,18 @@ async def watch(call: Call) -> web.StreamResponse:
     return await stream.close()
 
 
+def _count_list(call: Call, selection: Selection, entries: int, seconds: float) -> None:
+    kind, counters = call.resource.kind, call.registry.counters
+    counters.init_events.add(kind.group, kind.plural, count=entries)
+    scope = "resource" if call.name or selection.key else "namespace" if call.namespace else "cluster"
+    counters.watch_lists.add(seconds, kind.group, kind.version, kind.plural, scope)
+
+
 def _pump(call: Call, selection: Selection, stream: WatchStream, start: int, timeout: float, stack: ExitStack, *, bookmarks: bool) -> Pump:
     """Raises Expired."""
     pick, cache, shared = _picker(selection.stored), call.resource.cache, stream.shared
     if call.resource.codec is None and shared is not None:
-        key = (shared, selection.prefix, selection.key, selection.labels, selection.fields)
+        key = (shared, call.resource.kind.api_version, selection.prefix, selection.key, selection.labels, selection.fields)
 
         def show(event: CacheEvent) -> bytes:
             kind = pick(event)
@@ -73,7 +83,8 @@ def _pump(call: Call, selection: Selection, stream: WatchStream, start: int, tim
                 return b""
             return event.frame(kind) if isinstance(shared, str) else event.frame_as(shared, kind)
 
-        audience = stack.enter_context(cache.audience(key, selection.prefix, selection.index, show))
+        sent = call.registry.counters.events(call.resource.kind).sent
+        audience = stack.enter_context(cache.audience(key, selection.prefix, selection.index, show, sent))
         return AudiencePump(stream, audience, start, timeout, bookmarks=bookmarks)
     changes = stack.enter_context(cache.watch(start, selection.prefix, selection.index))
     if call.resource.codec is None:

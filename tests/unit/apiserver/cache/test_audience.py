@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -27,7 +27,7 @@ class Rig:
 
     def __init__(self, limits: WindowLimits | None = None) -> None:
         self.watchers = Watchers(Window(limits or WindowLimits()), "/registry/pods/", ())
-        self.shown = 0
+        self.shown = self.counted = 0
 
     def happen(self, *revisions: int, folder: str = "a") -> None:
         events = [Event(ADDED, n, CacheEntry(f"/registry/pods/{folder}/{n}", n, b"{}", {}, DECODED), None, 0.0) for n in revisions]
@@ -41,9 +41,13 @@ class Rig:
         self.shown += 1
         return b"%d," % event.revision
 
+    def sent(self, frames: Sequence[bytes], size: int, watches: int) -> None:
+        assert size == sum(map(len, frames))
+        self.counted += len(frames) * watches
+
     @contextmanager
     def audience(self, prefix: str = "") -> Iterator[Audience]:
-        with self.watchers.audience(prefix, prefix, None, self.show) as audience:
+        with self.watchers.audience(prefix, prefix, None, self.show, self.sent) as audience:
             yield audience
 
 
@@ -116,7 +120,7 @@ async def test_an_event_is_shown_once_for_all(rig: Rig) -> None:
         watchers = [Watcher(audience, 0) for _ in range(5)]
         rig.happen(1, 2)
         await turns()
-        assert [w.numbers for w in watchers] == [[1, 2]] * 5 and rig.shown == 2
+        assert [w.numbers for w in watchers] == [[1, 2]] * 5 and rig.shown == 2 and rig.counted == 10
 
 
 async def test_watchers_of_other_places_cost_nothing(rig: Rig) -> None:
@@ -183,7 +187,7 @@ async def test_what_cannot_be_shown_ends_them_all_and_nothing_else(rig: Rig) -> 
     def refuse(_: Event) -> bytes:
         raise ValueError("no such form")
 
-    with rig.watchers.audience("odd", "", None, refuse) as odd, rig.audience() as audience:
+    with rig.watchers.audience("odd", "", None, refuse, rig.sent) as odd, rig.audience() as audience:
         bad, good = Watcher(odd, 0), Watcher(audience, 0)
         rig.happen(1)
         await turns()
