@@ -195,6 +195,7 @@ class _Attempt:
                 self._prepare_and_validate(new, old)
             if scope.admit:
                 await registry.admission.validate(scope.admission(UPDATE, kind, self.name, new, old))
+                creation.settle(kind, new, scope)
             if deletion.emptied(storage, new, old):
                 stored = await deletion.remove_finalized(registry, resource, self.key, new, revision, scope)
                 committed = stored is not None
