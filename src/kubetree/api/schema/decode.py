@@ -138,6 +138,8 @@ def object_meta(value: Any, path: str) -> tuple[dict[str, Any], list[str], str]:
         found = walk.metadata(value, path)
     except Fault as fault:
         return {}, [], str(fault)
+    if found:
+        drop_zeros(d.OBJECT_META, found)
     unknown = [error.split('"')[1] for error in walk.strict_errors if error.startswith("unknown field")]
     return found or {}, unknown, walk.error
 
