@@ -220,7 +220,7 @@ class _Attempt:
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
-            raise errors.invalid(kind.kind, storage.group, self.name, [e.to_cause() for e in found])
+            raise errors.invalid(new.get("kind") or kind.kind, storage.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:
