@@ -109,7 +109,7 @@ class ApiServer:
         self._http = HttpServer(
             self._serve,
             access_log=None,
-            auto_decompress=True,
+            auto_decompress=False,
             keepalive_timeout=300,
         )
         certificates = ServingCertificates(config) if config.tls else None
