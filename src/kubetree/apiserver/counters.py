@@ -121,6 +121,8 @@ class Counters:
             *("request_operation", "resource", "subresource"),
         )
         self.calls = Calls()
+        self.stored_bytes = 0
+        """How large the store was when it was last looked at; 0: it is not on a disk."""
         self.addresses = Counter(
             "kube_apiserver_clusterip_allocator_allocation_total",
             "[ALPHA] Number of Cluster IPs allocations",
