@@ -109,7 +109,7 @@ class ApiServer:
         self._http = HttpServer(
             self._serve,
             access_log=None,
-            auto_decompress=True,
+            auto_decompress=False,
             keepalive_timeout=300,
         )
         self.metrics.handshake_errors = lambda: self._http.handshake_errors if self._http is not None else 0
