@@ -193,6 +193,8 @@ class _Attempt:
             value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
+            if kind.behaviour is None:
+                resource.cache.expect(self.key, value, new["metadata"].get("labels") or {})
             result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
             committed = result.ok
             return Stored(new, value, result.revision) if result.ok else None

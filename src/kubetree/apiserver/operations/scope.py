@@ -29,6 +29,8 @@ class WriteScope:
     annotations: dict[str, str] = field(default_factory=dict)
     defaulted: bool = False
     """The object to be created has its defaults."""
+    spec: bytes | None = None
+    """The JSON of that object's spec as it comes in, where it is known."""
     nameless: bool = False
     """The request names no object (deletecollection), and so admission is told none."""
 
