@@ -54,11 +54,12 @@ class Read(NamedTuple):
 class _Known:
     """`spec` is JSON with its defaults, `rest` what defaults add beside it; `members` counts the colons of what was sent."""
 
-    __slots__ = ("_make", "_made", "members", "rest", "spec")
+    __slots__ = ("_made", "_make", "members", "rest", "spec")
 
     def __init__(self, spec: bytes, rest: bytes, members: int) -> None:
         self.spec, self.rest, self.members = spec, rest, members
-        self._made, self._make = 0, partial(orjson.loads, spec)
+        self._made = 0
+        self._make: Callable[[], Any] = partial(orjson.loads, spec)
 
     def make(self) -> Object:
         """The spec, an object of the caller's own."""
