@@ -178,3 +178,64 @@ async def test_what_the_server_writes_by_itself_says_who_of_it_wrote(http: Http)
     assert ("kubernetes-service-cidr-controller", "Apply") in [(m["manager"], m["operation"]) for m in cidr]
     address = (await http.get("/apis/networking.k8s.io/v1/ipaddresses")).json["items"][0]
     assert "group" not in address["spec"]["parentRef"]
+
+
+async def test_deletes_that_expect_something_else(http: Http) -> None:
+    await http.post("/api/v1/namespaces", {"metadata": {"name": "p"}})
+    refused = (await http.delete("/api/v1/namespaces/p", {"preconditions": {"uid": "x"}})).json
+    assert refused["details"]["kind"] == "namespaces" and "Precondition failed: UID in precondition: x" in refused["message"]
+    unnamed = await http.post("/api/v1/namespaces/default/limitranges", {"metadata": {}, "spec": {"limits": []}})
+    assert unnamed.json["metadata"]["name"] == unnamed.json["metadata"]["uid"]
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    assert (await http.post(budgets, {"metadata": {"name": "Any_Name"}, "spec": {"minAvailable": 1}})).status == 201
+    token = (await http.get(f"{PODS}?limit=1&continue=zz")).json["message"]
+    assert token == "invalid continue token: continue key is not valid: invalid character 'Ï' looking for beginning of value"
+    event = await http.get("/api/v1/namespaces/default/events/x?resourceVersion=x")
+    assert event.json["message"].startswith("invalid resource version: resourceVersion: Invalid value")
+
+
+async def test_taints_of_devices_are_dated_when_they_come(http: Http) -> None:
+    path = "/apis/resource.k8s.io/v1/resourceslices"
+    device = {"name": "d", "taints": [{"key": "a", "effect": "NoSchedule"}]}
+    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "d.example.com", "pool": pool, "nodeName": "n", "devices": [device]}
+    obj = (await http.post(path, {"metadata": {"name": "s"}, "spec": spec})).json
+    assert obj["spec"]["devices"][0]["taints"][0]["timeAdded"]
+    obj["spec"]["devices"][0]["taints"] = [{"key": "b", "effect": "NoSchedule"}]
+    changed = await http.put(f"{path}/s", obj)
+    assert changed.json["spec"]["devices"][0]["taints"][0]["timeAdded"]
+
+
+async def test_an_empty_bundle_of_authorities_is_none(http: Http) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    client = {"url": "https://x.example.com/", "caBundle": ""}
+    hook = {"name": "a.b.c", "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore"}
+    made = await http.post(path, {"metadata": {"name": "w"}, "webhooks": [hook]})
+    assert made.json["webhooks"][0]["clientConfig"] == {"url": "https://x.example.com/"}
+    await http.delete(f"{path}/w")
+
+
+async def test_a_custom_resource_says_what_it_is(http: Http) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
+    spec = {"group": "said.example.com", "scope": "Namespaced", "names": {"plural": "bars", "kind": "Bar"}, "versions": versions}
+    await http.post(path, {"metadata": {"name": "bars.said.example.com"}, "spec": spec})
+    bars = "/apis/said.example.com/v1/namespaces/default/bars"
+    silent = await http.post(bars, {"kind": "Bar", "metadata": {"name": "x"}})
+    assert (silent.status, silent.json["message"][:34]) == (400, "the API version in the data () doe")
+    bar = {"apiVersion": "said.example.com/v1", "kind": "Bar", "metadata": {"name": "x", "finalizers": [], "labels": {}}}
+    made = (await http.post(bars, bar)).json
+    assert "managedFields" not in made["metadata"] and "finalizers" not in made["metadata"]
+    for value, status, words in (
+        ("x", 422, "must be said.example.com/v1"),
+        (5, 422, "cannot unmarshal number into Go struct field .apiVersion of type string"),
+        (None, 422, ".apiVersion accessor error: <nil>"),
+        ("", 400, "Object 'apiVersion' is missing"),
+    ):
+        refused = await http.patch(f"{bars}/x", [{"op": "replace", "path": "/apiVersion", "value": value}], "json-patch+json")
+        assert (refused.status, words in refused.json["message"]) == (status, True), refused.text
+    refused = await http.patch(f"{bars}/x", [{"op": "remove", "path": "/kind"}], "json-patch+json")
+    assert "Object 'Kind' is missing" in refused.json["message"]
+    named = await http.patch(f"{bars}/x", {"metadata": {"finalizers": ["A b/c"]}})
+    assert (named.status, named.json["details"]["causes"][0]["field"]) == (422, "metadata.finalizers")

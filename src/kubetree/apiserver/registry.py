@@ -73,6 +73,8 @@ class Admission(Protocol):
 
 
 class AdmitAll:
+    """Admission before there is any: of a registry that is being put together."""
+
     async def admit(self, request: AdmissionRequest) -> None:
         return None
 

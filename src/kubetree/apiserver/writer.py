@@ -25,6 +25,8 @@ class _Unchanged(Exception):
 
 
 class RegistryWriter:
+    """Writes as the server itself: no admission, no authorization."""
+
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 

@@ -61,6 +61,8 @@ class Report:
 
 
 class Applier:
+    """One for each duty, with the credentials that it acts by."""
+
     def __init__(self, client: Client, recorder: EventRecorder) -> None:
         self._client, self._recorder = client, recorder
 

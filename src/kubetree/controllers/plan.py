@@ -61,6 +61,8 @@ def StatusUpdate(kind: Kind, obj: Object, status: Object, *, ignore: frozenset[s
 
 @dataclass(frozen=True, slots=True)
 class Patch:
+    """`type` is strategic, merge, json or apply; `patch` is in the form that it wants."""
+
     kind: Kind
     namespace: str
     name: str

@@ -133,6 +133,7 @@ def paths(node: Node, prefix: Path = ()) -> Iterator[Path]:
 
 
 def has(node: Node, path: Path) -> bool:
+    """Whether the set has this very path."""
     at: Node | None = node
     for key in path:
         if at is None:

@@ -102,6 +102,7 @@ def look(value: Any, key: Any, is_object: bool = False) -> Any:
 
 
 def missing(value: Any, key: Any) -> EvaluationError:
+    """What is said of a key that is not there."""
     if is_list(value):
         return EvaluationError(f"index out of bounds: {show(key)}")
     return EvaluationError(f"no such key: {show(key)}")

@@ -21,6 +21,7 @@ from .values import actual_size, no_such_overload
 
 
 def constant(value: Any) -> Run:
+    """A closure that gives a value known before anything runs."""
     return lambda _: value
 
 
@@ -33,10 +34,12 @@ def tolerant(run: Run, frame: Frame) -> Any:
 
 
 def charge(frame: Frame, cost: Cost, args: tuple[Any, ...], result: Any = None) -> None:
+    """Adds the cost of a call to the frame's; `result` is what it gave, or the error."""
     frame[0] += cost if isinstance(cost, int) else cost(args, result)
 
 
 def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
+    """A call of one argument. `name` tells whether its cost shows in the result only."""
     if needs_result(name):
         return _late([arg], implementation, cost)
     if isinstance(cost, int):
@@ -65,6 +68,7 @@ def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Ru
 
 
 def binary(one: Run, other: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
+    """A call of two arguments: both are evaluated, and paid for, before the failure of the first is the answer."""
     if needs_result(name):
         return _late([one, other], implementation, cost)
     if isinstance(cost, int):
@@ -125,6 +129,7 @@ def _late(args: list[Run], implementation: Implementation, cost: Cost) -> Run:
 
 
 def variadic(args: list[Run], implementation: Implementation, cost: Cost, name: str) -> Run:
+    """A call of any number of arguments, which ends at the first that fails."""
     last = len(args) - 1
 
     def run(frame: Frame) -> Any:

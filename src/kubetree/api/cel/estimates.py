@@ -314,6 +314,7 @@ def _written_size(e: Expr) -> Range | None:
 
 
 def is_scalar(t: Type) -> bool:
+    """Whether values of the type are of one size."""
     if t.kind is Kind.OPAQUE and t.name == "optional_type":
         return is_scalar(t.params[0])
     return t.kind in (Kind.BOOL, Kind.DOUBLE, Kind.DURATION, Kind.INT, Kind.TIMESTAMP, Kind.UINT)

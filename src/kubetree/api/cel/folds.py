@@ -63,6 +63,7 @@ def all_of(loop: Loop, predicate: Run) -> Run:
 
 
 def any_of(loop: Loop, predicate: Run) -> Run:
+    """`exists`: decided by the first that is true; failures count when none is."""
     return _quantifier(loop, predicate, decisive=True, turn=4, stop=3)
 
 
@@ -97,6 +98,8 @@ def _quantifier(loop: Loop, predicate: Run, *, decisive: bool, turn: int, stop: 
 
 
 def exactly_one(loop: Loop, predicate: Run) -> Run:
+    """`exists_one`: every element is asked, and any failure is the answer."""
+
     def run(frame: Frame) -> Any:
         failure: EvaluationError | None = None
         count = 0

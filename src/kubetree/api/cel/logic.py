@@ -12,10 +12,12 @@ from .values import equal, is_list, is_map, no_such_overload
 
 
 def conjunction(one: Run, other: Run) -> Run:
+    """`one && other`"""
     return _decided(one, other, by=False)
 
 
 def disjunction(one: Run, other: Run) -> Run:
+    """`one || other`"""
     return _decided(one, other, by=True)
 
 
@@ -52,10 +54,13 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def strict_equality(one: Run, other: Run) -> Run:
+    """`one == other` where a schema says what `one` is, and `other` may be anything."""
     return binary(one, other, alike, lambda args, _: equality_cost(args[0], args[1]), "")
 
 
 def equality(one: Run, other: Run, constant: Any) -> Run:
+    """`one == other`; `constant` is the value of `other` where it is known, LAZY where not."""
+
     def slow(frame: Frame) -> Any:
         try:
             a = one(frame)

@@ -39,6 +39,8 @@ class Constant:
 
 
 class Operation:
+    """What is computed when it runs."""
+
     __slots__ = ("run",)
 
     def __init__(self, run: Run) -> None:
@@ -49,6 +51,8 @@ Node = Constant | Operation | Attribute
 
 
 class Planner:
+    """Makes a closure of each node of one checked tree. `slots` are where the frame must have the variables, `size` is how long it is."""
+
     def __init__(self, checked: Checker, functions: Functions, make_struct: MakeStruct) -> None:
         self._checked, self._functions, self._make_struct = checked, functions, make_struct
         self._scopes: list[dict[str, tuple[int, Run | None]]] = []

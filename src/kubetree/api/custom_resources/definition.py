@@ -22,6 +22,7 @@ from kubetree.api.custom_resources.structure import Node
 from kubetree.api.custom_resources.values import Values
 from kubetree.api.custom_resources.versions import deprecation_warning
 from kubetree.api.kinds import SCALE, STATUS, Kind
+from kubetree.api.objects import has_condition
 from kubetree.api.schema.decode import check_custom, decode_custom, object_meta
 from kubetree.api.validation.errors import (
     INVALID,
@@ -47,15 +48,6 @@ _REMEMBERED = 256
 _NEVER: Any = object()
 _BLOCKING = frozenset({NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID})
 """Errors after which rules are not tried: what they would say of such an object is worth little."""
-
-
-def condition(crd: Object, type: str) -> Object | None:
-    return next((c for c in (crd.get("status") or {}).get("conditions") or () if c.get("type") == type), None)
-
-
-def is_true(crd: Object, type: str) -> bool:
-    found = condition(crd, type)
-    return found is not None and found.get("status") == "True"
 
 
 class Meter(Protocol):
@@ -86,7 +78,7 @@ class Definition:
         self.spec: Object = spec
         self.names: Object = (crd.get("status") or {}).get("acceptedNames") or {}
         self.group: str = spec["group"]
-        self.terminating = is_true(crd, "Terminating")
+        self.terminating = has_condition(crd, "Terminating")
         self.preserve = bool(spec.get("preserveUnknownFields"))
         conversion = spec.get("conversion") or {}
         self.webhook: Object | None = conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None

@@ -34,6 +34,7 @@ def without_zeros(found: Mapping[str, Quantity]) -> ResourceList:
 
 
 def masked(found: Mapping[str, Quantity], names: Collection[str]) -> ResourceList:
+    """Only the resources `names`."""
     return {name: quantity for name, quantity in found.items() if name in names}
 
 

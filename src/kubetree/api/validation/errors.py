@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,8 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> FieldErro
 
 
 def too_long(field: str, limit: int) -> FieldError:
-    return FieldError(TOO_LONG, field, "", f"may not be more than {limit} {'byte' if limit == 1 else 'bytes'}")
+    detail = f"may not be more than {limit} {'byte' if limit == 1 else 'bytes'}"
+    return FieldError(TOO_LONG, field, "", detail if limit >= 0 else "value is too long")
 
 
 def too_many(field: str, actual: int, limit: int) -> FieldError:
@@ -153,6 +154,14 @@ def too_many(field: str, actual: int, limit: int) -> FieldError:
 
 def internal(field: str, detail: str) -> FieldError:
     return FieldError(INTERNAL, field, None, detail)
+
+
+def one_of(errs: Errors, value: str | None, allowed: Sequence[str], field: str) -> None:
+    """A value of an enum that must be there."""
+    if not value:
+        errs.append(required(field))
+    elif value not in allowed:
+        errs.append(not_supported(field, value, allowed))
 
 
 def each(errs: Errors, field: str, value: Any, messages: Iterable[str]) -> None:

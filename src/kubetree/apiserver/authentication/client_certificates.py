@@ -141,6 +141,7 @@ def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
 
 
 def common_name(certificate: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    """The user name of a client certificate; '' where it has none."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[-1].value) if names else ""
 

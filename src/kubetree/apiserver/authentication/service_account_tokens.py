@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from kubetree.api.errors import ApiError
+from kubetree.api.errors import ApiError, quoted_all
 from kubetree.api.kind_table import kind
 from kubetree.api.service_account_keys import LEGACY_ISSUER, VerificationKeys
 from kubetree.apiserver.authentication.live_objects import LiveObjects
@@ -55,6 +55,7 @@ class ServiceAccountTokens:
     """`issuers` are all accepted ones, `implicit_audiences` the API server's own. `clock` gives seconds since the epoch.
 
     `writer` notes the use of legacy tokens in their secrets (None: it is not noted); `uses` counts, see Counters.account_tokens.
+    Without `lookup` legacy tokens are good for as long as their signature is.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class ServiceAccountTokens:
         clock: Callable[[], float],
         writer: Writer | None = None,
         uses: dict[str, int] | None = None,
+        *,
+        lookup: bool = True,
     ) -> None:
         self._keys = keys
         self._issuers = frozenset(issuers)
@@ -74,6 +77,7 @@ class ServiceAccountTokens:
         self._clock = clock
         self._writer = writer
         self._uses = uses if uses is not None else {}
+        self._lookup = lookup
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         issuer = _unverified_issuer(token)
@@ -96,7 +100,7 @@ class ServiceAccountTokens:
         wanted = wanted or self._implicit
         valid = tuple(audience for audience in stated if audience in wanted)
         if not valid and self._implicit:
-            raise TokenRejected(f"token audiences {_quoted(stated)} is invalid for the target audiences {_quoted(wanted)}")
+            raise TokenRejected(f"token audiences {quoted_all(stated)} is invalid for the target audiences {quoted_all(wanted)}")
         return valid
 
     async def _bound_user(self, claims: Claims) -> Verdict:
@@ -157,6 +161,8 @@ class ServiceAccountTokens:
             raise TokenRejected(f"{missing} claim is missing")
         if split_service_account(claims["sub"]) != (namespace, name):
             raise TokenRejected("sub claim is invalid")
+        if not self._lookup:
+            return Verdict(User(service_account_name(namespace, name), uid, service_account_groups(namespace)))
         secret = await self._objects.get(SECRET, namespace, secret_name)
         if secret is None or "deletionTimestamp" in secret["metadata"]:
             raise TokenRejected("Token has been invalidated")
@@ -250,8 +256,3 @@ def _deleted_before(obj: dict[str, Any], moment: float) -> bool:
 
 def _secret_token(secret: dict[str, Any]) -> bytes:
     return base64.b64decode((secret.get("data") or {}).get("token") or "")
-
-
-def _quoted(names: Sequence[str]) -> str:
-    """Go's %q of a slice."""
-    return f"[{' '.join(json.dumps(name) for name in names)}]"

@@ -40,6 +40,8 @@ class Verdict:
 
 
 class TokenAuthenticator(Protocol):
+    """One sort of tokens."""
+
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         """None: not a token of this kind. Raises TokenRejected for one that is of this kind and bad."""
         ...

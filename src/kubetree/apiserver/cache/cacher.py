@@ -21,12 +21,13 @@ from sortedcontainers import SortedDict
 from kubetree.api.errors import Cause, Timeout
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies import selectable_fields
-from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf, splice_revision
+from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.indexes import Indexes, Name
 from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
+from kubetree.apiserver.encoding import with_revision
 from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.exposition import Histogram
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, WatchEnded
@@ -348,7 +349,7 @@ class Cacher:
             written, labels = self._expected.pop(stored.key, _NOT_EXPECTED)
             if value != written:
                 labels = labels_of(value)
-            return CacheEntry(stored.key, stored.revision, splice_revision(value, stored.revision), labels, self._decoded)
+            return CacheEntry(stored.key, stored.revision, with_revision(value, stored.revision), labels, self._decoded)
         except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
             log.error("what the store has at %s is no object and is left out: %s", stored.key, error)
             return None

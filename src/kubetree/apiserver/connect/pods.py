@@ -36,13 +36,15 @@ _STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty
 
 @dataclass(frozen=True, slots=True)
 class PodConnections:
+    """The subresources of pods that are answered by kubelets."""
+
     backends: Backends
 
     async def log(self, call: Call) -> web.StreamResponse:
         """GET pods/NAME/log. A pod that is on no node yet has an empty log."""
         query = call.ctx.query
         parameters = log_parameters(query, call.name)
-        pod = await self._pod(call)
+        pod = await call.cached()
         container = chosen_container(pod, call.ctx.first("container"))
         node = (pod.get("spec") or {}).get("nodeName")
         if not node:
@@ -70,7 +72,7 @@ class PodConnections:
         if given and all(port.isdigit() for port in given):
             options["ports"] = [int(port) for port in given]
         await admit_connection(call, options)
-        pod = await self._pod(call)
+        pod = await call.cached()
         kubelet = await self._kubelet(call, _assigned_node(pod))
         ports = call.ctx.query.get("ports", [])
         parameters = [("port", ",".join(ports))] if ports else []
@@ -92,7 +94,7 @@ class PodConnections:
         if call.ctx.first("container"):
             options["container"] = call.ctx.first("container")
         await admit_connection(call, options)
-        pod = await self._pod(call)
+        pod = await call.cached()
         container = chosen_container(pod, call.ctx.first("container"))
         kubelet = await self._kubelet(call, _assigned_node(pod))
         path = f"/{what}/{_segment(call.namespace)}/{_segment(call.name)}/{_segment(container)}"
@@ -101,13 +103,6 @@ class PodConnections:
     def _target(self, kubelet: Kubelet, path: str, parameters: list[tuple[str, str]]) -> Target:
         query = f"?{urlencode(parameters)}" if parameters else ""
         return Target(kubelet.host, kubelet.port, path + query, self.backends.kubelet_tls)
-
-    async def _pod(self, call: Call) -> Object:
-        await call.resource.cache.fresh()
-        entry = call.resource.cache.get(call.resource.key(call.namespace, call.name))
-        if entry is None:
-            raise call.not_found()
-        return entry.obj
 
     async def _kubelet(self, call: Call, node: str) -> Kubelet:
         return await find_kubelet(call, node)

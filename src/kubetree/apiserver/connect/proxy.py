@@ -33,6 +33,8 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Location:
+    """Where a proxied request goes."""
+
     scheme: str
     host: str
     port: int
@@ -57,6 +59,8 @@ def split_name(text: str, what: str) -> Named:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
+    """The proxy subresources of nodes, pods and services."""
+
     backends: Backends
 
     async def node(self, call: Call) -> web.StreamResponse:

@@ -53,6 +53,7 @@ def group_resource(text: str) -> GroupResource:
 
 
 def decoded_secret(key: Object) -> bytes:
+    """The key's bytes. Raises ValueError for what is no base64."""
     return base64.b64decode(key["secret"], validate=True)
 
 

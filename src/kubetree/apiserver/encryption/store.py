@@ -19,6 +19,8 @@ TransformerOf = Callable[[str], Transformer]
 
 
 class EncryptedStore:
+    """A Store whose values are encrypted where `transformer_of` says so for their key. Everything else passes through."""
+
     def __init__(self, inner: Store, transformer_of: TransformerOf) -> None:
         self._inner, self._of = inner, transformer_of
 
@@ -133,6 +135,7 @@ class DecryptingWatch:
 
 
 async def fetched(needed: KeyNeeded, key: str) -> None:
+    """Has a KMS decrypt a key that is needed. Raises UnreadableValue, naming `key` of the store."""
     try:
         await needed.fetch()
     except TransformError as error:

@@ -12,7 +12,7 @@ from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
-from kubetree.api.objects import copy
+from kubetree.api.objects import condition, copy
 from kubetree.apiserver.flow_control import bootstrap
 from kubetree.apiserver.flow_control.bootstrap import AUTO_UPDATE
 from kubetree.apiserver.registry import Writer
@@ -94,8 +94,7 @@ def dangling(schema: Object, levels: set[str], now: str) -> Object | None:
         "reason": "Found" if found else "NotFound",
         "message": text + ("and it exists" if found else "but there is no such object"),
     }
-    conditions = (schema.get("status") or {}).get("conditions") or []
-    before: Object = next((c for c in conditions if c["type"] == "Dangling"), {})
+    before = condition(schema, "Dangling") or {}
     if all(before.get(key) == value for key, value in said.items()):
         return None
     return said | {"lastTransitionTime": now}

@@ -11,6 +11,7 @@ import _ssl
 import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -196,6 +197,17 @@ class Connection(RequestHandler):
                 self._handler_waiter.set_result(None)
         self._keepalive = bool(response.keep_alive)
         return self._keepalive
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no proper HTTP is the client's fault: it is told so as Go's server tells it, and the log is not filled by it."""
+        if status >= 500 or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        log.debug("%s: no proper request: %s", request.remote, message)
+        response = web.Response(status=status, text=f"{status} {HTTPStatus(status).phrase}", content_type="text/plain", charset="utf-8")
+        response.force_close()
+        return response
 
     def take_over(self, taker: Taker) -> None:
         """From now on `taker` gets what the client sends, first what was read ahead. Only upgraded connections can be taken over."""

@@ -32,6 +32,7 @@ from kubetree.apiserver.operations.managers import (
 )
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
+from kubetree.store.protocol import Entry, Written
 
 Object = dict[str, Any]
 Transform = Callable[[Object | None], Awaitable[Object]]
@@ -62,6 +63,7 @@ async def update(
     key = resource.key(namespace, name)
     cached = resource.cache.get(key)
     doubtful: Stored | errors.ApiError | None = None
+    attempt: _Attempt | None = None
     if cached is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         try:
@@ -71,7 +73,7 @@ async def update(
             doubtful = error
         if isinstance(doubtful, Stored) and not doubtful.unchanged:
             return doubtful
-    entry, _ = await registry.store.get(key)
+    entry = await _standing_entry(registry, key, attempt)
     if doubtful is not None and cached is not None and entry is not None and entry.revision == cached.revision:
         if isinstance(doubtful, errors.ApiError):
             raise doubtful
@@ -90,7 +92,14 @@ async def update(
             stored = await attempt.change(old, entry.revision, transform, stale=stale)
         if stored is not None:
             return stored
-        entry, _ = await registry.store.get(key)
+        entry = await _standing_entry(registry, key, attempt)
+
+
+async def _standing_entry(registry: Registry, key: str, attempt: _Attempt | None) -> Entry | None:
+    """What the store has: who lost a write was told so."""
+    if attempt is not None and attempt.lost is not None:
+        return attempt.lost.current
+    return (await registry.store.get(key))[0]
 
 
 def is_stale(resource: Resource, value: bytes) -> bool:
@@ -116,6 +125,7 @@ class _Attempt:
     ) -> None:
         self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
         self.tracked, self.trusted, self.uid, self.replacing = tracked, trusted, uid, replacing
+        self.lost: Written | None = None
 
     async def create(self, transform: Transform) -> Stored | None:
         """None: another created it meanwhile."""
@@ -142,7 +152,8 @@ class _Attempt:
                 return Stored(obj, value, 0, created=True)
             result = await registry.store.create(self.key, value, ttl=resource.ttl)
             committed = result.ok
-            return Stored(obj, value, result.revision, created=True) if result.ok else None
+            self.lost = None if committed else result
+            return Stored(obj, value, result.revision, created=True) if committed else None
         finally:
             await creation.finished(finish, committed)
 
@@ -184,6 +195,7 @@ class _Attempt:
                 self._prepare_and_validate(new, old)
             if scope.admit:
                 await registry.admission.validate(scope.admission(UPDATE, kind, self.name, new, old))
+                creation.settle(kind, new, scope)
             if deletion.emptied(storage, new, old):
                 stored = await deletion.remove_finalized(registry, resource, self.key, new, revision, scope)
                 committed = stored is not None
@@ -197,19 +209,20 @@ class _Attempt:
                 resource.cache.expect(self.key, value, new["metadata"].get("labels") or {})
             result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
             committed = result.ok
-            return Stored(new, value, result.revision) if result.ok else None
+            self.lost = None if committed else result
+            return Stored(new, value, result.revision) if committed else None
         finally:
             await creation.finished(finish, committed)
 
     def _prepare_and_validate(self, new: Object, old: Object) -> None:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
-        dated = format_time(self.registry.clock()) if scope.subresource else ""
+        dated = format_time(self.registry.clock()) if scope.subresource or kind.kind == "ResourceSlice" else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated)
         found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
-            raise errors.invalid(kind.kind, storage.group, self.name, [e.to_cause() for e in found])
+            raise errors.invalid(new.get("kind") or kind.kind, storage.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:

@@ -27,6 +27,9 @@ class WriteScope:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
+    unsettled: bool = False
+    """See admission.request.Origin."""
     defaulted: bool = False
     """The object to be created has its defaults."""
     spec: bytes | None = None
@@ -55,6 +58,8 @@ class WriteScope:
             self.warnings,
             self.annotations,
             "patch" if patching else operation.lower(),
+            self.waits,
+            self,
         )
 
 

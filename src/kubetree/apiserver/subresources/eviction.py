@@ -74,7 +74,7 @@ async def _evict(call: Call, options: DeleteOptions, given: Object) -> None:
     """`given`: the DeleteOptions as they came."""
     pinned = options.resource_version is not None
     for attempt in range(_ATTEMPTS):
-        pod = await _pod(call)
+        pod = await call.cached()
         if not ignores_budgets(pod):
             break
         enforce = not pinned and (pod.get("status") or {}).get("phase") == "Pending" and not pod["metadata"].get("deletionTimestamp")
@@ -118,14 +118,6 @@ def unhealthy_may_go(budget: Object, pod: Object) -> bool:
     status = budget.get("status") or {}
     desired = status.get("desiredHealthy", 0)
     return bool(status.get("currentHealthy", 0) >= desired > 0)
-
-
-async def _pod(call: Call) -> Object:
-    await call.resource.cache.fresh()
-    entry = call.resource.cache.get(call.resource.key(call.namespace, call.name))
-    if entry is None:
-        raise call.not_found()
-    return entry.obj
 
 
 async def _budgets(call: Call, pod: Object) -> list[Object]:

@@ -23,7 +23,8 @@ from kubetree.apiserver.negotiation import Output
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import requested_version, shown
-from kubetree.apiserver.options import WriteOptions, first, revision_of, write_options
+from kubetree.apiserver.options import WriteOptions, revision_of, write_options
+from kubetree.apiserver.request_info import first
 from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
