@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubetree.api import errors
 from kubetree.api.errors import Cause
@@ -32,6 +32,7 @@ from kubetree.apiserver.operations.managers import (
 )
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
+from kubetree.apiserver.watch_cache import Cached
 from kubetree.store.protocol import Entry, Written
 
 Object = dict[str, Any]
@@ -61,20 +62,20 @@ async def update(
     """
     namespace = scope.namespace if resource.kind.namespaced else ""
     key = resource.key(namespace, name)
-    cached = resource.cache.get(key)
+    start = await _start(registry, resource, key)
     doubtful: Stored | errors.ApiError | None = None
     attempt: _Attempt | None = None
-    if cached is not None:
+    if start is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         try:
-            old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
-            doubtful = await attempt.change(old, cached.revision, transform)
+            old = start.obj if resource.kind.behaviour is None else await standing(resource, start.obj)
+            doubtful = await attempt.change(old, start.revision, transform)
         except errors.ApiError as error:
             doubtful = error
         if isinstance(doubtful, Stored) and not doubtful.unchanged:
             return doubtful
     entry = await _standing_entry(registry, key, attempt)
-    if doubtful is not None and cached is not None and entry is not None and entry.revision == cached.revision:
+    if doubtful is not None and start is not None and entry is not None and entry.revision == start.revision:
         if isinstance(doubtful, errors.ApiError):
             raise doubtful
         if not entry.stale and not is_stale(resource, entry.value):
@@ -96,10 +97,26 @@ async def update(
 
 
 async def _standing_entry(registry: Registry, key: str, attempt: _Attempt | None) -> Entry | None:
-    """What the store has: who lost a write was told so."""
-    if attempt is not None and attempt.lost is not None:
+    """What the store has: who lost a write was told so, unless it is being written again."""
+    if key in registry.underway:
+        await registry.underway.settled(key)
+    elif attempt is not None and attempt.lost is not None:
         return attempt.lost.current
     return (await registry.store.get(key))[0]
+
+
+async def _start(registry: Registry, resource: Resource, key: str) -> Cached | _Written | None:
+    """What a first attempt starts from: what another request has just written, or what the cache has."""
+    written = await registry.underway.settled(key) if key in registry.underway else None
+    cached = resource.cache.get(key)
+    if written is None or (cached is not None and cached.revision >= written[1]):
+        return cached
+    return _Written(loaded(resource, *written), written[1])
+
+
+class _Written(NamedTuple):
+    obj: Object
+    revision: int
 
 
 def is_stale(resource: Resource, value: bytes) -> bool:
@@ -207,7 +224,8 @@ class _Attempt:
                 return Stored(new, value, revision)
             if kind.behaviour is None:
                 resource.cache.expect(self.key, value, new["metadata"].get("labels") or {})
-            result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            writing = registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            result = await registry.underway.write(self.key, value, writing)
             committed = result.ok
             self.lost = None if committed else result
             return Stored(new, value, result.revision) if committed else None

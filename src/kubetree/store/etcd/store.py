@@ -15,6 +15,7 @@ from kubetree.store.etcd.leases import Leases
 from kubetree.store.etcd.messages import (
     COMPACT,
     RANGE,
+    STATUS,
     TXN,
     Range,
     compaction_request,
@@ -22,6 +23,7 @@ from kubetree.store.etcd.messages import (
     put_request,
     range_request,
     read_range,
+    read_size,
     read_txn,
 )
 from kubetree.store.fanout import MAX_PENDING, Hub, LocalWatch
@@ -117,6 +119,10 @@ class EtcdStore:
         with suppress(Compacted):  # another API server did it
             await self._endpoints.call(COMPACT, compaction_request(revision), repeatable=True)
         self._compacted = max(revision, self._compacted)
+
+    async def size(self) -> int:
+        """Of the member that answers."""
+        return read_size(await self._endpoints.call(STATUS, b"", repeatable=True))
 
     async def close(self) -> None:
         if self._closed:
