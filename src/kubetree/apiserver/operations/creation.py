@@ -126,7 +126,7 @@ def settle(kind: Kind, obj: dict[str, Any], scope: WriteScope) -> None:
 
 async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope, template: Template | None) -> Stored:
     kind, metadata = resource.kind, obj["metadata"]
-    if metadata.get("resourceVersion"):
+    if metadata.get("resourceVersion") and not scope.dry_run:
         raise errors.BadRequest("resourceVersion should not be set on objects to be created")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
     value = encode(obj, template) if resource.kind.behaviour is None else await managers.written(resource, obj)
