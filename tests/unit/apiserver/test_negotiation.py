@@ -83,9 +83,9 @@ def test_yaml_keeps_dates_as_text() -> None:
 
 def test_a_watch_in_a_format_that_the_kind_has_not_is_refused_as_a_list_is() -> None:
     """Upstream looks first whether it has the format at all, then whether that can be streamed."""
-    with pytest.raises(errors.NotAcceptable, match="accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf$"):
+    with pytest.raises(errors.NotAcceptable, match=r"accepted: application/json, application/yaml, application/vnd\.kubernetes\.protobuf$"):
         negotiate_output("application/vnd.kubernetes.protobuf", "", "", CUSTOM_RESOURCES, watch=True)
     with pytest.raises(
-        errors.NotAcceptable, match="accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch$"
+        errors.NotAcceptable, match=r"accepted: application/json;stream=watch, application/vnd\.kubernetes\.protobuf;stream=watch$"
     ):
         negotiate_output("application/yaml", "", "", CUSTOM_RESOURCES, watch=True)
