@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
-from apiserver_harness import MAPS, Http, config_map, running_server
 
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from kubetree.api.kind_table import kind as row_of
 from webhook_servers import WebhookServer, allow, deny, patching, webhook_server
 
 Object = dict[str, Any]
@@ -41,11 +41,7 @@ async def configure(http: Http, kind: str, *hooks: Object, name: str = "hooks") 
     }
     reply = await http.post(f"{GROUP}/{kind.lower()}webhookconfigurations", body)
     assert reply.status == 201, reply.text
-    plural = f"{kind.lower()}webhookconfigurations"
-    row = http.server.kinds.by_resource("admissionregistration.k8s.io", "v1", plural)
-    assert row is not None
-    while http.server.parts.lister.get(row, "", name) is None:
-        await asyncio.sleep(0.001)
+    await http.known(row_of("admissionregistration.k8s.io/v1", f"{kind}WebhookConfiguration"), name)
     made: Object = reply.json
     return made
 
@@ -378,10 +374,7 @@ async def test_what_configures_admission_is_not_admitted_by_it() -> None:
         assert (await http.post(MAPS, config_map("x"))).status == 400
         for plural in ("validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
             assert (await http.delete(f"{GROUP}/{plural}/hooks")).status == 200
-        row = http.server.kinds.by_resource("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
-        assert row is not None
-        while http.server.parts.lister.get(row, "", "hooks") is not None:
-            await asyncio.sleep(0.001)
+        await http.known(row_of("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"), "hooks", False)
         assert (await http.post(MAPS, config_map("x"))).status == 201
 
 

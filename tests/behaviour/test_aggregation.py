@@ -7,7 +7,7 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from secured_server import Secured, secured_server
 
+from behaviour.secured_server import Secured, secured_server
 from extension_server import AGGREGATED, API_VERSION, FLUNDER, GROUP, VERSION, ExtensionServer
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
@@ -55,7 +55,9 @@ class World:
         """The Available condition, once `holds` is true of it."""
         async with asyncio.timeout(10):
             while True:
-                obj = await self.client.get(API_SERVICE, name)
+                obj: Object = {}
+                with suppress(errors.NotFound):
+                    obj = await self.client.get(API_SERVICE, name)
                 found = next((c for c in (obj.get("status") or {}).get("conditions") or () if c["type"] == "Available"), None)
                 if found is not None and holds(found):
                     return dict(found)

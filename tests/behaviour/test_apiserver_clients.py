@@ -11,7 +11,7 @@ import kubernetes
 import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
-from kubetree.store.memory import MemoryStore
+from storage_modes import Place
 
 
 @pytest.fixture
@@ -51,9 +51,8 @@ async def test_the_dynamic_client_finds_kinds_by_discovery(http: Http) -> None:
     assert await asyncio.to_thread(use) == "test"
 
 
-async def test_two_servers_over_one_store_agree() -> None:
-    store = MemoryStore()
-    async with running_server(store) as one, running_server(store) as two:
+async def test_two_servers_over_one_store_agree(place: Place) -> None:
+    async with running_server(place) as one, running_server(place) as two:
         async with two.watch(f"{MAPS}?watch=1") as events:
             for i in range(5):
                 await one.post(MAPS, config_map(f"m{i}"))

@@ -7,8 +7,8 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from apiserver_harness import MAPS, Http, config_map, running_server
 
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from kubetree.apiserver.identity_lease import IdentityLease
 
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"

@@ -73,7 +73,6 @@ _FIXED: dict[str, tuple[tuple[str, ...], str]] = {
     "egress-selector-config-file": (("",), "connections go out directly"),
     "emulated-version": (("", "1.36", "kube=1.36"), "the version is 1.36"),
     "enable-logs-handler": (("false",), "logs go to standard error"),
-    "etcd-prefix": (("/registry",), "keys begin with /registry"),
     "etcd-servers-overrides": (("",), "everything is in one store"),
     "kubernetes-service-node-port": (("0",), "the Service kubernetes has a cluster IP only"),
     "min-compatibility-version": (("", "1.35", "kube=1.35"), "the version is 1.36"),
@@ -93,6 +92,7 @@ _FIXED: dict[str, tuple[tuple[str, ...], str]] = {
 def add_more_arguments(parser: argparse.ArgumentParser) -> None:
     """Those with a field of the same name in Config come to it by themselves."""
     parser.add_argument("--version", action="version", version=f"Kubernetes {GIT_VERSION}")
+    parser.add_argument("--etcd-prefix", default="/registry", help="what every key in the store begins with")
     parser.add_argument("--cert-dir", type=Path, default=Path("/var/run/kubernetes"), help="where a self-signed certificate is kept")
     parser.add_argument("--external-hostname", default="", help="host name to tell others, instead of the advertised address")
     parser.add_argument("--cors-allowed-origins", type=list_of, default=(), help="regular expressions of origins")

@@ -29,6 +29,9 @@ from kubetree.apiserver.webhooks import WebhookClient
 from kubetree.apiserver.writer import RegistryWriter
 
 
+LAST_WORDS = 3.0
+
+
 @dataclass(slots=True)
 class Parts:
     """What a started server is made of; `handler` is the outermost middleware."""
@@ -87,3 +90,8 @@ class Parts:
         self.registry.streams.end()
         for task in self._running:
             task.cancel()
+
+    async def ended(self) -> None:
+        """Gives what `stopping` has ended time for its last words: a server takes its address and its lease back."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=LAST_WORDS)

@@ -29,7 +29,7 @@ from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
-from kubetree.apiserver.encryption.store import EncryptedStore
+from kubetree.apiserver.encryption.store import EncryptedStore, Named
 from kubetree.apiserver.encryption.transformers import IDENTITY
 from kubetree.apiserver.flow_control.controller import FlowControl
 from kubetree.apiserver.flow_control.dumps import pages
@@ -61,6 +61,7 @@ from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
 from kubetree.apiserver.zpages import ZPages
+from kubetree.store.prefixed import ROOT, PrefixedStore, normal
 from kubetree.store.protocol import Store
 
 
@@ -70,11 +71,12 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens."""
     async with asyncio.TaskGroup() as tasks:
+        store, named = _below(store, config.etcd_prefix)
         measured = MeasuredStore(store, kinds)
         store = measured
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
-            store = EncryptedStore(store, encryption.transformer_of)
+            store = EncryptedStore(store, encryption.transformer_of, named)
         elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
             store = EncryptedStore(store, lambda key: IDENTITY)
         caches = Caches(store, kinds)
@@ -173,6 +175,7 @@ async def build(
             if reloading is not None:
                 reloading.cancel()
             parts.stopping()
+            await parts.ended()
             filling.cancel()
             if auditing is not None:
                 await auditing.sink.close()
@@ -181,6 +184,14 @@ async def build(
             await authentication.close()
             await backends.close()
             await webhooks.close()
+
+
+def _below(store: Store, prefix: str) -> tuple[Store, Named]:
+    """The part of the store that is this cluster's, and what keys are called in the whole."""
+    if normal(prefix) == ROOT:
+        return store, str.encode
+    part = PrefixedStore(store, prefix)
+    return part, lambda key: part.key(key).encode()
 
 
 def _flow_control(config: Config, registry: Registry, lister: CacheLister, writer: RegistryWriter) -> FlowControl | None:

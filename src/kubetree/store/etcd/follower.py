@@ -65,6 +65,7 @@ class Follower:
         self._endpoints, self._hub = endpoints, hub
         self._recent: deque[StoreEvent] = deque()
         self._complete_after = hub.revision
+        self._reaching_back = asyncio.Lock()
 
     async def run(self) -> None:
         away = False
@@ -90,13 +91,33 @@ class Follower:
         return [e for e in self._recent if e.revision > after and e.key.startswith(prefix)]
 
     async def history(self, after: int, prefix: str, upto: int) -> list[StoreEvent]:
-        """The changes in (after, upto], from a stream of their own. Raises Compacted, StoreUnavailable."""
+        """The changes in (after, upto]. Those of the recent past are kept, since the caches of a server that starts all ask for them;
+        others come from a stream of their own. Raises Compacted, StoreUnavailable."""
+        if upto - after <= RECENT:
+            async with self._reaching_back:
+                await self._reach_back(after)
+            recent = self.recent(after, prefix)
+            if recent is not None:
+                return [e for e in recent if e.revision <= upto]
         found: list[StoreEvent] = []
         async for events in stream(self._endpoints, after):
             found.extend(e for e in events if e.revision <= upto and e.key.startswith(prefix))
             if events[-1].revision >= upto:
                 break
         return found
+
+    async def _reach_back(self, after: int) -> None:
+        upto = self._complete_after
+        if after >= upto:
+            return
+        older: list[StoreEvent] = []
+        async for events in stream(self._endpoints, after):
+            older.extend(e for e in events if e.revision <= upto)
+            if events[-1].revision >= upto:
+                break
+        if self._complete_after == upto:
+            self._recent.extendleft(reversed(older))
+            self._complete_after = after
 
     def _publish(self, events: Sequence[StoreEvent]) -> None:
         self._recent.extend(events)

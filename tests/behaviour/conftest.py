@@ -1,0 +1,43 @@
+"""Every behaviour holds whatever the API server keeps its objects in: each test runs in all modes that `--store` names.
+
+A test marked `one_store` brings its own storage, or none, and runs once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import storage_modes
+from storage_modes import MODES
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("one_store") is None:
+        metafunc.parametrize("storage", metafunc.config.getoption("--store"), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def storage(request: pytest.FixtureRequest) -> Iterator[storage_modes.Mode]:
+    """The mode of the tests that run. Fixtures that live longer than a test depend on it."""
+    before = storage_modes.mode
+    storage_modes.mode = mode = MODES[getattr(request, "param", "memory")]
+    if mode.lacking:
+        pytest.skip(mode.lacking)
+    yield mode
+    storage_modes.mode = before
+
+
+@pytest.fixture
+def place(storage: storage_modes.Mode) -> Iterator[storage_modes.Place]:
+    """For servers of one test that come after each other or beside each other."""
+    with storage_modes.new_place() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def kubetree_options(storage: storage_modes.Mode) -> Iterator[dict[str, Any]]:
+    with storage_modes.new_place() as place:
+        yield {"nodes": 1, "servers": storage.servers, **place.settings}
