@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { command -v apt-get >/dev/null && $(ROOT) apt-get update -qq && $(ROOT) apt-get install -y -qq python3-venv; } || { echo "install Python's venv module"; exit 1; }
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Importing sources takes three times as long as importing bytecode, and a root's environment may keep Python from writing it itself.

@@ -65,14 +65,21 @@ class ListedObjects:
             obj for (group, name, ns, _), obj in self._objects.items() if (group, name) == (row.group, row.kind) and namespace in ("", ns)
         ]
 
-    async def create(self, row: Kind, obj: Object) -> Object:
+    async def create(self, row: Kind, obj: Object, *, manager: str = "") -> Object:
         key = self._key(row, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         if key in self._objects:
             raise already_exists(row.plural, row.group, key[3])
         return self.add(orjson.loads(orjson.dumps({"apiVersion": row.api_version, "kind": row.kind, **obj})))
 
     async def update(
-        self, row: Kind, namespace: str, name: str, change: Callable[[Object], Object | None], *, subresource: str = ""
+        self,
+        row: Kind,
+        namespace: str,
+        name: str,
+        change: Callable[[Object], Object | None],
+        *,
+        subresource: str = "",
+        manager: str = "",
     ) -> Object:
         found = await self.get(row, namespace, name)
         changed = change(orjson.loads(orjson.dumps(found)))

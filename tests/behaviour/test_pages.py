@@ -69,7 +69,7 @@ async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> N
     await http.post(MAPS, config_map("one"))
     await http.get("/api/v1/componentstatuses")
     text = (await http.get("/metrics")).text
-    labels = 'component="apiserver",dry_run="{}",group="",resource="configmaps",scope="namespace",subresource="",verb="POST",version="v1"'
+    labels = 'component="apiserver",dry_run="{}",group="",resource="configmaps",scope="resource",subresource="",verb="POST",version="v1"'
     for dry_run in ("", "All"):
         assert f'apiserver_request_total{{code="201",{labels.format(dry_run)}}} 1\n' in text
     assert 'apiserver_storage_objects{resource="configmaps"} ' in text
@@ -80,8 +80,8 @@ async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> N
     )
     assert 'aggregator_unavailable_apiservice{name="v1.apps"} 0\n' in text
     assert 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 1\n' in text
-    assert 'etcd_requests_total{operation="create",group="",resource="configmaps"} ' in text
-    assert 'etcd_request_duration_seconds_count{operation="create",group="apiregistration.k8s.io",resource="apiservices"} 21\n' in text
+    assert 'etcd_requests_total{group="",operation="create",resource="configmaps"} ' in text
+    assert 'etcd_request_duration_seconds_count{group="apiregistration.k8s.io",operation="create",resource="apiservices"} 21\n' in text
     assert 'kube_apiserver_clusterip_allocator_available_ips{cidr="10.96.0.0/12"} ' in text
     assert "kube_apiserver_nodeport_allocator_available_ports 2768\n" in text
     for name in ("process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds", "kubernetes_build_info"):
@@ -89,7 +89,7 @@ async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> N
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert len(lines) == len({line.rpartition(" ")[0] for line in lines}), "a series twice"
     assert (await http.delete("/metrics")).text == "metrics reset\n"
-    assert 'resource="configmaps",scope="namespace"' not in (await http.get("/metrics")).text
+    assert 'resource="configmaps",scope="resource"' not in (await http.get("/metrics")).text
 
 
 async def test_statusz_and_flagz_are_for_people_and_for_programs() -> None:

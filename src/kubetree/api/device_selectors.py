@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from kubetree.api.cel import BOOL, STRING, CompileError, Environment, EvaluationError, Program, ProgramError, Type, map_of
-from kubetree.api.cel.estimates import Range
+from kubetree.api.cel.cost_ranges import Range
 from kubetree.api.cel.functions.quantities import QUANTITY, quantity_value
 from kubetree.api.cel.functions.semver import parse as parse_semver
 from kubetree.api.cel.macros import BIND

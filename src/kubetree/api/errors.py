@@ -5,7 +5,7 @@ Follows k8s.io/apimachinery/pkg/api/errors: the HTTP code, the reason and the wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -71,10 +71,14 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
+    """The request itself makes no sense: a body that cannot be read, parameters that contradict each other."""
+
     code, reason = 400, "BadRequest"
 
 
 class Unauthorized(ApiError):
+    """Nobody knows who asks."""
+
     code, reason = 401, "Unauthorized"
 
     def __init__(self, message: str = "Unauthorized", **kw: Any) -> None:
@@ -82,26 +86,38 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
+    """Who asks is known and may not, or admission refuses."""
+
     code, reason = 403, "Forbidden"
 
 
 class NotFound(ApiError):
+    """Neither the object nor, perhaps, its resource is there."""
+
     code, reason = 404, "NotFound"
 
 
 class MethodNotSupported(ApiError):
+    """The resource has no such verb."""
+
     code, reason = 405, "MethodNotAllowed"
 
 
 class NotAcceptable(ApiError):
+    """None of the formats in Accept is to be had."""
+
     code, reason = 406, "NotAcceptable"
 
 
 class AlreadyExists(ApiError):
+    """A create of a name that is taken. With `generateName` the client may simply try again."""
+
     code, reason = 409, "AlreadyExists"
 
 
 class Conflict(ApiError):
+    """The object is another than the one that was read: read it again, and try once more."""
+
     code, reason = 409, "Conflict"
 
 
@@ -112,14 +128,20 @@ class Expired(ApiError):
 
 
 class Gone(ApiError):
+    """What was asked for is there no more, and will not be again."""
+
     code, reason = 410, "Gone"
 
 
 class RequestEntityTooLarge(ApiError):
+    """A body over the limit, before it is read to its end."""
+
     code, reason = 413, "RequestEntityTooLarge"
 
 
 class UnsupportedMediaType(ApiError):
+    """The body's Content-Type is none that is taken here."""
+
     code, reason = 415, "UnsupportedMediaType"
 
 
@@ -130,14 +152,20 @@ class Invalid(ApiError):
 
 
 class TooManyRequests(ApiError):
+    """Not now: priority and fairness, or an eviction that a disruption budget does not allow. `retry_after` seconds say when."""
+
     code, reason = 429, "TooManyRequests"
 
 
 class InternalError(ApiError):
+    """The server's fault, not the client's."""
+
     code, reason = 500, "InternalError"
 
 
 class ServiceUnavailable(ApiError):
+    """What is needed to answer cannot be reached: the store, another server."""
+
     code, reason = 503, "ServiceUnavailable"
 
 
@@ -148,6 +176,8 @@ class ServerTimeout(ApiError):
 
 
 class Timeout(ApiError):
+    """The request's time is over. Whether it took effect is not known."""
+
     code, reason = 504, "Timeout"
 
 
@@ -163,6 +193,11 @@ def quoted(text: str) -> str:
     return '"' + "".join(_ESCAPES.get(c) or (c if c.isprintable() else _escaped(c)) for c in text) + '"'
 
 
+def quoted_all(texts: Iterable[str]) -> str:
+    """Go's %q of a slice: `["a" "b"]`."""
+    return f"[{' '.join(map(quoted, texts))}]"
+
+
 _ESCAPES = {'"': r"\"", "\\": r"\\", "\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v"}
 
 
@@ -172,14 +207,17 @@ def _escaped(c: str) -> str:
 
 
 def not_found(plural: str, group: str, name: str) -> NotFound:
+    """`pods "x" not found`."""
     return NotFound(f"{qualified(plural, group)} {quoted(name)} not found", name=name, group=group, kind=plural)
 
 
 def already_exists(plural: str, group: str, name: str) -> AlreadyExists:
+    """`deployments.apps "x" already exists`."""
     return AlreadyExists(f"{qualified(plural, group)} {quoted(name)} already exists", name=name, group=group, kind=plural)
 
 
 def conflict(plural: str, group: str, name: str, why: str) -> Conflict:
+    """`Operation cannot be fulfilled on pods "x": ...`; MODIFIED is what is said of a resourceVersion that is not the latest."""
     return Conflict(
         f"Operation cannot be fulfilled on {qualified(plural, group)} {quoted(name)}: {why}", name=name, group=group, kind=plural
     )
@@ -189,8 +227,15 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 
 def forbidden(plural: str, group: str, name: str, why: str) -> Forbidden:
+    """`pods "x" is forbidden: ...`, without the name where there is none yet."""
     subject = f"{qualified(plural, group)} {quoted(name)}" if name else qualified(plural, group)
     return Forbidden(f"{subject} is forbidden: {why}", name=name, group=group, kind=plural)
+
+
+def method_not_supported(verb: str, resource: str, group: str) -> MethodNotSupported:
+    """Upstream's NewMethodNotSupported."""
+    message = f"{verb} is not supported on resources of kind {quoted(qualified(resource, group))}"
+    return MethodNotSupported(message, group=group, kind=resource)
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Invalid:

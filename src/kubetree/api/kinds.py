@@ -163,7 +163,6 @@ class Kinds:
     def __init__(self, rows: Iterable[Kind]) -> None:
         self._by_resource: dict[tuple[str, str, str], Kind] = {}
         self._by_kind: dict[tuple[str, str], Kind] = {}
-        self._group_versions: dict[tuple[str, str], int] = {}
         self._listeners: list[Callable[[], None]] = []
         for row in rows:
             self._put(row)
@@ -184,30 +183,17 @@ class Kinds:
             del self._by_resource[row.group, row.version, row.plural]
             if self._by_kind.get((row.api_version, row.kind)) is row:
                 del self._by_kind[row.api_version, row.kind]
-            self._count(row, -1)
         for row in come:
             self._put(row)
         for listener in self._listeners:
             listener()
 
     def _put(self, row: Kind) -> None:
-        if (row.group, row.version, row.plural) not in self._by_resource:
-            self._count(row, 1)
         self._by_resource[row.group, row.version, row.plural] = row
         self._by_kind[row.api_version, row.kind] = row
 
-    def _count(self, row: Kind, change: int) -> None:
-        left = self._group_versions.get((row.group, row.version), 0) + change
-        if left:
-            self._group_versions[row.group, row.version] = left
-        else:
-            del self._group_versions[row.group, row.version]
-
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._by_resource.values())
-
-    def has_group_version(self, group: str, version: str) -> bool:
-        return (group, version) in self._group_versions
 
     def by_resource(self, group: str, version: str, plural: str) -> Kind | None:
         return self._by_resource.get((group, version, plural))

@@ -3,6 +3,7 @@
 An object is its JSON as a dict. Caches hand out shared ones: copy before you change.
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import orjson
@@ -46,6 +47,7 @@ def annotations(obj: Object) -> dict[str, str]:
 
 
 def uid(obj: Object) -> str:
+    """'' for an object that is not stored yet."""
     return (obj.get("metadata") or {}).get("uid") or ""
 
 
@@ -66,6 +68,18 @@ def is_controlled_by(obj: Object, owner: Object) -> bool:
     """Whether `owner` is the controller of `obj`, by uid as upstream's metav1.IsControlledBy."""
     reference = controller_of(obj)
     return reference is not None and reference.get("uid") == uid(owner)
+
+
+def condition(obj: Mapping[str, Any], type: str) -> Object | None:
+    """The condition of that type in the object's status."""
+    conditions: list[Object] = (obj.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c.get("type") == type), None)
+
+
+def has_condition(obj: Mapping[str, Any], type: str) -> bool:
+    """Whether the object's status says that it is so."""
+    found = condition(obj, type)
+    return found is not None and found.get("status") == "True"
 
 
 def owner_reference(kind: Kind, owner: Object, *, controller: bool = True, block: bool = True) -> dict[str, Any]:

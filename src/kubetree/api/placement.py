@@ -62,4 +62,5 @@ def host_ports(spec: Object) -> tuple[HostPort, ...]:
 
 
 def ports_conflict(one: HostPort, other: HostPort) -> bool:
+    """Whether two pods with these ports cannot be on one node."""
     return one[1:] == other[1:] and (one[0] == other[0] or ALL_ADDRESSES in (one[0], other[0]))

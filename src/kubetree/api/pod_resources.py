@@ -32,6 +32,7 @@ def pod_level_supported(name: str) -> bool:
 
 
 def has_pod_level_resources(spec: Object) -> bool:
+    """Whether the pod asks for something as a whole."""
     stated = spec.get("resources") or {}
     return any(pod_level_supported(name) for field in ("requests", "limits") for name in stated.get(field) or ())
 
@@ -43,6 +44,7 @@ def pod_requests(pod: Object, *, overhead: bool = True, use_status: bool = False
 
 
 def pod_limits(pod: Object, *, overhead: bool = True, use_status: bool = False) -> ResourceList:
+    """As `pod_requests`, for limits."""
     return _total(pod, "limits", overhead=overhead, use_status=use_status)
 
 
@@ -66,32 +68,32 @@ def _total(pod: Object, field: str, *, overhead: bool, use_status: bool) -> Reso
     held = _held(pod, field) if use_status else {}
     total: ResourceList = {}
     for container in spec.get("containers") or ():
-        _add(total, _container(container, field, held))
+        add_to(total, _container(container, field, held))
     sidecars: ResourceList = {}
     init: ResourceList = {}
     for container in spec.get("initContainers") or ():
         wanted = _container(container, field, held)
         if container.get("restartPolicy") == "Always":
-            _add(total, wanted)
-            _add(sidecars, wanted)
-            _greatest(init, sidecars)
+            add_to(total, wanted)
+            add_to(sidecars, wanted)
+            raise_to(init, sidecars)
         else:
             phase = dict(sidecars)
-            _add(phase, wanted)
-            _greatest(init, phase)
-    _greatest(total, init)
+            add_to(phase, wanted)
+            raise_to(init, phase)
+    raise_to(total, init)
     for name, quantity in resource_list((spec.get("resources") or {}).get(field)).items():
         if pod_level_supported(name):
             total[name] = quantity
     if overhead:
         extra = resource_list(spec.get("overhead"))
-        _add(total, extra if field == "requests" else {name: q for name, q in extra.items() if name in total})
+        add_to(total, extra if field == "requests" else {name: q for name, q in extra.items() if name in total})
     return total
 
 
 def _container(container: Object, field: str, held: Mapping[str, ResourceList]) -> ResourceList:
     wanted = container_resources(container, field)
-    _greatest(wanted, held.get(container.get("name", ""), {}))
+    raise_to(wanted, held.get(container.get("name", ""), {}))
     return wanted
 
 
@@ -101,18 +103,20 @@ def _held(pod: Object, field: str) -> dict[str, ResourceList]:
     for container in [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]:
         found = container_resources(container, field)
         if field == "requests":
-            _greatest(found, resource_list(container.get("allocatedResources")))
+            raise_to(found, resource_list(container.get("allocatedResources")))
         if found:
             held[container["name"]] = found
     return held
 
 
-def _add(total: ResourceList, more: Mapping[str, Quantity]) -> None:
+def add_to(total: ResourceList, more: Mapping[str, Quantity]) -> None:
+    """In place."""
     for name, quantity in more.items():
         total[name] = total[name] + quantity if name in total else quantity
 
 
-def _greatest(total: ResourceList, other: Mapping[str, Quantity]) -> None:
+def raise_to(total: ResourceList, other: Mapping[str, Quantity]) -> None:
+    """Makes every quantity at least the other one, in place."""
     for name, quantity in other.items():
         if name not in total or total[name] < quantity:
             total[name] = quantity

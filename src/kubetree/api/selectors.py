@@ -132,11 +132,6 @@ def _sorted(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
     return tuple(sorted(requirements, key=lambda r: r.key))
 
 
-def labels_selector(labels: Mapping[str, str] | None) -> Selector:
-    """A map of labels that must all be there, as Service and ReplicationController select; an empty one selects everything."""
-    return Selector(_sorted(Requirement(k, "=", (v,)) for k, v in (labels or {}).items()))
-
-
 def label_selector(selector: Mapping[str, Any] | None) -> Selector:
     """A metav1.LabelSelector: None selects nothing, {} everything. Raises ValueError with upstream's wording."""
     if selector is None:

@@ -28,6 +28,8 @@ _Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
+    """A public key; `key_id` is upstream's, a hash of its DER form, and names it in tokens and in the key set."""
+
     key: _Public
     algorithm: str
     key_id: str
@@ -86,6 +88,8 @@ class VerificationKeys:
 
 
 class SigningKey:
+    """A private key, RSA or ECDSA, whose algorithm follows from it."""
+
     def __init__(self, key: _Private) -> None:
         self._key = key
         self.public = VerificationKey.of(key.public_key())

@@ -175,10 +175,15 @@ def _other_version(given: str, wanted: str) -> errors.BadRequest:
     return errors.BadRequest(f"the API version in the data ({given}) does not match the expected API version ({wanted})")
 
 
-def decode_as(ctx: RequestContext, body: bytes, definition: str, api_version: str, kind: str, validation: str) -> Object:
-    """The same for what is no row of the table of kinds: Scale, Eviction, Binding, TokenRequest, DeleteOptions."""
+def decode_as(
+    ctx: RequestContext, body: bytes, definition: str, api_version: str, kind: str, validation: str, *, also: tuple[str, ...] = ()
+) -> Object:
+    """The same for what is no row of the table of kinds: Scale, Eviction, Binding, TokenRequest, DeleteOptions. `also`: versions that have
+    the same fields and are read as `api_version`."""
     data = to_json(ctx, body, kind)
     obj, warnings = schema.decode_as(definition, data, validation)
+    if obj.get("apiVersion") in also:
+        obj["apiVersion"] = api_version
     check_type(obj, api_version, kind)
     ctx.warnings.extend(warnings)
     if ctx.audit is not None:

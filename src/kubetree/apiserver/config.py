@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kubetree.apiserver.audit.config import AuditConfig
@@ -102,7 +102,6 @@ class Config:
     enable_priority_and_fairness: bool = True
     """The sum of both is shared by priority level; else each is a limit of its own."""
     max_request_body: int = 3 * 1024 * 1024
-    watch_cache_sizes: dict[str, int] = field(default_factory=dict)
     goaway_chance: float = 0.0
     """How likely a connection is closed after an answer, so that clients spread over servers; at most 0.02."""
     cors_allowed_origins: tuple[str, ...] = ()

@@ -44,6 +44,7 @@ def parse_configuration(text: bytes, kind: str, api_versions: tuple[str, ...], s
 
 
 def without_nulls(value: Any) -> Any:
+    """A null member is as good as an absent one, as Go decodes it."""
     if isinstance(value, dict):
         return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
     return [without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -43,6 +43,10 @@ class RequestContext:
     """Which flow schema and priority level took the request in; shared."""
     has_begun: Callable[[], None] | None = None
     """To be called by a watch that has sent what it begins with: from then on it takes up nobody's time."""
+    waited: float = 0.0
+    """Seconds that the request spent in queues and with webhooks."""
+    routed: bool = True
+    """False once a filter has answered: such requests are not counted."""
     fresh: bool = True
     """No byte of the answer has been sent: an error can still be rendered as a Status."""
 

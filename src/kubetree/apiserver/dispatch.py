@@ -105,7 +105,7 @@ class Dispatcher:
 
     def _verb(self, ctx: RequestContext, kind: Kind) -> Verb:
         info = ctx.info
-        if not _in_scope(ctx, kind) or (info.via_prefix and info.rest):
+        if not _in_scope(ctx, kind) or (info.via_prefix and (info.rest or info.verb == "proxy")):
             raise no_such_resource()
         if ctx.method == "HEAD" and info.subresource != "proxy" and kind.behaviour is None:
             raise no_such_method()
@@ -119,7 +119,7 @@ class Dispatcher:
             if sub is None or info.rest:
                 raise no_such_resource()
             if info.verb not in sub.verbs or info.verb not in SAME_OBJECT:
-                raise no_such_method()
+                raise no_such_method() if kind.behaviour is None else errors.method_not_supported(info.verb, kind.plural, kind.group)
             if kind.behaviour is not None and sub.name == "scale":
                 return CUSTOM_SCALE[info.verb]
             return SAME_OBJECT[info.verb]
@@ -170,9 +170,9 @@ def _in_scope(ctx: RequestContext, kind: Kind) -> bool:
     """Whether the URL's form fits the kind: a namespaced object has a namespace in its path, a cluster-scoped one has none."""
     info = ctx.info
     if kind.namespaced and not info.namespace:
-        if info.verb == "list" or info.verb == "watch":
+        if info.verb in ("list", "watch") and "list" in kind.verbs:
             return True
-        if not info.name and info.verb in ("create", "deletecollection"):
+        if not info.name and info.verb in ("create", "deletecollection") and "list" in kind.verbs:
             raise no_such_method()
         return False
     if kind.namespaced:

@@ -42,7 +42,8 @@ def encode_custom(obj: dict[str, Any]) -> bytes:
 
 
 def with_revision(value: bytes, revision: int) -> bytes:
-    """A stored value as clients see it: metadata.resourceVersion set to the revision that wrote it."""
+    """A stored value as clients see it: metadata.resourceVersion set to the revision that wrote it. Raises ValueError for bytes
+    without metadata."""
     at = value.index(_METADATA) + len(_METADATA)
     comma = b"" if value[at : at + 1] == b"}" else b","
     return b'%b"resourceVersion":"%d"%b%b' % (value[:at], revision, comma, value[at:])

@@ -6,12 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 
 from kubetree.api.kinds import Kinds
-from kubetree.apiserver.exposition import Histogram, family, labelled
+from kubetree.apiserver.exposition import Histogram, family, heading, labelled
 from kubetree.store.protocol import Entry, Page, Store, StoreUnavailable, Written
 
 _BUCKETS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
 _START = len("/registry/")
 _NAMES = ("operation", "group", "resource")
+_LISTED = {
+    "evaluated": "Number of objects tested in the course of serving a LIST request from storage",
+    "fetched": "Number of objects read from storage in the course of serving a LIST request",
+    "returned": "Number of objects returned for a LIST request from storage",
+}
 Labels = tuple[str, str, str]
 """Operation, group, resource."""
 
@@ -25,6 +30,8 @@ class MeasuredStore:
         self.compact, self.close = inner.compact, inner.close
         self._times: dict[Labels, Histogram] = {}
         self._errors: dict[Labels, int] = {}
+        self._lists: dict[tuple[str, str], list[int]] = {}
+        """By group and resource: how many lists, how many objects in them."""
         self._quick: dict[tuple[str, str], Histogram] = {}
         self._resources: dict[str, tuple[str, str]] = {}
         self._changed()
@@ -59,6 +66,10 @@ class MeasuredStore:
             self._failed("list", prefix)
             raise
         self._took("list", prefix, self._clock() - started)
+        _, group, resource = self._labels("list", prefix)
+        lists = self._lists.setdefault((group, resource), [0, 0])
+        lists[0] += 1
+        lists[1] += len(answer.entries)
         return answer
 
     async def create(self, key: str, value: bytes, *, ttl: int = 0) -> Written:
@@ -116,10 +127,19 @@ class MeasuredStore:
     def metrics(self) -> Iterator[str]:
         found = sorted(self._times.items())
         name = "etcd_request_duration_seconds"
-        yield from (f"# HELP {name} [ALPHA] How long the store took, in seconds.", f"# TYPE {name} histogram")
+        yield from heading(name, "histogram", "[ALPHA] Etcd request latency in seconds for each operation and object type.")
         for labels, histogram in found:
             yield from histogram.lines(name, labelled(_NAMES, labels).strip("{}"))
         totals = [(labelled(_NAMES, labels), histogram.count) for labels, histogram in found]
-        yield from family("etcd_requests_total", "counter", "[ALPHA] Requests to the store.", totals)
+        yield from family("etcd_requests_total", "counter", "[ALPHA] Etcd request counts for each operation and object type.", totals)
         failed = [(labelled(_NAMES, labels), n) for labels, n in sorted(self._errors.items())]
-        yield from family("etcd_request_errors_total", "counter", "[ALPHA] Requests that the store could not answer.", failed)
+        yield from family(
+            "etcd_request_errors_total", "counter", "[ALPHA] Etcd failed request counts for each operation and object type.", failed
+        )
+        names = ("group", "resource")
+        lists = [(labelled(names, key), counts) for key, counts in sorted(self._lists.items())]
+        text = "[ALPHA] Number of LIST requests served from storage"
+        yield from family("apiserver_storage_list_total", "counter", text, [(labels, counts[0]) for labels, counts in lists])
+        for what, text in _LISTED.items():
+            shown = [(labels, counts[1]) for labels, counts in lists]
+            yield from family(f"apiserver_storage_list_{what}_objects_total", "counter", f"[ALPHA] {text}", shown)

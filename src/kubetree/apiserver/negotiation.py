@@ -72,7 +72,6 @@ class Output:
     serializer: Serializer = JSON
     as_kind: str = ""
     as_version: str = ""
-    as_group: str = ""
     pretty: bool = False
 
     @property
@@ -196,7 +195,7 @@ def _output(serializer: Serializer, params: dict[str, str], endpoint: Endpoint) 
         return None
     if server_version and not (endpoint.versioned and server_version == "v1"):
         return None
-    return Output(serializer, kind, version, group, params.get("pretty") == "1" and serializer.pretty)
+    return Output(serializer, kind, version, params.get("pretty") == "1" and serializer.pretty)
 
 
 def routed(accept: str, produced: Collection[str] = _BY_TYPE) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from kubetree.api.errors import BadRequest, Cause, Invalid, invalid, quoted
-from kubetree.apiserver.request_info import Query, truthy
+from kubetree.apiserver.request_info import Query, first, truthy
 
 EXACT, NOT_OLDER_THAN = "Exact", "NotOlderThan"
 _MAX_MANAGER = 128
@@ -20,11 +20,6 @@ _POLICIES = ("Foreground", "Background", "Orphan")
 
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")
-
-
-def first(query: Query, key: str) -> str:
-    values = query.get(key)
-    return values[0] if values else ""
 
 
 def _integer(query: Query, key: str) -> int:
@@ -53,6 +48,8 @@ def _not_supported(field: str, value: str, allowed: tuple[str, ...]) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
+    """metav1.ListOptions, read and checked."""
+
     label_selector: str = ""
     field_selector: str = ""
     watch: bool = False

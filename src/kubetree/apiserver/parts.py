@@ -28,7 +28,6 @@ from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.webhooks import WebhookClient
 from kubetree.apiserver.writer import RegistryWriter
 
-
 LAST_WORDS = 3.0
 
 

@@ -15,11 +15,6 @@ from kubetree.apiserver.exposition import family, labelled
 from kubetree.apiserver.features import gates
 
 
-def resident_bytes() -> int:
-    """This process's resident memory now."""
-    return _memory_pages()[1] * resource.getpagesize()
-
-
 def _memory_pages() -> tuple[int, int]:
     """Virtual and resident."""
     found = Path("/proc/self/statm").read_text().split()

@@ -12,6 +12,7 @@ from kubetree.api.known_specs import KnownSpecs
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.streams import Streams
 from kubetree.apiserver.watch_cache import WatchCache
 from kubetree.store.protocol import Store
@@ -23,7 +24,7 @@ Finish = Callable[[bool], Awaitable[None]]
 
 class Writer(Protocol):
     """In-process access to the registry, as system:apiserver: no authorization and no admission, but defaults, the kind's
-    strategy, validation, managedFields (manager kube-apiserver), finalizers and conflicts as for every write.
+    strategy, validation, managedFields (manager kube-apiserver unless another is named), finalizers and conflicts as for every write.
 
     Objects are answered in the version of `kind`; what `get` and `list` give is shared: never change it.
     """
@@ -36,15 +37,26 @@ class Writer(Protocol):
         """All objects of the kind (of one namespace), as fresh as `get`."""
         ...
 
-    async def create(self, kind: Kind, obj: Object) -> Object:
+    async def create(self, kind: Kind, obj: Object, *, manager: str = "kube-apiserver") -> Object:
         """The namespace is that of `obj`. Raises AlreadyExists, Invalid."""
         ...
 
     async def update(
-        self, kind: Kind, namespace: str, name: str, change: Callable[[Object], Object | None], *, subresource: str = ""
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Callable[[Object], Object | None],
+        *,
+        subresource: str = "",
+        manager: str = "kube-apiserver",
     ) -> Object:
         """Compare-and-swap with retries: `change` gets a copy of the object as it stands and returns what it should be
         (None: leave it). It is called again when another writer came between. Raises NotFound, Invalid and what `change` raises."""
+        ...
+
+    async def apply(self, kind: Kind, namespace: str, name: str, fields: Object, manager: str, *, subresource: str = "") -> Object:
+        """Server-side apply of `fields`, forced, to an object that is there. Raises NotFound, Invalid."""
         ...
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> None:
@@ -61,6 +73,8 @@ class Admission(Protocol):
 
 
 class AdmitAll:
+    """Admission before there is any: of a registry that is being put together."""
+
     async def admit(self, request: AdmissionRequest) -> None:
         return None
 
@@ -154,6 +168,7 @@ class Registry:
     streams: Streams = field(default_factory=Streams)
     known_specs: KnownSpecs = field(default_factory=KnownSpecs)
     codec_of: CodecOf = no_codec
+    counters: Counters = field(default_factory=Counters)
     compacted: int = 0
     """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""
     _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)

@@ -120,15 +120,15 @@ def parse(method: str, path: str, query: Query) -> RequestInfo:
     if not info.name:
         _collection_verb(info, query)
     if not info.via_prefix and info.verb in _SELECTED_VERBS:
-        info.field_selector = _first(query, "fieldSelector")
-        info.label_selector = _first(query, "labelSelector")
+        info.field_selector = first(query, "fieldSelector")
+        info.label_selector = first(query, "labelSelector")
     return info
 
 
 def _collection_verb(info: RequestInfo, query: Query) -> None:
     if info.verb == "get":
         info.verb = "watch" if truthy(query.get("watch")) else "list"
-        info.name = _named_by(_first(query, "fieldSelector"))
+        info.name = _named_by(first(query, "fieldSelector"))
     elif info.verb == "delete":
         info.verb = "deletecollection"
 
@@ -146,6 +146,7 @@ def _named_by(field_selector: str) -> str:
     return ""
 
 
-def _first(query: Query, key: str) -> str:
+def first(query: Query, key: str) -> str:
+    """The first of a parameter's values, '' where there is none."""
     values = query.get(key)
     return values[0] if values else ""

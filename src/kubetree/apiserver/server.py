@@ -88,6 +88,7 @@ class ApiServer:
             auto_decompress=True,
             keepalive_timeout=300,
         )
+        self.metrics.handshake_errors = lambda: self._http.handshake_errors if self._http is not None else 0
         certificates = ServingCertificates(config) if config.tls else None
         context = certificates.context if certificates is not None else None
         loop = asyncio.get_running_loop()

@@ -10,8 +10,7 @@ from kubetree.api import errors
 from kubetree.api.kinds import Kind, go_type
 from kubetree.api.printers import cells, columns
 from kubetree.apiserver.negotiation import Output
-from kubetree.apiserver.options import first
-from kubetree.apiserver.request_info import Query
+from kubetree.apiserver.request_info import Query, first
 
 Object = dict[str, Any]
 _INCLUDE = ("", "Metadata", "Object", "None")
@@ -26,8 +25,21 @@ def include_object(query: Query) -> str:
     return wanted or "Metadata"
 
 
+_OF_THE_SPEC = {
+    "DaemonSet": ("deprecated.daemonset.template.generation",),
+    "HorizontalPodAutoscaler": tuple(
+        f"autoscaling.alpha.kubernetes.io/{part}" for part in ("metrics", "behavior", "conditions", "current-metrics")
+    ),
+}
+"""Annotations that say what the older version of a kind has no field for: they come with that version, not with the metadata."""
+
+
 def partial(obj: Object, version: str) -> Object:
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj.get("metadata") or {}}
+    metadata = obj.get("metadata") or {}
+    if "annotations" in metadata and (hidden := _OF_THE_SPEC.get(obj.get("kind") or "")):
+        kept = {name: text for name, text in metadata["annotations"].items() if name not in hidden}
+        metadata = {name: value for name, value in metadata.items() if name != "annotations"} | ({"annotations": kept} if kept else {})
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
 
 
 def table(

@@ -91,10 +91,10 @@ async def build(
             config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert, left=deadlines.left
         )
         metrics.sections.append(chain.metrics.render)
-        authentication = build_authenticator(config, lister, writer, webhooks)
+        authentication = build_authenticator(config, lister, writer, webhooks, counters=registry.counters)
         allocators = build_allocators(config, lister, writer, store, clock)
         registry.add_hook(allocators.hook)
-        registry.codec_of = Codecs(webhooks, new_uuid)
+        registry.codec_of = Codecs(webhooks, new_uuid, registry.counters)
         following = Following(registry, caches)
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
@@ -110,6 +110,8 @@ async def build(
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
         metrics.sections += [
+            registry.counters.lines,
+            authentication.metrics,
             measured.metrics,
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage),

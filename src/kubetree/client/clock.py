@@ -9,6 +9,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Where the time comes from: the machine, or in tests a clock that is put forward."""
+
     def now(self) -> datetime:
         """Wall-clock time, aware, UTC."""
         ...
@@ -23,6 +25,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    """The machine's time."""
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 

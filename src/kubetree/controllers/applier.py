@@ -56,10 +56,13 @@ class Report:
 
     outcome: Outcome = field(default_factory=Outcome)
     writes: list[Write] = field(default_factory=list)
-    requeue_after: float | None = None
+    requeue: dict[tuple[str, ...] | None, float] = field(default_factory=dict)
+    """Seconds until a key is to be looked at again; None is the key that the actions are of."""
 
 
 class Applier:
+    """One for each duty, with the credentials that it acts by."""
+
     def __init__(self, client: Client, recorder: EventRecorder) -> None:
         self._client, self._recorder = client, recorder
 
@@ -73,7 +76,7 @@ class Applier:
                 case Event():
                     self._recorder.event(action.about, action.type, action.reason, action.message)
                 case RequeueAfter():
-                    report.requeue_after = min(action.seconds, report.requeue_after or action.seconds)
+                    report.requeue[action.key] = min(action.seconds, report.requeue.get(action.key, action.seconds))
                 case Batch():
                     for answer in await self._batch(action, report):
                         _sort(answer, results, failures)

@@ -12,8 +12,8 @@ from typing import Any
 from kubetree.api.objects import annotations as annotations_of
 from kubetree.api.objects import is_deleting, labels, owner_reference
 from kubetree.controllers.endpoints import ENDPOINTS, LEADER
-from kubetree.controllers.endpointslices import ENDPOINT_SLICE, MANAGED_BY, SERVICE_NAME
-from kubetree.controllers.plan import NAMESPACE_TERMINATING, NOTHING, Action, Create, Delete, Event, Plan, Update, plan
+from kubetree.controllers.endpointslices import ENDPOINT_SLICE, MANAGED_BY, SERVICE_NAME, delete_slice, service_of
+from kubetree.controllers.plan import NAMESPACE_TERMINATING, NOTHING, Action, Create, Event, Plan, Update, plan
 from kubetree.controllers.runner import Duty, Key, own_key
 from kubetree.controllers.service_backends import SERVICE, TRIGGER_TIME, family_of
 from kubetree.controllers.slice_packing import identity, ports_key
@@ -29,10 +29,7 @@ MAX_ADDRESSES = 1000
 
 
 def keys_of_slice(slice_: Object, _: Snapshot) -> Iterable[Key]:
-    marked = labels(slice_)
-    if marked.get(MANAGED_BY) != MANAGER or not marked.get(SERVICE_NAME):
-        return ()
-    return ((slice_["metadata"]["namespace"], marked[SERVICE_NAME]),)
+    return service_of(slice_, MANAGER)
 
 
 WATCHES = {ENDPOINTS: own_key, SERVICE: own_key, ENDPOINT_SLICE: keys_of_slice}
@@ -42,7 +39,7 @@ def reconcile(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
     endpoints, service = snapshot.get(ENDPOINTS, *key), snapshot.get(SERVICE, *key)
     mirrors = [s for s in snapshot.list(ENDPOINT_SLICE, key[0]) if key in keys_of_slice(s, snapshot) and not is_deleting(s)]
     if endpoints is None or service is None or not _mirrored(endpoints, service):
-        return plan([_delete(slice_) for slice_ in mirrors])
+        return plan([delete_slice(slice_) for slice_ in mirrors])
     desired, ports, events = _desired(endpoints)
     existing: dict[Group, list[Object]] = {}
     for slice_ in mirrors:
@@ -60,7 +57,7 @@ def reconcile(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
                 writes.append(Create(ENDPOINT_SLICE, made, ignore=NAMESPACE_TERMINATING))
         elif not _same(first, made):
             writes.append(Update(ENDPOINT_SLICE, {**made, "metadata": _named(made, first)}))
-    deletes = [_delete(slice_) for slice_ in spare]
+    deletes = [delete_slice(slice_) for slice_ in spare]
     return plan(events if writes else (), writes, deletes) if writes or deletes else NOTHING
 
 
@@ -150,11 +147,6 @@ def _same(existing: Object, made: Object) -> bool:
 
 def _by_identity(slice_: Object) -> dict[tuple[Any, ...], Object]:
     return {identity(endpoint): endpoint for endpoint in slice_.get("endpoints") or ()}
-
-
-def _delete(slice_: Object) -> Delete:
-    metadata = slice_["metadata"]
-    return Delete(ENDPOINT_SLICE, metadata["namespace"], metadata["name"], uid=metadata["uid"])
 
 
 DUTY = Duty(

@@ -47,12 +47,16 @@ NODE_RETRY = 1.0
 """Seconds until a pod whose node the cache does not show yet is looked at again."""
 
 
-def keys_of_slice(slice_: Object, _: Snapshot) -> Iterable[Key]:
-    """The Service of a slice that is ours."""
+def service_of(slice_: Object, manager: str) -> tuple[Key, ...]:
+    """The Service of a slice that `manager` keeps, nothing for others' slices."""
     marked = labels(slice_)
-    if marked.get(MANAGED_BY) != MANAGER or not marked.get(SERVICE_NAME):
+    if marked.get(MANAGED_BY) != manager or not marked.get(SERVICE_NAME):
         return ()
     return ((slice_["metadata"]["namespace"], marked[SERVICE_NAME]),)
+
+
+def keys_of_slice(slice_: Object, _: Snapshot) -> Iterable[Key]:
+    return service_of(slice_, MANAGER)
 
 
 def keys_of_node(node: Object, snapshot: Snapshot) -> Iterable[Key]:
@@ -79,7 +83,7 @@ def reconcile(snapshot: Snapshot, key: Key, _: datetime) -> Plan:
     known = families(service)
     for family in known:
         actions += _of_family(snapshot, service, family, [s for s in ours if s["addressType"] == family], chosen, stamp)
-    actions += [_delete(s) for s in ours if s["addressType"] not in known]
+    actions += [delete_slice(s) for s in ours if s["addressType"] not in known]
     if not service["spec"].get("publishNotReadyAddresses") and any(_node_missing(snapshot, pod) for pod in chosen):
         actions.append(RequeueAfter(NODE_RETRY))
     return plan(actions)
@@ -144,7 +148,7 @@ def _recycled(
             made = _stamped(_new(service, family, ports, endpoints), stamp)
             actions.append(Create(ENDPOINT_SLICE, made, ignore=NAMESPACE_TERMINATING))
     actions += [Update(ENDPOINT_SLICE, _stamped(slice_, stamp)) for slice_ in update]
-    return actions + [_delete(slice_) for slice_ in delete]
+    return actions + [delete_slice(slice_) for slice_ in delete]
 
 
 def _new(service: Object, family: str, ports: list[Object], endpoints: list[Object]) -> Object:
@@ -168,7 +172,8 @@ def _stamped(slice_: Object, stamp: str) -> Object:
     return {**slice_, "metadata": {**slice_["metadata"], "annotations": with_trigger_time(slice_, stamp)}}
 
 
-def _delete(slice_: Object) -> Delete:
+def delete_slice(slice_: Object) -> Delete:
+    """Of this very slice, not of another of its name."""
     metadata = slice_["metadata"]
     return Delete(ENDPOINT_SLICE, metadata["namespace"], metadata["name"], uid=metadata["uid"])
 

@@ -118,6 +118,8 @@ class Owners:
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """An object and what is known around it. `absent` are UIDs of owners that the server itself says are gone."""
+
     snapshot: Snapshot
     kind: Kind
     obj: Object

@@ -64,6 +64,8 @@ def _overlap(one: Network, other: Network) -> bool:
 
 @dataclass(slots=True)
 class NodeIPAM:
+    """Remembers which ranges are taken between passes."""
+
     ranges: list[Range]
     _started: bool = False
 

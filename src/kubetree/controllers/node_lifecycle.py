@@ -62,6 +62,8 @@ class Health:
 
 @dataclass(slots=True)
 class NodeLifecycle:
+    """Remembers when each node was last heard of, by its own clock as upstream does."""
+
     options: Options
     zones: Zones
     health: dict[str, Health] = field(default_factory=dict)

@@ -61,6 +61,8 @@ def StatusUpdate(kind: Kind, obj: Object, status: Object, *, ignore: frozenset[s
 
 @dataclass(frozen=True, slots=True)
 class Patch:
+    """`type` is strategic, merge, json or apply; `patch` is in the form that it wants."""
+
     kind: Kind
     namespace: str
     name: str
@@ -150,9 +152,10 @@ class Discover:
 
 @dataclass(frozen=True, slots=True)
 class RequeueAfter:
-    """Has the key reconciled again `seconds` from now, whatever else happens."""
+    """Has the key, or another one, reconciled `seconds` from now, whatever else happens."""
 
     seconds: float
+    key: tuple[str, ...] | None = None
 
 
 Request = Create | Update | Patch | Delete | Post | DeleteCollection | Read | ReadAll | Verify | Discover

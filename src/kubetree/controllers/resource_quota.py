@@ -14,7 +14,7 @@ from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import is_deleting
 from kubetree.api.pod_resources import resource_list
-from kubetree.api.quotas import add, evaluator_of, masked, total_usage
+from kubetree.api.quotas import add, evaluator_of, largest, masked, total_usage
 from kubetree.api.quotas.resource_lists import ResourceList
 from kubetree.controllers import pods
 from kubetree.controllers.discovery import collectable
@@ -26,7 +26,10 @@ Object = dict[str, Any]
 
 RESOURCE_QUOTA = kind("v1", "ResourceQuota")
 SOON = 2.0
-"""Seconds until a quota that was just corrected is counted again: admission may have charged for an object not yet in the caches."""
+"""Seconds until a quota that was just corrected is counted again: admission may have charged for an object that was not yet in the caches."""
+RECOUNT = "recount"
+"""Third part of the key of such a count. It only puts right what the correction gave back too much: it gives nothing back itself, for at any
+time admission may have charged for an object that is not stored yet."""
 
 WATCHES = {RESOURCE_QUOTA: own_key}
 
@@ -62,17 +65,21 @@ class Quotas:
     period: float
 
     def reconcile(self, snapshot: Snapshot, key: Key, now: datetime) -> Plan:
-        quota = snapshot.get(RESOURCE_QUOTA, *key)
+        quota = snapshot.get(RESOURCE_QUOTA, *key[:2])
         if quota is None or is_deleting(quota):
             return NOTHING
         status = quota.get("status") or {}
         hard_given = quota["spec"].get("hard") or {}
         hard = resource_list(hard_given)
-        used = masked(add(resource_list(status.get("used") or {}), {}) | _usage(snapshot, quota, list(hard), now), hard)
-        if resource_list(status.get("hard") or {}) == hard and resource_list(status.get("used") or {}) == used and "used" in status:
-            return plan(RequeueAfter(self.period))
+        told = resource_list(status.get("used"))
+        used = masked(told | _usage(snapshot, quota, list(hard), now), hard)
+        if RECOUNT in key[2:]:
+            used = largest(used, masked(told, hard))
+        if resource_list(status.get("hard")) == hard and told == used and "used" in status:
+            return plan(RequeueAfter(self.period, key[:2]))
         counted_now = {"hard": hard_given, "used": {name: str(quantity) for name, quantity in used.items()}}
-        return plan(StatusUpdate(RESOURCE_QUOTA, quota, counted_now, ignore=frozenset({"NotFound"})), RequeueAfter(SOON))
+        recount = RequeueAfter(SOON, (*key[:2], RECOUNT))
+        return plan(StatusUpdate(RESOURCE_QUOTA, quota, counted_now, ignore=frozenset({"NotFound"})), recount)
 
 
 def _usage(snapshot: Snapshot, quota: Object, names: list[str], now: datetime) -> ResourceList:

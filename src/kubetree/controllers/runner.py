@@ -291,8 +291,8 @@ class DutyWorker:
         while following is not None:
             report = await self._applier.apply(following.actions)
             self._unseen.setdefault(key, []).extend(report.writes)
-            if report.requeue_after is not None:
-                self.queue.add_after(key, report.requeue_after)
+            for again, seconds in report.requeue.items():
+                self.queue.add_after(again or key, seconds)
             outcome: Outcome = report.outcome
             if not following.forgive:
                 failures.extend(outcome.errors)

@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-MS_BIND, MS_REC, MS_PRIVATE, MS_REMOUNT, MS_RDONLY = 4096, 16384, 1 << 18, 32, 1
+MS_BIND, MS_REC = 4096, 16384
 MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)

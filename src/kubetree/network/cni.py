@@ -16,9 +16,6 @@ from typing import Any
 
 NETWORK_NAME = "kubetree"
 FILE_NAME = "10-kubetree.conflist"
-PLUGIN_DIRECTORY = "/usr/lib/cni"
-"""Where Debian's containernetworking-plugins puts the plugins."""
-
 CNI_VERSION = "1.0.0"
 DEFAULT_ROUTES = {4: "0.0.0.0/0", 6: "::/0"}
 

@@ -425,7 +425,13 @@ def test_unforced_apply_either_conflicts_or_harms_nobody(first, second, third) -
 @st.composite
 def sets(draw):
     found = draw(st.lists(st.lists(st.sampled_from(["f:a", "f:b", 'k:{"n":"1"}', 'v:"x"']), min_size=1, max_size=3).map(tuple), max_size=6))
-    return fs.of_paths(found), set(found)
+    tree: fs.Node = {}
+    for path in found:
+        child = fs.LEAF
+        for key in reversed(path):
+            child = {key: child}
+        tree = fs.union(tree, child)
+    return tree, set(found)
 
 
 @given(sets(), sets())

@@ -22,16 +22,6 @@ def test_rows_come_and_go_as_one_change() -> None:
     assert kinds.by_resource("example.com", "v1", "bars") is BAR
 
 
-def test_a_version_is_there_as_long_as_it_has_rows() -> None:
-    kinds = Kinds([FOO_1, BAR])
-    kinds.remove(FOO_1)
-    assert kinds.has_group_version("example.com", "v1")
-    kinds.remove(BAR)
-    assert not kinds.has_group_version("example.com", "v1")
-    kinds.add(FOO_1)
-    assert kinds.has_group_version("example.com", "v1")
-
-
 def test_a_kind_keeps_the_row_that_has_it_now() -> None:
     kinds = Kinds([FOO_1])
     other = Kind("example.com", "v1", "Foo", "others")

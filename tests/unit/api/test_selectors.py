@@ -5,10 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubetree.api.selectors import (
-    EVERYTHING,
     Selector,
     label_selector,
-    labels_selector,
     node_selector,
     node_selector_matches,
     parse_field_selector,
@@ -77,7 +75,6 @@ def test_bad_label_selectors_are_refused(text: str, why: str) -> None:
 def test_none_selects_nothing_and_empty_everything() -> None:
     assert not label_selector(None).matches({}) and not label_selector(None).empty
     assert label_selector({}).matches({"a": "b"}) and label_selector({}).empty
-    assert labels_selector({}) == EVERYTHING
 
 
 def test_metav1_label_selectors() -> None:

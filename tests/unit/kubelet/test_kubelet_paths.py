@@ -23,6 +23,7 @@ class Judge:
     ("target", "status"),
     [
         ("/metrics", 200),
+        pytest.param("/metrics?command=" + "a" * 20_000, 200, id="as long as the command of an exec may be"),
         ("/%6detrics", 200),
         ("/pods", 403),
         ("/pods/../metrics", 403),

@@ -133,22 +133,13 @@ def paths(node: Node, prefix: Path = ()) -> Iterator[Path]:
 
 
 def has(node: Node, path: Path) -> bool:
+    """Whether the set has this very path."""
     at: Node | None = node
     for key in path:
         if at is None:
             return False
         at = at.get(key)
     return is_member(at)
-
-
-def of_paths(found: Iterator[Path] | list[Path]) -> Node:
-    out: Node = {}
-    for path in found:
-        child: Node = LEAF
-        for key in reversed(path):
-            child = {key: child}
-        out = union(out, child)
-    return out
 
 
 _RANK = {".": 0, "f": 1, "k": 2, "v": 3, "i": 4}

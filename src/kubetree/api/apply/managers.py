@@ -42,6 +42,7 @@ Managed = dict[ManagerKey, Entry]
 
 
 def manager_key(manager: str, operation: str, api_version: str, subresource: str) -> ManagerKey:
+    """What tells one entry of managedFields from another."""
     return ManagerKey(manager or "unknown", operation, "" if operation == APPLY else api_version, subresource)
 
 

@@ -1,7 +1,8 @@
 """Fields that an endpoint resets to what was there before: nobody comes to own them by writing there.
 
-Status on the main resource, spec (and sometimes metadata) on the status subresource, all but its own fields on other subresources.
-Follows GetResetFields and GetResetFieldsFilter of upstream's strategies.
+Status on the main resource, spec (and sometimes metadata) on the status subresource. Follows GetResetFields of upstream's strategies; the
+filters that pods have for resizing and ephemeral containers never come to bear there, so what is written through these and dropped is owned
+all the same.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from kubetree.api.kinds import Kind
 _STATUS: Node = {"f:status": LEAF}
 _SPEC: Node = {"f:spec": LEAF}
 _SPEC_AND_METADATA: Node = {"f:spec": LEAF, "f:metadata": LEAF}
-_RESOURCES: Node = {"*": {"f:resources": LEAF, "f:resizePolicy": LEAF}}
 
 _ALL_METADATA_RESET = frozenset(
     {
-        "APIService", "CustomResourceDefinition", "DeviceTaintRule", "FlowSchema", "PodGroup", "PriorityLevelConfiguration",
+        "APIService", "DeviceTaintRule", "FlowSchema", "PodGroup", "PriorityLevelConfiguration",
         "ResourceClaim", "ResourcePoolStatusRequest", "ServiceCIDR", "StorageVersion", "StorageVersionMigration",
         "ValidatingAdmissionPolicy", "VolumeAttachment",
     }
@@ -27,11 +27,8 @@ _EXCLUDED: dict[tuple[str, str], Node] = {
     ("CertificateSigningRequest", "status"): {"f:spec": LEAF, "f:status": {"f:conditions": LEAF}},
     ("CertificateSigningRequest", "approval"): {"f:spec": LEAF, "f:status": {"f:certificate": LEAF}},
     ("Deployment", "status"): {"f:spec": LEAF, "f:metadata": {"f:labels": LEAF}},
+    ("Namespace", "finalize"): _STATUS,
     ("Pod", "status"): {"f:spec": LEAF, "f:metadata": {"f:deletionTimestamp": LEAF, "f:ownerReferences": LEAF}},
-}
-_INCLUDED: dict[tuple[str, str], Node] = {
-    ("Pod", "ephemeralcontainers"): {"f:spec": {"f:ephemeralContainers": LEAF}},
-    ("Pod", "resize"): {"f:spec": {"f:containers": _RESOURCES, "f:initContainers": _RESOURCES}},
 }
 
 
@@ -62,8 +59,8 @@ def without_reset_fields(fields: Node, kind: Kind, subresource: str, *, builtin:
 
 def _builtin_rule(kind: Kind, subresource: str) -> _Rule:
     key = kind.kind, subresource
-    if key in _INCLUDED or key in _EXCLUDED:
-        return _INCLUDED.get(key), _EXCLUDED.get(key, LEAF)
+    if key in _EXCLUDED:
+        return None, _EXCLUDED[key]
     if subresource == "status":
         return None, _SPEC_AND_METADATA if kind.kind in _ALL_METADATA_RESET else _SPEC
     return None, _STATUS if subresource == "" and kind.subresource("status") is not None else LEAF

@@ -177,6 +177,7 @@ def _standing(live: Object, given: Any) -> Managed:
 
 
 def without_managed_fields(obj: Object) -> Object:
+    """A shallow copy, or the object itself where there are none."""
     metadata = obj.get("metadata") or {}
     if "managedFields" not in metadata:
         return obj

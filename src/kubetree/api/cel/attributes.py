@@ -102,6 +102,7 @@ def look(value: Any, key: Any, is_object: bool = False) -> Any:
 
 
 def missing(value: Any, key: Any) -> EvaluationError:
+    """What is said of a key that is not there."""
     if is_list(value):
         return EvaluationError(f"index out of bounds: {show(key)}")
     return EvaluationError(f"no such key: {show(key)}")
@@ -128,19 +129,7 @@ class Attribute:
         if self.steps and self.steps[-1].test:
             charge -= 1
             return _presence(walk, charge)
-        if not charge:
-            return walk
-
-        def paid(frame: Frame) -> Any:
-            try:
-                value = walk(frame)
-            except EvaluationError:
-                frame[0] += 1
-                raise
-            frame[0] += 1
-            return value
-
-        return paid
+        return paying(walk) if charge else walk
 
 
 def _presence(walk: Run, charge: int) -> Run:
@@ -252,49 +241,7 @@ class Variable(Attribute):
         keys = self._keys(steps)
         if keys is None:
             return slow
-        cost = len(keys) + charge
-        if len(keys) == 1:
-            (first,) = keys
-
-            def one(frame: Frame) -> Any:
-                try:
-                    value = frame[slot][first]
-                except (KeyError, TypeError, IndexError):
-                    return slow(frame)
-                if value is None:
-                    return slow(frame)
-                frame[0] += cost
-                return value
-
-            return one
-        if len(keys) == 2:
-            first, second = keys
-
-            def two(frame: Frame) -> Any:
-                try:
-                    value = frame[slot][first][second]
-                except (KeyError, TypeError, IndexError):
-                    return slow(frame)
-                if value is None:
-                    return slow(frame)
-                frame[0] += cost
-                return value
-
-            return two
-
-        def many(frame: Frame) -> Any:
-            try:
-                value = frame[slot]
-                for key in keys:
-                    value = value[key]
-            except (KeyError, TypeError, IndexError):
-                return slow(frame)
-            if value is None:
-                return slow(frame)
-            frame[0] += cost
-            return value
-
-        return many
+        return _plain_path(slot, keys, len(keys) + charge, slow)
 
     def _alone(self, charge: int) -> Run:
         slot, read = self._slot, self._read()
@@ -344,7 +291,55 @@ class Variable(Attribute):
         return run
 
 
+def _plain_path(slot: int, keys: list[str], cost: int, slow: Run) -> Run:
+    """`a.b.c` on what is there, the commonest of all expressions, without a loop where it is short; whatever else happens is up to `slow`."""
+    if len(keys) == 1:
+        (first,) = keys
+
+        def one(frame: Frame) -> Any:
+            try:
+                value = frame[slot][first]
+            except (KeyError, TypeError, IndexError):
+                return slow(frame)
+            if value is None:
+                return slow(frame)
+            frame[0] += cost
+            return value
+
+        return one
+    if len(keys) == 2:
+        first, second = keys
+
+        def two(frame: Frame) -> Any:
+            try:
+                value = frame[slot][first][second]
+            except (KeyError, TypeError, IndexError):
+                return slow(frame)
+            if value is None:
+                return slow(frame)
+            frame[0] += cost
+            return value
+
+        return two
+
+    def many(frame: Frame) -> Any:
+        try:
+            value = frame[slot]
+            for key in keys:
+                value = value[key]
+        except (KeyError, TypeError, IndexError):
+            return slow(frame)
+        if value is None:
+            return slow(frame)
+        frame[0] += cost
+        return value
+
+    return many
+
+
 def paying(walk: Run) -> Run:
+    """One more for the path itself, on failure too."""
+
     def run(frame: Frame) -> Any:
         try:
             value = walk(frame)

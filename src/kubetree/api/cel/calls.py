@@ -6,6 +6,7 @@ stop at the first argument that fails.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from math import ceil
 from typing import Any
@@ -20,6 +21,7 @@ from .values import actual_size, no_such_overload
 
 
 def constant(value: Any) -> Run:
+    """A closure that gives a value known before anything runs."""
     return lambda _: value
 
 
@@ -32,10 +34,12 @@ def tolerant(run: Run, frame: Frame) -> Any:
 
 
 def charge(frame: Frame, cost: Cost, args: tuple[Any, ...], result: Any = None) -> None:
+    """Adds the cost of a call to the frame's; `result` is what it gave, or the error."""
     frame[0] += cost if isinstance(cost, int) else cost(args, result)
 
 
 def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
+    """A call of one argument. `name` tells whether its cost shows in the result only."""
     if needs_result(name):
         return _late([arg], implementation, cost)
     if isinstance(cost, int):
@@ -64,6 +68,7 @@ def unary(arg: Run, implementation: Implementation, cost: Cost, name: str) -> Ru
 
 
 def binary(one: Run, other: Run, implementation: Implementation, cost: Cost, name: str) -> Run:
+    """A call of two arguments: both are evaluated, and paid for, before the failure of the first is the answer."""
     if needs_result(name):
         return _late([one, other], implementation, cost)
     if isinstance(cost, int):
@@ -124,6 +129,7 @@ def _late(args: list[Run], implementation: Implementation, cost: Cost) -> Run:
 
 
 def variadic(args: list[Run], implementation: Implementation, cost: Cost, name: str) -> Run:
+    """A call of any number of arguments, which ends at the first that fails."""
     last = len(args) - 1
 
     def run(frame: Frame) -> Any:
@@ -163,15 +169,15 @@ def matching(text_run: Run, regex: Regex, id: str) -> Run:
 
 
 def call_binary(function: str, id: str, args: list[Run], constant_value: Any, implementation: Implementation, cost: Cost) -> Run:
-    """A call of two arguments; the commonest operators on whole numbers are written out."""
+    """A call of two arguments; whole numbers, which are compared most often, are compared directly."""
     one, other = args
-    inline = _INLINE.get(id)
-    if inline is None or not isinstance(cost, int):
-        return binary(one, other, implementation, cost, function)
     slow = binary(one, other, implementation, cost, function)
+    holds = _COMPARISONS.get(id)
+    if holds is None or not isinstance(cost, int):
+        return slow
     if type(constant_value) is int:
-        return inline[1](one, constant_value, slow)
-    return inline[0](one, other, slow)
+        return _compared_with(one, constant_value, holds, slow)
+    return _compared(one, other, holds, slow)
 
 
 def _failed(frame: Frame, before: int, slow: Run) -> Any:
@@ -180,11 +186,11 @@ def _failed(frame: Frame, before: int, slow: Run) -> Any:
     return slow(frame)
 
 
-def _less(one: Run, other: Run, slow: Run) -> Run:
+def _compared(one: Run, other: Run, holds: Comparison, slow: Run) -> Run:
     def run(frame: Frame) -> Any:
         before = frame[0]
         try:
-            result = one(frame) < other(frame)
+            result = holds(one(frame), other(frame))
         except (EvaluationError, TypeError):
             return _failed(frame, before, slow)
         frame[0] += 1
@@ -193,11 +199,11 @@ def _less(one: Run, other: Run, slow: Run) -> Run:
     return run
 
 
-def _less_equals(one: Run, other: Run, slow: Run) -> Run:
+def _compared_with(one: Run, limit: int, holds: Comparison, slow: Run) -> Run:
     def run(frame: Frame) -> Any:
         before = frame[0]
         try:
-            result = one(frame) <= other(frame)
+            result = holds(one(frame), limit)
         except (EvaluationError, TypeError):
             return _failed(frame, before, slow)
         frame[0] += 1
@@ -206,87 +212,10 @@ def _less_equals(one: Run, other: Run, slow: Run) -> Run:
     return run
 
 
-def _greater(one: Run, other: Run, slow: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        before = frame[0]
-        try:
-            result = one(frame) > other(frame)
-        except (EvaluationError, TypeError):
-            return _failed(frame, before, slow)
-        frame[0] += 1
-        return result
-
-    return run
-
-
-def _greater_equals(one: Run, other: Run, slow: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        before = frame[0]
-        try:
-            result = one(frame) >= other(frame)
-        except (EvaluationError, TypeError):
-            return _failed(frame, before, slow)
-        frame[0] += 1
-        return result
-
-    return run
-
-
-def _less_than(one: Run, limit: int, slow: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        before = frame[0]
-        try:
-            result = one(frame) < limit
-        except (EvaluationError, TypeError):
-            return _failed(frame, before, slow)
-        frame[0] += 1
-        return result
-
-    return run
-
-
-def _at_most(one: Run, limit: int, slow: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        before = frame[0]
-        try:
-            result = one(frame) <= limit
-        except (EvaluationError, TypeError):
-            return _failed(frame, before, slow)
-        frame[0] += 1
-        return result
-
-    return run
-
-
-def _more_than(one: Run, limit: int, slow: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        before = frame[0]
-        try:
-            result = one(frame) > limit
-        except (EvaluationError, TypeError):
-            return _failed(frame, before, slow)
-        frame[0] += 1
-        return result
-
-    return run
-
-
-def _at_least(one: Run, limit: int, slow: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        before = frame[0]
-        try:
-            result = one(frame) >= limit
-        except (EvaluationError, TypeError):
-            return _failed(frame, before, slow)
-        frame[0] += 1
-        return result
-
-    return run
-
-
-_INLINE: dict[str, tuple[Callable[[Run, Run, Run], Run], Callable[[Run, int, Run], Run]]] = {
-    "less_int64": (_less, _less_than),
-    "less_equals_int64": (_less_equals, _at_most),
-    "greater_int64": (_greater, _more_than),
-    "greater_equals_int64": (_greater_equals, _at_least),
+Comparison = Callable[[Any, Any], bool]
+_COMPARISONS: dict[str, Comparison] = {
+    "less_int64": operator.lt,
+    "less_equals_int64": operator.le,
+    "greater_int64": operator.gt,
+    "greater_equals_int64": operator.ge,
 }

@@ -9,18 +9,7 @@ from .declarations import Function, Functions
 from .errors import Issue
 from .lexer import Source
 from .numbers import UInt
-from .tree import (
-    Call,
-    Comprehension,
-    Expr,
-    Ident,
-    ListExpr,
-    Literal,
-    MapExpr,
-    Select,
-    StructExpr,
-    qualified_name,
-)
+from .tree import Call, Comprehension, Expr, Ident, ListExpr, Literal, MapExpr, Select, StructExpr, qualified_name
 from .types import (
     BOOL,
     BYTES,
@@ -239,7 +228,7 @@ class Checker:
         failed = False
         for arg, t in zip(e.args, given, strict=True):
             if not self._assign(t, BOOL):
-                self._mismatch(arg, BOOL, t)
+                self.mismatch(arg, BOOL, t)
                 failed = True
         self._set(e, ERROR if failed else BOOL)
         if not failed:
@@ -273,7 +262,7 @@ class Checker:
     def _unwrapped(self, e: Expr, t: Type) -> Type:
         inner, was_optional = unwrap_optional(t)
         if not was_optional and not is_dyn(inner):
-            self._mismatch(e, optional_of(inner), inner)
+            self.mismatch(e, optional_of(inner), inner)
         return inner
 
     def _struct(self, e: StructExpr) -> None:
@@ -385,7 +374,7 @@ class Checker:
 
     def _assert(self, e: Expr, t: Type) -> None:
         if not self._assign(t, self.types[e.id]):
-            self._mismatch(e, t, self.types[e.id])
+            self.mismatch(e, t, self.types[e.id])
 
     def _join(self, previous: Type | None, current: Type) -> Type:
         """The type of a literal's elements; mixed ones are dyn here, and a fault to a validator."""
@@ -395,7 +384,8 @@ class Checker:
             return most_general(previous, current)
         return DYN
 
-    def _mismatch(self, e: Expr, wanted: Type, given: Type) -> None:
+    def mismatch(self, e: Expr, wanted: Type, given: Type) -> None:
+        """Reports a node of another type than its place wants."""
         self.issue(e.id, f"expected type '{describe(wanted)}' but found '{describe(given)}'")
 
 

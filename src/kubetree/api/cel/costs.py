@@ -28,10 +28,12 @@ def call_cost(function: str, overload: str) -> Cost:
 
 
 def needs_result(function: str) -> bool:
+    """Whether only the result tells what the call costs."""
     return function in ("join", "slice", "lists.range", "reverse")
 
 
 def traverse(amount: float) -> int:
+    """What it costs to look at `amount` characters or items, rounded up."""
     return ceil(amount * TRAVERSAL)
 
 

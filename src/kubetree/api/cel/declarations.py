@@ -47,6 +47,7 @@ Functions = dict[str, Function]
 def overload(
     id: str, args: Iterable[Type], result: Type, run: Implementation | None = None, *, member: bool = False, variadic: bool = False
 ) -> Overload:
+    """`run` is called with the values of `args`. Type variables are found in the types."""
     args = tuple(args)
     names: dict[str, None] = {}
     for t in (*args, result):
@@ -60,6 +61,7 @@ def method(id: str, args: Iterable[Type], result: Type, run: Implementation | No
 
 
 def function(name: str, *overloads: Overload, run: Implementation | None = None) -> Function:
+    """The overloads of one name; `run` where one implementation serves them all."""
     return Function(name, list(overloads), run)
 
 

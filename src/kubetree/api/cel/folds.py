@@ -63,6 +63,7 @@ def all_of(loop: Loop, predicate: Run) -> Run:
 
 
 def any_of(loop: Loop, predicate: Run) -> Run:
+    """`exists`: decided by the first that is true; failures count when none is."""
     return _quantifier(loop, predicate, decisive=True, turn=4, stop=3)
 
 
@@ -97,6 +98,8 @@ def _quantifier(loop: Loop, predicate: Run, *, decisive: bool, turn: int, stop: 
 
 
 def exactly_one(loop: Loop, predicate: Run) -> Run:
+    """`exists_one`: every element is asked, and any failure is the answer."""
+
     def run(frame: Frame) -> Any:
         failure: EvaluationError | None = None
         count = 0
@@ -119,6 +122,15 @@ def exactly_one(loop: Loop, predicate: Run) -> Run:
     return run
 
 
+def _asked(accept: Run, frame: Frame) -> bool | EvaluationError:
+    """Whether an element is wanted, or the failure that leaves it open."""
+    try:
+        wanted = accept(frame)
+    except EvaluationError as error:
+        return error
+    return wanted if wanted is True or wanted is False else no_such_overload()
+
+
 def into_list(loop: Loop, accept: Run | None, item: Run, cost: int) -> Run:
     """`map`, `filter` and `transformList`: an element taken costs 12 and the item, or 2 when the item is constant."""
 
@@ -126,16 +138,9 @@ def into_list(loop: Loop, accept: Run | None, item: Run, cost: int) -> Run:
         failure: EvaluationError | None = None
         out: list[Any] = []
         for _ in loop.turns(frame):
-            if accept is not None:
-                try:
-                    wanted = accept(frame)
-                except EvaluationError as error:
-                    failure = error
-                    continue
-                if wanted is not True:
-                    if wanted is not False:
-                        failure = no_such_overload()
-                    continue
+            if accept is not None and (wanted := _asked(accept, frame)) is not True:
+                failure = wanted or failure
+                continue
             frame[0] += cost
             try:
                 out.append(item(frame))
@@ -156,16 +161,9 @@ def into_map(loop: Loop, accept: Run | None, parts: list[Run]) -> Run:
         failure: EvaluationError | None = None
         out: dict[Any, Any] = {}
         for _ in loop.turns(frame):
-            if accept is not None:
-                try:
-                    wanted = accept(frame)
-                except EvaluationError as error:
-                    failure = error
-                    continue
-                if wanted is not True:
-                    if wanted is not False:
-                        failure = no_such_overload()
-                    continue
+            if accept is not None and (wanted := _asked(accept, frame)) is not True:
+                failure = wanted or failure
+                continue
             frame[0] += 1
             values = [tolerant(part, frame) for part in parts]
             broken = next((value for value in values if isinstance(value, EvaluationError)), None)

@@ -12,40 +12,31 @@ from .values import equal, is_list, is_map, no_such_overload
 
 
 def conjunction(one: Run, other: Run) -> Run:
-    def run(frame: Frame) -> Any:
-        try:
-            a = one(frame)
-        except EvaluationError as error:
-            if tolerant(other, frame) is False:
-                return False
-            raise error from None
-        if a is False:
-            return False
-        if a is not True:
-            if tolerant(other, frame) is False:
-                return False
-            raise no_such_overload()
-        b = other(frame)
-        if b is True or b is False:
-            return b
-        raise no_such_overload()
-
-    return run
+    """`one && other`"""
+    return _decided(one, other, by=False)
 
 
 def disjunction(one: Run, other: Run) -> Run:
+    """`one || other`"""
+    return _decided(one, other, by=True)
+
+
+def _decided(one: Run, other: Run, *, by: bool) -> Run:
+    """Either side decides with the value `by`, even when the other fails; without it both must be its opposite."""
+    decisive, neutral = by, not by
+
     def run(frame: Frame) -> Any:
         try:
             a = one(frame)
         except EvaluationError as error:
-            if tolerant(other, frame) is True:
-                return True
+            if tolerant(other, frame) is decisive:
+                return decisive
             raise error from None
-        if a is True:
-            return True
-        if a is not False:
-            if tolerant(other, frame) is True:
-                return True
+        if a is decisive:
+            return decisive
+        if a is not neutral:
+            if tolerant(other, frame) is decisive:
+                return decisive
             raise no_such_overload()
         b = other(frame)
         if b is True or b is False:
@@ -63,10 +54,13 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def strict_equality(one: Run, other: Run) -> Run:
+    """`one == other` where a schema says what `one` is, and `other` may be anything."""
     return binary(one, other, alike, lambda args, _: equality_cost(args[0], args[1]), "")
 
 
 def equality(one: Run, other: Run, constant: Any) -> Run:
+    """`one == other`; `constant` is the value of `other` where it is known, LAZY where not."""
+
     def slow(frame: Frame) -> Any:
         try:
             a = one(frame)

@@ -75,6 +75,7 @@ def _day_of_year_zero(month: int, day: int) -> int:
 
 
 def in_range(moment: Timestamp) -> bool:
+    """Whether it is in the years 1 to 9999."""
     return FIRST_SECOND <= moment.nanos // NANOS <= LAST_SECOND
 
 

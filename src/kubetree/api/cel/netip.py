@@ -12,6 +12,8 @@ _HEX = re.compile(r"[0-9a-fA-F]*")
 
 
 class Address(NamedTuple):
+    """An address as a number of 32 bits, or of 128 where `is6`. IPv4 in IPv6 stays IPv6, as with Go's netip.Addr."""
+
     value: int
     is6: bool
 
@@ -58,6 +60,8 @@ class Address(NamedTuple):
 
 
 class Network(NamedTuple):
+    """An address and how many of its first bits count; the others are kept as written."""
+
     address: Address
     length: int
 

@@ -42,12 +42,14 @@ from .values import (
 
 
 def whole(value: int) -> int:
+    """Raises EvaluationError for what 64 bits do not hold."""
     if INT_MIN <= value <= INT_MAX:
         return value
     raise EvaluationError("integer overflow")
 
 
 def unsigned(value: int) -> UInt:
+    """Raises EvaluationError for what 64 bits without sign do not hold."""
     if 0 <= value <= UINT_MAX:
         return UInt(value)
     raise EvaluationError("unsigned integer overflow")
@@ -67,6 +69,7 @@ def moment(nanos: int, offset: int = 0) -> Timestamp:
 
 
 def add(one: Any, other: Any) -> Any:
+    """`one + other`: numbers, texts, lists, spans, and a point in time with a span."""
     kind, kind2 = type(one), type(other)
     if kind is kind2:
         if kind is int:
@@ -233,6 +236,8 @@ _COMPARABLE = frozenset({str, bytes, bool, Duration, Timestamp})
 
 
 def ordering(operator: str, accept: Callable[[int], bool]) -> Callable[[Any, Any], bool]:
+    """`<` and its kin. `accept` takes -1, 0 or 1: how the left side compares with the right."""
+
     def run(one: Any, other: Any) -> bool:
         if type(one) not in _NUMBERS and type(one) not in _COMPARABLE:
             raise EvaluationError(f"no such overload: {operator}")

@@ -1,34 +1,19 @@
 """Tokens to a syntax tree: CEL's grammar by precedence climbing, macros expanded on the way.
 
-The messages are those of cel-go's ANTLR parser where one fault decides them; after a fault that stops the grammar nothing further
-is read.
+What is said of a token that does not fit, and where reading goes on, is `recovery.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import MappingProxyType
-from typing import NoReturn
 
 from . import macros
 from .errors import CompileError, Issue
 from .expander import Expander
-from .lexer import EOF_TEXT, Source, Token, shown, tokens
+from .lexer import EOF_TEXT, Source, Token
 from .literals import LITERALS, signed
-from .tree import (
-    Call,
-    Entry,
-    Expr,
-    Field,
-    Ident,
-    ListExpr,
-    Literal,
-    MapExpr,
-    Select,
-    StructExpr,
-    Unspecified,
-)
+from .recovery import BINARY, START, OperatorFirst, Reader, Stop
+from .tree import Call, Entry, Expr, Field, Ident, ListExpr, Literal, MapExpr, Select, StructExpr, Unspecified
 
 LONGEST = 100_000
 DEEPEST = 250
@@ -57,34 +42,11 @@ _RESERVED = frozenset(
         "while",
     ]
 )
-_BINARY = {
-    "<": (1, "_<_"),
-    "<=": (1, "_<=_"),
-    ">=": (1, "_>=_"),
-    ">": (1, "_>_"),
-    "==": (1, "_==_"),
-    "!=": (1, "_!=_"),
-    "in": (1, "@in"),
-    "+": (2, "_+_"),
-    "-": (2, "_-_"),
-    "*": (3, "_*_"),
-    "/": (3, "_/_"),
-    "%": (3, "_%_"),
-}
 _NAMES = ("IDENTIFIER", "ESC_IDENTIFIER")
-_START = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
-_ARGUMENT = _START.replace("'(', ", "'(', ')', ")
-_INDEX = _START.replace("'!', ", "'!', '?', ")
+_ARGUMENT = START.replace("'(', ", "'(', ')', ")
+_INDEX = START.replace("'!', ", "'!', '?', ")
 _ELEMENT = _INDEX.replace("'[', ", "'[', ']', ").replace("'.', ", "'.', ',', ")
 _ENTRY = _INDEX.replace("'{', ", "'{', '}', ").replace("'.', ", "'.', ',', ")
-
-
-class _Stop(Exception):
-    """The grammar can go no further."""
-
-
-class _Operator(_Stop):
-    """An operator came where an operand was to begin: reading goes on with it, as if there had been one."""
 
 
 def parse(text: str, more_macros: macros.Macros = MappingProxyType({})) -> tuple[Expr, dict[int, int], Source]:
@@ -96,7 +58,7 @@ def parse(text: str, more_macros: macros.Macros = MappingProxyType({})) -> tuple
     parser = Parser(source, issues, more_macros)
     try:
         tree = parser.whole()
-    except _Stop:
+    except Stop:
         tree = None
     except RecursionError:
         issues.append(source.issue(f"expression recursion limit exceeded: {DEEPEST}", None))
@@ -106,17 +68,15 @@ def parse(text: str, more_macros: macros.Macros = MappingProxyType({})) -> tuple
     return tree, parser.offsets, source
 
 
-class Parser:
+class Parser(Reader):
     """Reads one expression; also what macros build nodes with (`new_*`, `fail`)."""
 
     def __init__(self, source: Source, issues: list[Issue], more_macros: macros.Macros) -> None:
-        self.source, self.issues, self._more_macros = source, issues, more_macros
+        super().__init__(source, issues)
+        self._more_macros = more_macros
         self.offsets: dict[int, int] = {}
-        self._tokens = tokens(source, issues)
-        self._at = 0
         self._next = 1
         self._depth = 0
-        self._closers: list[str] = []
 
     # numbers and places
 
@@ -154,7 +114,7 @@ class Parser:
         self._depth += 1
         if self._depth > DEEPEST:
             self.issues.append(self.source.issue(f"expression recursion limit exceeded: {DEEPEST}", None))
-            raise _Stop
+            raise Stop
         condition = self._or()
         if self._tokens[self._at].kind == "?":
             number = self.number(self._take().offset)
@@ -187,13 +147,13 @@ class Parser:
         left = self._unary()
         chained = 0
         while True:
-            found = _BINARY.get(self._tokens[self._at].kind)
+            found = BINARY.get(self._tokens[self._at].kind)
             if found is None or found[0] < least:
                 return left
             chained += 1
             if chained + self._depth > DEEPEST:
                 self.issues.append(self.source.issue("max recursion depth exceeded", None))
-                raise _Stop
+                raise Stop
             number = self.number(self._take().offset)
             right = self._binary(found[0] + 1)
             left = Call(number, found[1], [left, right])
@@ -218,9 +178,9 @@ class Parser:
             self._report(self._no_way(self._tokens[self._at], after), after)
             return Unspecified(self._next - 1)
         if not self._starts():
-            self._report(f"extraneous input '{after.text}' expecting {_START}", after)
-            if after.kind not in _BINARY:
-                raise _Stop
+            self._report(f"extraneous input '{after.text}' expecting {START}", after)
+            if after.kind not in BINARY:
+                raise Stop
             return Unspecified(self._next - 1)
         if count % 2 == 0:
             return self._member()
@@ -242,8 +202,8 @@ class Parser:
                 links += 1
                 if links + self._depth > DEEPEST:
                     self.issues.append(self.source.issue("max recursion depth exceeded", None))
-                    raise _Stop
-        except _Operator:
+                    raise Stop
+        except OperatorFirst:
             return Unspecified(self._next - 1)
 
     def _selected(self, operand: Expr) -> Expr:
@@ -272,7 +232,7 @@ class Parser:
         number = self.number(self._take().offset)
         optional = self._accept("?")
         with self._within("]"):
-            self._start(_START if optional else _INDEX)
+            self._start(START if optional else _INDEX)
             index = self.expression()
         self._expect("]")
         return Call(number, "_[?_]" if optional else "_[_]", [target, index])
@@ -329,7 +289,7 @@ class Parser:
             return self._list()
         if kind == "{":
             return self._map()
-        self._start(_START)
+        self._start(START)
         return self._unary()
 
     def _name(self) -> Expr:
@@ -431,104 +391,17 @@ class Parser:
             entries.append(Entry(slot, key, self.expression(), optional))
         return MapExpr(number, entries)
 
-    # tokens
-
-    def _take(self) -> Token:
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _accept(self, kind: str) -> bool:
-        if self._tokens[self._at].kind == kind:
-            self._at += 1
-            return True
-        return False
-
-    def _expect(self, kind: str) -> Token:
-        """The token that must come. One too many is passed over, and one that is merely missing thought to be there."""
-        token = self._tokens[self._at]
-        if token.kind == kind:
-            self._at += 1
-            return token
-        if token.kind != EOF_TEXT and self._tokens[self._at + 1].kind == kind:
-            self._report(f"extraneous input '{token.text}' expecting '{kind}'", token)
-            self._at += 2
-            return self._tokens[self._at - 1]
-        if self._starts() if kind == ":" else token.kind in _BINARY or token.kind == (self._closers[-1] if self._closers else EOF_TEXT):
-            self._report(f"missing '{kind}' at '{token.text}'", token)
-            return Token(kind, kind, token.offset)
-        return self._mismatch(token, f"'{kind}'")
-
-    def _start(self, wanted: str) -> None:
-        """Makes sure that an expression begins here, passing over one token that is too many."""
-        token = self._tokens[self._at]
-        if self._starts():
-            return
-        following = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        if token.kind == EOF_TEXT or not (_starts(following) or f"'{following.kind}'" in wanted):
-            self._report(f"mismatched input '{token.text}' expecting {wanted}", token)
-            raise _Operator if token.kind in _BINARY or token.kind in ("&&", "||") else _Stop
-        self._report(f"extraneous input '{token.text}' expecting {wanted}", token)
-        self._at += 1
-
-    def _first(self, closer: str, wanted: str) -> None:
-        """As `_start`, where a literal may also end at once."""
-        if self._tokens[self._at].kind not in (closer, ",", "?"):
-            self._start(wanted)
-
-    def _continues(self) -> bool:
-        """Whether another element or entry comes after a comma, rather than the end."""
-        return self._starts() or self._tokens[self._at].kind == "?"
-
-    def _separator(self, wanted: str) -> None:
-        """A comma or the closing bracket was to come; one token too many before it is passed over."""
-        token, following = self._tokens[self._at], self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        if token.kind == EOF_TEXT or f"'{following.kind}'" not in wanted:
-            self._mismatch(token, wanted)
-        self._report(f"extraneous input '{token.text}' expecting {wanted}", token)
-        self._at += 1
-        if following.kind == ",":
-            self._at += 1
-
-    def _starts(self) -> bool:
-        return _starts(self._tokens[self._at])
-
-    @contextmanager
-    def _within(self, closer: str) -> Iterator[None]:
-        """Reads what stands in brackets; `closer` is what a missing inner bracket may be followed by."""
-        self._closers.append(closer)
-        yield
-        self._closers.pop()
-
-    def _report(self, message: str, token: Token) -> None:
-        self.issues.append(self.source.issue(f"Syntax error: {message}", token.offset))
-
-    def _syntax(self, message: str, token: Token) -> NoReturn:
-        self._report(message, token)
-        raise _Stop
-
-    def _mismatch(self, token: Token, wanted: str) -> NoReturn:
-        self._syntax(f"mismatched input '{token.text}' expecting {wanted}", token)
-
     def _no_field(self, operand: Expr, token: Token, optional: bool) -> Expr:
         if token.kind in ("true", "false", "null"):
             self._mismatch(token, "IDENTIFIER")
         if optional:
             self._report(f"mismatched input '{token.text}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}", token)
             self.fail("unsupported ident kind", token.offset)
-            raise _Stop
+            raise Stop
         self._report(self._no_way(self._tokens[self._at - 1], token), token)
-        if token.kind in _BINARY:
+        if token.kind in BINARY:
             return operand
-        raise _Stop
-
-    def _no_way(self, start: Token, token: Token) -> str:
-        between = self.source.text[start.offset + len(start.text) : token.offset]
-        text = start.text + (between if between.isspace() else "") + ("" if token.kind == EOF_TEXT else token.text)
-        return f"no viable alternative at input '{shown(text)}'"
-
-
-def _starts(token: Token) -> bool:
-    return token.kind in LITERALS or token.kind in ("[", "{", "(", ".", "-", "!", "IDENTIFIER")
+        raise Stop
 
 
 def _balanced(function: str, terms: list[Expr], numbers: list[int], low: int, high: int) -> Expr:

@@ -16,22 +16,13 @@ from .attributes import LAZY, Attribute, Conditional, Frame, Relative, Run, Step
 from .calls import binary, call_binary, constant, matching, unary, variadic
 from .checker import Checker
 from .costs import LIST, MAP, STRUCT, call_cost
-from .declarations import Function, Functions, Implementation, Overload
+from .declarations import Functions, Implementation
 from .errors import EvaluationError, ProgramError
 from .numbers import UInt
-from .tree import (
-    Call,
-    Comprehension,
-    Expr,
-    Ident,
-    ListExpr,
-    Literal,
-    MapExpr,
-    Select,
-    StructExpr,
-)
+from .overloads import implementation_of, in_strict_map, of_text
+from .tree import Call, Comprehension, Expr, Ident, ListExpr, Literal, MapExpr, Select, StructExpr
 from .types import Kind, Type, is_dyn
-from .values import NONE, Optional, contains, equal, is_list, is_map, no_such_overload, type_of_value
+from .values import NONE, Optional, equal, no_such_overload, type_of_value
 
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"})
 _PATTERN_AT = {"matches": 1, "find": 1, "findAll": 1}
@@ -48,6 +39,8 @@ class Constant:
 
 
 class Operation:
+    """What is computed when it runs."""
+
     __slots__ = ("run",)
 
     def __init__(self, run: Run) -> None:
@@ -58,6 +51,8 @@ Node = Constant | Operation | Attribute
 
 
 class Planner:
+    """Makes a closure of each node of one checked tree. `slots` are where the frame must have the variables, `size` is how long it is."""
+
     def __init__(self, checked: Checker, functions: Functions, make_struct: MakeStruct) -> None:
         self._checked, self._functions, self._make_struct = checked, functions, make_struct
         self._scopes: list[dict[str, tuple[int, Run | None]]] = []
@@ -156,9 +151,9 @@ class Planner:
             member = _membership(self._run(nodes[0]), nodes[1].value)
             if member is not None:
                 return member
-        implementation, is_variadic = self._implementation(function, ids)
+        implementation, is_variadic = implementation_of(function, ids)
         if id == "in_map" and self._is_strict(e.args[1]):
-            implementation = _in_strict_map
+            implementation = in_strict_map
         if e.function in _PATTERN_AT and len(nodes) > 1 and isinstance(nodes[1], Constant) and isinstance(nodes[1].value, str):
             try:
                 pattern = compiled(nodes[1].value)
@@ -167,7 +162,7 @@ class Planner:
             is_variadic = True
             if e.function == "matches":
                 return Operation(matching(self._run(nodes[0]), pattern, id))
-            implementation = _of_text(next(o.run for o in function.overloads if len(o.args) == len(nodes)))
+            implementation = of_text(next(o.run for o in function.overloads if len(o.args) == len(nodes)))
         cost = call_cost(e.function, id)
         if e.function in _CONVERSIONS and len(nodes) == 1 and isinstance(nodes[0], Constant):
             return self._folded(implementation, nodes[0].value)
@@ -185,17 +180,6 @@ class Planner:
             return Constant(implementation(value))
         except EvaluationError as error:
             raise ProgramError(error.message) from None
-
-    def _implementation(self, function: Function, ids: list[str]) -> tuple[Implementation, bool]:
-        """What runs the call, and whether it is bound as a function of any number of arguments."""
-        if function.run is not None:
-            return function.run, False
-        chosen = [o for o in function.overloads if o.id in ids]
-        if len(chosen) == 1 or len(function.overloads) == 1:
-            only = chosen[0] if chosen else function.overloads[0]
-            assert only.run is not None
-            return _guarded(function.name, only), only.variadic
-        return _dispatch(function), True
 
     def _and(self, e: Call) -> Node:
         return Operation(logic.conjunction(self.run(e.args[0]), self.run(e.args[1])))
@@ -374,89 +358,9 @@ def _string_key(index: Run) -> Run:
     return run
 
 
-def _in_strict_map(key: Any, container: Any) -> bool:
-    if type(key) is not str:
-        raise no_such_overload()
-    return contains(container, key)
-
-
 def _is_open(t: Type) -> bool:
     """Whether the type leaves open what comes at run time."""
     return is_dyn(t) or any(_is_open(p) for p in t.params)
-
-
-def _of_text(run: Implementation | None) -> Implementation:
-    """A function of a constant pattern: upstream's takes anything that is a string inside, types' names too."""
-
-    def checked(text: Any, *args: Any) -> Any:
-        if isinstance(text, Type):
-            text = text.name
-        if type(text) is not str or run is None:
-            raise no_such_overload()
-        return run(text, *args)
-
-    return checked
-
-
-def _guarded(name: str, overload: Overload) -> Implementation:
-    """The overload, for values that are of its types: dyn may have hidden others from the checker."""
-    wanted, run = overload.args, overload.run
-    assert run is not None
-    if name in ("contains", "endsWith", "startsWith", "flatten") or not wanted:
-        return run
-    plain = [_PLAIN.get(t.kind) for t in wanted]
-    if len(wanted) == 1 and plain[0] is not None:
-        (only,) = plain
-
-        def one(value: Any) -> Any:
-            if type(value) is not only:
-                raise _no_overload(name, (value,))
-            return run(value)
-
-        return one
-
-    def checked(*args: Any) -> Any:
-        for t, value in zip(wanted, args, strict=True):
-            if not fits(t, value):
-                raise _no_overload(name, args)
-        return run(*args)
-
-    return checked
-
-
-def _dispatch(function: Function) -> Implementation:
-    def run(*args: Any) -> Any:
-        for overload in function.overloads:
-            if (
-                overload.run is not None
-                and len(overload.args) == len(args)
-                and all(fits(t, value) for t, value in zip(overload.args, args, strict=True))
-            ):
-                return overload.run(*args)
-        raise _no_overload(function.name, args)
-
-    return run
-
-
-_PLAIN: Mapping[Kind, type] = {Kind.STRING: str, Kind.INT: int, Kind.BOOL: bool, Kind.DOUBLE: float, Kind.UINT: UInt, Kind.BYTES: bytes}
-
-
-def _no_overload(name: str, args: tuple[Any, ...]) -> EvaluationError:
-    return EvaluationError(f"no such overload: {name}({', '.join(type_of_value(arg).name for arg in args)})")
-
-
-def fits(t: Type, value: Any) -> bool:
-    """Whether a value may stand for a type; of lists and maps the first element is asked."""
-    if t.kind in (Kind.DYN, Kind.ANY, Kind.PARAM):
-        return True
-    if t.name != type_of_value(value).name:
-        return False
-    if t.kind is Kind.LIST and is_list(value):
-        return len(value) == 0 or fits(t.params[0], value[0])
-    if t.kind is Kind.MAP and is_map(value) and len(value):
-        key = next(iter(value))
-        return fits(t.params[0], key) and fits(t.params[1], value[key])
-    return True
 
 
 def _membership(value_run: Run, items: list[Any]) -> Node | None:

@@ -12,6 +12,8 @@ UNUSED = "#unused"
 
 
 class Expr:
+    """A node. `id` is its number."""
+
     __slots__ = ("id",)
 
     id: int
@@ -36,6 +38,8 @@ class Literal(Expr):
 
 
 class Ident(Expr):
+    """A variable, a constant of a type's name, or the beginning of a qualified name."""
+
     __slots__ = ("name",)
 
     def __init__(self, id: int, name: str) -> None:
@@ -70,6 +74,8 @@ class ListExpr(Expr):
 
 
 class Entry(NamedTuple):
+    """Of a map: its number is the colon's. `optional`: written `?key: value`."""
+
     id: int
     key: Expr
     value: Expr
@@ -77,6 +83,8 @@ class Entry(NamedTuple):
 
 
 class MapExpr(Expr):
+    """`{key: value, ...}`"""
+
     __slots__ = ("entries",)
 
     def __init__(self, id: int, entries: list[Entry]) -> None:
@@ -84,6 +92,8 @@ class MapExpr(Expr):
 
 
 class Field(NamedTuple):
+    """Of an object that an expression makes. `optional`: written `?name: value`."""
+
     id: int
     name: str
     value: Expr
@@ -91,6 +101,8 @@ class Field(NamedTuple):
 
 
 class StructExpr(Expr):
+    """`Type{name: value, ...}`"""
+
     __slots__ = ("fields", "type_name")
 
     def __init__(self, id: int, type_name: str, fields: list[Field]) -> None:

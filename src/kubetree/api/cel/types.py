@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
-UNBOUNDED = (1 << 63) - 1
-
 
 class Kind(IntEnum):
+    """What sort of type it is; `Type.name` and `Type.params` say the rest. PARAM is a type variable, OPAQUE a library's own type."""
+
     DYN = 1
     ANY = 2
     BOOL = 3
@@ -125,14 +125,17 @@ def optional_of(t: Type) -> Type:
 
 
 def opaque(name: str, *params: Type) -> Type:
+    """A type of which the language knows only the name."""
     return Type(Kind.OPAQUE, name, params)
 
 
 def param(name: str) -> Type:
+    """A type variable of an overload."""
     return Type(Kind.PARAM, name)
 
 
 def type_of(t: Type) -> Type:
+    """The type of a type: what `type(x)` has."""
     return Type(Kind.TYPE, "type", (t,))
 
 

@@ -34,6 +34,7 @@ def assignable(found: Substitutions, given: Type, wanted: Type) -> Substitutions
 
 
 def all_assignable(found: Substitutions, given: list[Type], wanted: tuple[Type, ...]) -> Substitutions | None:
+    """Whether arguments fit parameters; what type variables become thereby, or None."""
     if len(given) != len(wanted):
         return None
     trial = dict(found)

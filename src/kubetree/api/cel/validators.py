@@ -9,7 +9,7 @@ from .errors import EvaluationError
 from .formatting import WRONG, FormatError, walk
 from .operations import convert
 from .tree import Call, Expr, ListExpr, Literal, MapExpr, children
-from .types import DURATION, TIMESTAMP, Kind, Type, describe
+from .types import DURATION, TIMESTAMP, Kind, Type
 
 
 def validate(root: Expr, checked: Checker) -> None:
@@ -135,7 +135,7 @@ def _homogeneous(nodes: list[Expr], checked: Checker) -> None:
             kinds = [(e, _element(checked, e, at in node.optionals)) for at, e in enumerate(node.elements)]
             for element, t in kinds[1:]:
                 if not equivalent(kinds[0][1], t):
-                    _mismatch(checked, element, kinds[0][1], t)
+                    checked.mismatch(element, kinds[0][1], t)
                     break
     for node in nodes:
         if isinstance(node, MapExpr) and id(node) not in exempt and node.entries:
@@ -143,10 +143,10 @@ def _homogeneous(nodes: list[Expr], checked: Checker) -> None:
             key_type, value_type = checked.types[first.key.id], _element(checked, first.value, first.optional)
             for _, key, value, optional in node.entries[1:]:
                 if not equivalent(key_type, checked.types[key.id]):
-                    _mismatch(checked, key, key_type, checked.types[key.id])
+                    checked.mismatch(key, key_type, checked.types[key.id])
                 t = _element(checked, value, optional)
                 if not equivalent(value_type, t):
-                    _mismatch(checked, value, value_type, t)
+                    checked.mismatch(value, value_type, t)
 
 
 def _element(checked: Checker, e: Expr, optional: bool) -> Type:
@@ -160,7 +160,3 @@ def equivalent(one: Type, other: Type) -> bool:
     if one.kind is not Kind.PARAM and one.name != other.name:
         return False
     return all(equivalent(a, b) for a, b in zip(one.params, other.params, strict=True))
-
-
-def _mismatch(checked: Checker, e: Expr, wanted: Type, given: Type) -> None:
-    checked.issue(e.id, f"expected type '{describe(wanted)}' but found '{describe(given)}'")

@@ -144,6 +144,7 @@ def native(value: Any) -> Any:
 
 
 def type_of_value(value: Any) -> Type:
+    """What `type(value)` gives."""
     found = _TYPES.get(type(value))
     if found is not None:
         return found
@@ -176,6 +177,7 @@ _TYPES: dict[type, Type] = {
 
 
 def no_such_overload() -> EvaluationError:
+    """What a function says to values of types that it does not take."""
     return EvaluationError("no such overload")
 
 
@@ -288,10 +290,12 @@ ABSENT: Any = object()
 
 
 def is_list(value: Any) -> bool:
+    """Whether the language sees a list."""
     return type(value) is list or type(value) is TypedList
 
 
 def is_map(value: Any) -> bool:
+    """Whether the language sees a map: objects of a schema, too."""
     return type(value) is dict or type(value) is TypedMap or isinstance(value, Mapping)
 
 

@@ -21,14 +21,16 @@ def _described(field: str) -> str:
     return text
 
 
+def age_column() -> Object:
+    return {"name": "Age", "type": "date", "description": _described("creationTimestamp"), "jsonPath": ".metadata.creationTimestamp"}
+
+
 class Columns:
     """`definitions` are metav1.TableColumnDefinitions, the name's first. A column whose path is none makes all but the name go."""
 
     def __init__(self, columns: list[Object] | None) -> None:
         if not columns:
-            columns = [
-                {"name": "Age", "type": "date", "description": _described("creationTimestamp"), "jsonPath": ".metadata.creationTimestamp"}
-            ]
+            columns = [age_column()]
         self.definitions: list[Object] = [
             {"name": "Name", "type": "string", "format": "name", "description": _described("name"), "priority": 0}
         ]

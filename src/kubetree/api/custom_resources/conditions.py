@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubetree.api.custom_resources.definition import condition, is_true
+from kubetree.api.objects import condition, has_condition
 from kubetree.api.validation.custom_resources.definitions import approval_state, distrusted, is_protected
 from kubetree.api.validation.custom_resources.structural import structural
 from kubetree.api.validation.errors import Errors, invalid, quote
@@ -22,7 +22,7 @@ def set_condition(crd: Object, type: str, status: str, reason: str, message: str
     """In place; the time changes only with the status."""
     status_ = crd.setdefault("status", {})
     conditions = status_["conditions"] = status_.get("conditions") or []
-    found = next((c for c in conditions if c.get("type") == type), None)
+    found = condition(crd, type)
     if found is None:
         conditions.append({"type": type, "status": status, "lastTransitionTime": now, "reason": reason, "message": message})
         return
@@ -67,7 +67,7 @@ def accept_names(crd: Object, others: Iterable[Object], now: str) -> bool:
         return False
     status["acceptedNames"] = names
     set_condition(crd, "NamesAccepted", *problem, now)
-    if not is_true(crd, "Established"):
+    if not has_condition(crd, "Established"):
         if problem[0] == "True":
             set_condition(crd, "Established", "False", "Installing", "the initial names have been accepted", now)
         elif condition(crd, "Established") is None:
@@ -103,7 +103,7 @@ def _taken(others: Iterable[Object]) -> tuple[set[str], set[str]]:
 
 def establish(crd: Object, now: str) -> bool:
     """Names are accepted: objects may come, unless the conversion webhook could not be called. Whether anything changed."""
-    if not is_true(crd, "NamesAccepted") or is_true(crd, "Established"):
+    if not has_condition(crd, "NamesAccepted") or has_condition(crd, "Established"):
         return False
     verdict = ("True", "InitialNamesAccepted", "the initial names have been accepted")
     if distrusted(crd["spec"]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Protocol, TypeVar
 
 from kubetree.api.apply.compile_types import custom_type
 from kubetree.api.apply.types import Type
@@ -22,6 +22,7 @@ from kubetree.api.custom_resources.structure import Node
 from kubetree.api.custom_resources.values import Values
 from kubetree.api.custom_resources.versions import deprecation_warning
 from kubetree.api.kinds import SCALE, STATUS, Kind
+from kubetree.api.objects import has_condition
 from kubetree.api.schema.decode import check_custom, decode_custom, object_meta
 from kubetree.api.validation.errors import (
     INVALID,
@@ -40,6 +41,7 @@ from kubetree.api.validation.metadata import object_meta as validate_object_meta
 from kubetree.api.validation.names import dns_subdomain, label_key
 
 Object = dict[str, Any]
+T = TypeVar("T")
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 _REMEMBERED = 256
@@ -48,26 +50,35 @@ _BLOCKING = frozenset({NOT_SUPPORTED, REQUIRED, TOO_LONG, TOO_MANY, TYPE_INVALID
 """Errors after which rules are not tried: what they would say of such an object is worth little."""
 
 
-def condition(crd: Object, type: str) -> Object | None:
-    return next((c for c in (crd.get("status") or {}).get("conditions") or () if c.get("type") == type), None)
+class Meter(Protocol):
+    """Takes the time of what it runs."""
+
+    def compiled(self, compile: Callable[[], T]) -> T: ...
+
+    def evaluated(self, evaluate: Callable[[], T]) -> T: ...
 
 
-def is_true(crd: Object, type: str) -> bool:
-    found = condition(crd, type)
-    return found is not None and found.get("status") == "True"
+class Unmetered:
+    def compiled(self, compile: Callable[[], T]) -> T:
+        return compile()
+
+    def evaluated(self, evaluate: Callable[[], T]) -> T:
+        return evaluate()
 
 
 class Definition:
-    """`crd` is shared: never changed here. `rows` are the kinds of all its versions by name, the served ones in `served`."""
+    """`crd` is shared: never changed here. `rows` are the kinds of all its versions by name, the served ones in `served`. `meter` is told
+    of the compilation and evaluation of rules."""
 
-    def __init__(self, crd: Object) -> None:
+    def __init__(self, crd: Object, meter: Meter | None = None) -> None:
+        self.meter = meter or Unmetered()
         self.crd, spec = crd, crd["spec"]
         self.name: str = crd["metadata"]["name"]
         self.uid: str = crd["metadata"].get("uid") or ""
         self.spec: Object = spec
         self.names: Object = (crd.get("status") or {}).get("acceptedNames") or {}
         self.group: str = spec["group"]
-        self.terminating = is_true(crd, "Terminating")
+        self.terminating = has_condition(crd, "Terminating")
         self.preserve = bool(spec.get("preserveUnknownFields"))
         conversion = spec.get("conversion") or {}
         self.webhook: Object | None = conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None
@@ -297,7 +308,7 @@ class Version:
 
     @cached_property
     def _rule_tree(self) -> RuleTree | None:
-        return rule_tree(self.schema) if self.schema is not None else None
+        return self.definition.meter.compiled(partial(rule_tree, self.schema)) if self.schema is not None else None
 
     def _rules(self, errs: Errors, obj: Object, old: Object | None, correlated: Correlated | None = None) -> None:
         """`x-kubernetes-validations`."""
@@ -308,7 +319,7 @@ class Version:
         if blocking is not None:
             errs.append(blocking)
             return
-        verdict = tree.judge(obj, old, "", correlated)
+        verdict = self.definition.meter.evaluated(partial(tree.judge, obj, old, "", correlated))
         errs += verdict.errors
         self._ratcheted = verdict.warnings
 

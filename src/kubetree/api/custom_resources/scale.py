@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from kubetree.api.custom_resources.columns import go_text
+from kubetree.api.custom_resources.columns import Columns, age_column, go_text
 from kubetree.api.validation.errors import Errors, invalid
 
 Object = dict[str, Any]
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _MOST = 2**31 - 1
 _ABSENT = object()
+
+
+@cache
+def scale_columns() -> Columns:
+    """What a Table shows of the Scale of a custom resource."""
+    desired = {"name": "Desired", "type": "integer", "description": "Number of desired replicas", "jsonPath": ".spec.replicas"}
+    actual = {"name": "Available", "type": "integer", "description": "Number of actual replicas", "jsonPath": ".status.replicas"}
+    return Columns([desired, actual, age_column()])
 
 
 class ScalePaths:

@@ -14,8 +14,17 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.custom_resources.correlation import Correlated, same
+from kubetree.api.custom_resources.correlation import Correlated
 from kubetree.api.custom_resources.formats import accepts, supported
+from kubetree.api.custom_resources.readings import (
+    all_different,
+    equals_allowed,
+    in_range,
+    is_multiple,
+    json_type,
+    numbers_agree,
+    type_passes,
+)
 from kubetree.api.go_regex import Regex, compiled
 from kubetree.api.validation.errors import (
     INVALID,
@@ -30,25 +39,6 @@ from kubetree.api.validation.errors import (
 
 Schema = dict[str, Any]
 Check = Callable[[Any], bool]
-
-
-def json_type(value: Any) -> tuple[str, str]:
-    """(JSON type, Go format) of a value."""
-    if value is None:
-        return "null", ""
-    if isinstance(value, bool):
-        return "boolean", ""
-    if isinstance(value, int):
-        return "integer", "int64"
-    if isinstance(value, float):
-        return "number", "float64"
-    if isinstance(value, str):
-        return "string", ""
-    return ("array", "") if isinstance(value, list) else ("object", "")
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value) and abs(value) < 2**53 and value.is_integer()
 
 
 @dataclass(slots=True)
@@ -98,7 +88,7 @@ class Values:
         types, form, nullable = self.types, self.format, self.nullable
         tables: dict[type, tuple[Check, ...] | None] = {}
         for python, sample in ((dict, {}), (list, []), (str, ""), (bool, True), (int, 1)):
-            passes = _type_passes(types, form, nullable, sample)
+            passes = type_passes(types, form, sample)
             own = by_type.get(python, number if python is int else [])
             tables[python] = (*own, *every) if passes else None
         floats = (*number, *every)
@@ -109,7 +99,7 @@ class Values:
                 return (not types or nullable) and (enum is None or enum(value))
             sort = value.__class__
             if sort is float:
-                checks: tuple[Check, ...] | None = floats if _type_passes(types, form, nullable, value) else None
+                checks: tuple[Check, ...] | None = floats if type_passes(types, form, value) else None
             else:
                 checks = tables[sort]
             if checks is None:
@@ -128,7 +118,7 @@ class Values:
         if all(isinstance(v, str) for v in values):
             strings = frozenset(values)
             return lambda value: isinstance(value, str) and value in strings
-        return lambda value: any(_enum_equal(value, v) for v in values)
+        return lambda value: any(equals_allowed(value, v) for v in values)
 
     def _common(self) -> list[Check]:
         out: list[Check] = []
@@ -184,7 +174,7 @@ class Values:
         if most is not None:
             out.append(lambda value: len(value) <= most)
         if self.schema.get("uniqueItems"):
-            out.append(_unique)
+            out.append(all_different)
         if self.items is not None:
             fits = self.items.fits
             out.append(lambda value: all(map(fits, value)))
@@ -214,7 +204,7 @@ class Values:
         sort = self.types[0] if len(self.types) == 1 else ""
         form = self.format if sort in ("integer", "number") else ""
         limits = [self.schema.get(word) for word, _ in _LIMITS]
-        if self.schema.get("multipleOf") is not None or not all(limit is None or _in_range(limit, sort, form) for limit in limits):
+        if self.schema.get("multipleOf") is not None or not all(limit is None or in_range(limit, sort, form) for limit in limits):
             return 1, 0
         bound = 2**31 if form == "int32" else 2**53
         least, most = self.schema.get("minimum"), self.schema.get("maximum")
@@ -273,10 +263,10 @@ class Values:
         sort, form = json_type(value)
         if value is None:
             return _Result([], 1) if not self.types or self.nullable else _Result([_mistyped(path, ",".join(self.types), "null")])
-        if _type_passes(self.types, self.format, self.nullable, value):
+        if type_passes(self.types, self.format, value):
             return _Result([], 1)
         scalar = sort not in ("string", "array")
-        if scalar and self.format and not _numbers_agree(self.types, sort, value) and sort not in self.types and form != self.format:
+        if scalar and self.format and not numbers_agree(self.types, sort, value) and sort not in self.types and form != self.format:
             return _Result([_mistyped(path, self.format, form)])
         return _Result([_mistyped(path, ",".join(self.types), sort)])
 
@@ -322,7 +312,7 @@ class Values:
         return None
 
     def _enum_faults(self, value: Any, path: str) -> _Result | None:
-        if self.enum is None or any(_enum_equal(value, v) for v in self.enum):
+        if self.enum is None or any(equals_allowed(value, v) for v in self.enum):
             return None
         names = ", ".join(quote(v if isinstance(v, str) else _json(v)) for v in self.enum)
         return _Result([FieldError(NOT_SUPPORTED, _field(path), value, f"supported values: {names}")])
@@ -330,13 +320,13 @@ class Values:
     def _number_faults(self, value: Any, path: str) -> _Result:
         out, sort = _Result([], 1), self.types[0] if len(self.types) == 1 else ""
         form = self.format if sort in ("integer", "number") else ""
-        if not _in_range(value, sort, form):
+        if not in_range(value, sort, form):
             out.errors.append(_composite(f"Checked value must be {_of_type(sort, form)} in {path}"))
         for word, shown in _LIMITS:
             limit = self.schema.get(word)
             if limit is None:
                 continue
-            native = _in_range(limit, sort, form)
+            native = in_range(limit, sort, form)
             if not native:
                 out.errors.append(_composite(f"{shown} value must be {_of_type(sort, form)} in {path}"))
             seen = value if native else float(value)
@@ -351,7 +341,7 @@ class Values:
         if word == "multipleOf":
             if limit <= 0:
                 return f"factor MultipleOf declared for {{}} must be positive: {_number_text(limit)}"
-            return "" if _is_multiple(value, limit) else f"{{}} in body should be a multiple of {_number_text(limit)}"
+            return "" if is_multiple(value, limit) else f"{{}} in body should be a multiple of {_number_text(limit)}"
         exclusive = bool(self.schema.get("exclusive" + word.capitalize()))
         if word == "minimum":
             beyond, phrase = (value <= limit if exclusive else value < limit), "greater"
@@ -371,7 +361,7 @@ class Values:
             out.errors.append(_invalid(path, size, f"{path} in body should have at least {least} items"))
         if most is not None and size > most:
             out.errors.append(too_many(_field(path), size, most))
-        if self.schema.get("uniqueItems") and not _unique(value):
+        if self.schema.get("uniqueItems") and not all_different(value):
             out.errors.append(_invalid(path, "", f"{path} in body shouldn't contain duplicates"))
         out.matches += 1
         return out
@@ -435,59 +425,8 @@ def _regex(pattern: str) -> Regex | None:
         return None
 
 
-def _numbers_agree(types: tuple[str, ...], sort: str, value: Any) -> bool:
-    """A whole number is an integer however it is written, and every integer is a number."""
-    return (sort == "number" and "integer" in types and _whole(value)) or (sort == "integer" and "number" in types)
-
-
-def _type_passes(types: tuple[str, ...], form: str, nullable: bool, value: Any) -> bool:
-    if not types and not form:
-        return True
-    sort, own = json_type(value)
-    agrees = sort in types or _numbers_agree(types, sort, value)
-    if sort not in ("string", "array") and form and not (agrees or own == form):
-        return False
-    if form and sort in ("string", "array") and not {"number", "integer"} & set(types):
-        return True
-    return agrees
-
-
-def _enum_equal(value: Any, allowed: Any) -> bool:
-    """Go converts the value to the type of what is allowed before it compares, which lets 2.5 pass for 2."""
-    if value is None or allowed is None:
-        return False
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if isinstance(allowed, int) and not isinstance(allowed, bool):
-            return math.isfinite(value) and int(value) == allowed
-        if isinstance(allowed, float):
-            return float(value) == allowed
-        if isinstance(allowed, str) and isinstance(value, int):
-            return 0 <= value < 0x110000 and chr(value) == allowed
-    return same(value, allowed)
-
-
-def _unique(value: list[Any]) -> bool:
-    return not any(same(a, b) for i, a in enumerate(value) for b in value[:i])
-
-
-def _in_range(value: Any, sort: str, form: str) -> bool:
-    if sort == "integer":
-        if isinstance(value, float) and not _whole(value):
-            return False
-        bound = 2**31 if form == "int32" else 2**63
-        return bool(-bound <= value < bound)
-    return form != "float" or not math.isfinite(value) or abs(value) <= 3.4028234663852886e38
-
-
 def _of_type(sort: str, form: str) -> str:
     return f"of type {sort} with format {form}" if form else f"of type {sort} (default format)"
-
-
-def _is_multiple(value: Any, step: Any) -> bool:
-    if isinstance(value, int) and isinstance(step, int):
-        return value % step == 0
-    times = 1 / step * value if step < 1 else value / step
-    return math.isfinite(times) and abs(times) < 2**53 and abs(times - round(times)) < 1e-9
 
 
 def _number_text(value: Any) -> str:

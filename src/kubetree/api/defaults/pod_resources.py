@@ -5,52 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kubetree.api.quantities import Quantity, parse_quantity
-
-Amounts = dict[str, Quantity]
+from kubetree.api.pod_resources import ResourceList, add_to, container_resources, pod_level_supported, raise_to
 
 
-def _supported(name: str) -> bool:
-    return name in ("cpu", "memory") or name.startswith("hugepages-")
-
-
-def _parsed(container: dict[str, Any], field: str) -> Amounts:
-    return {n: parse_quantity(q) for n, q in (container.get("resources") or {}).get(field, {}).items() or ()}
-
-
-def _add(into: Amounts, amounts: Amounts) -> None:
-    for name, quantity in amounts.items():
-        into[name] = into[name] + quantity if name in into else quantity
-
-
-def _raise_to(into: Amounts, amounts: Amounts) -> None:
-    for name, quantity in amounts.items():
-        if name not in into or into[name] < quantity:
-            into[name] = quantity
-
-
-def _phases(spec: dict[str, Any], field: str) -> Iterator[Amounts]:
+def _phases(spec: dict[str, Any], field: str) -> Iterator[ResourceList]:
     """What runs together at each step of the pod's life: every init container with the sidecars before it, then all the rest."""
-    sidecars: Amounts = {}
+    sidecars: ResourceList = {}
     for c in spec.get("initContainers") or ():
-        amounts = _parsed(c, field)
+        amounts = container_resources(c, field)
         if c.get("restartPolicy") == "Always":
-            _add(sidecars, amounts)
+            add_to(sidecars, amounts)
             yield dict(sidecars)
         else:
-            _add(amounts, sidecars)
+            add_to(amounts, sidecars)
             yield amounts
     running = dict(sidecars)
     for c in spec.get("containers") or ():
-        _add(running, _parsed(c, field))
+        add_to(running, container_resources(c, field))
     yield running
 
 
-def aggregate(spec: dict[str, Any], field: str) -> Amounts:
+def aggregate(spec: dict[str, Any], field: str) -> ResourceList:
     """The most that the containers want of each resource at any time; `field` is `requests` or `limits`."""
-    most: Amounts = {}
+    most: ResourceList = {}
     for amounts in _phases(spec, field):
-        _raise_to(most, amounts)
+        raise_to(most, amounts)
     return most
 
 
@@ -71,7 +50,7 @@ def pod_level_resources(spec: dict[str, Any]) -> None:
         if name in ("cpu", "memory"):
             requests.setdefault(name, str(quantity))
     for name, limit in limits.items():
-        if _supported(name):
+        if pod_level_supported(name):
             requests.setdefault(name, limit)
     if requests:
         resources["requests"] = requests

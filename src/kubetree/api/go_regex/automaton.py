@@ -30,6 +30,8 @@ _FOUND = _State((), "")
 
 
 class Automaton:
+    """The pattern as a machine whose states are made when a text needs them; its time is that of the text. `anchored`: only at its start."""
+
     def __init__(self, node: Node, *, anchored: bool) -> None:
         self._program: list[list[object]] = []
         self._start = self._compile(node, self._emit(DONE))

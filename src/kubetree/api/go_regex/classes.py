@@ -12,6 +12,7 @@ LAST = sys.maxunicode
 
 
 def normalized(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """Rising, and joined where they touch."""
     out: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if out and low <= out[-1][1] + 1:
@@ -22,6 +23,7 @@ def normalized(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def negated(ranges: Ranges) -> Ranges:
+    """All other code points."""
     out, next_low = [], 0
     for low, high in ranges:
         if low > next_low:

@@ -27,18 +27,26 @@ class At(Enum):
 
 
 class Char(NamedTuple):
+    """One character out of ranges of code points."""
+
     ranges: Ranges
 
 
 class Place(NamedTuple):
+    """Nothing, at a place such as the end of the text."""
+
     at: At
 
 
 class Sequence(NamedTuple):
+    """One part after the other."""
+
     parts: tuple[Node, ...]
 
 
 class Either(NamedTuple):
+    """The first choice that leads on."""
+
     choices: tuple[Node, ...]
 
 

@@ -41,6 +41,7 @@ JSON_PATCH = struct(PATCH_NAME, _PatchFields({"op": STRING, "from": STRING, "pat
 
 
 def struct_type(name: str) -> Type | None:
+    """The type of an object that a mutation's expression may make."""
     if name == PATCH_NAME:
         return JSON_PATCH
     if name == OBJECT_NAME:

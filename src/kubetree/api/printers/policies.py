@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from kubetree.api.objects import condition
 from kubetree.api.printers.text import created, seconds
 
 Object = Mapping[str, Any]
@@ -84,10 +85,10 @@ def admission_policy_binding(obj: Object, now: datetime) -> Cells:
 def api_service(obj: Object, now: datetime) -> Cells:
     service = (obj.get("spec") or {}).get("service")
     where = "Local" if service is None else f"{service.get('namespace')}/{service.get('name')}"
-    condition = next((c for c in (obj.get("status") or {}).get("conditions") or () if c.get("type") == "Available"), None)
-    state = "Unknown" if condition is None else str(condition.get("status"))
-    if condition is not None and state != "True" and condition.get("reason"):
-        state = f"{state} ({condition['reason']})"
+    available = condition(obj, "Available")
+    state = "Unknown" if available is None else str(available.get("status"))
+    if available is not None and state != "True" and available.get("reason"):
+        state = f"{state} ({available['reason']})"
     return [_name(obj), where, state, created(obj, now)]
 
 

@@ -24,7 +24,7 @@ def _parse(text: str) -> list[dict[str, Any]]:
     parsed = []
     for part in text.split("|"):
         name, _, sort = part.removeprefix("+").partition(":")
-        named = "name" if name in ("Name", "Attacher") else ""
+        named = "name" if name in ("Name", "Attacher") and not sort else ""
         wide = int(part.startswith("+"))
         parsed.append({"name": name, "type": _TYPES[sort or "s"], "format": named, "description": "", "priority": wide})
     return parsed
@@ -79,7 +79,7 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
     ("apps/v1", "ReplicaSet"): (_REPLICAS, workloads.replicas),
     ("apps/v1", "StatefulSet"): ("Name|Ready|Age|+Containers|+Images", workloads.stateful_set),
     ("autoscaling/v1", "HorizontalPodAutoscaler"): (_AUTOSCALER, workloads.autoscaler_v1),
-    ("autoscaling/v1", "Scale"): ("Name|Desired:i|Available:i|Age", workloads.scale),
+    ("autoscaling/v1", "Scale"): ("Name:s|Desired:i|Available:i|Age", workloads.scale),
     ("autoscaling/v2", "HorizontalPodAutoscaler"): (_AUTOSCALER, workloads.autoscaler),
     ("batch/v1", "CronJob"): (f"Name|Schedule|Timezone|Suspend:b|Active:i|Last Schedule|Age|{_WORKLOAD}", workloads.cron_job),
     ("batch/v1", "Job"): (f"Name|Status|Completions|Duration|Age|{_WORKLOAD}", workloads.job),

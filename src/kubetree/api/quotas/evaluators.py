@@ -50,6 +50,7 @@ class Evaluator:
 
 
 def scope_selectors(quota: Object) -> list[Object]:
+    """`scopes` and `scopeSelector` in one form."""
     spec = quota.get("spec") or {}
     selectors: list[Object] = [{"scopeName": scope, "operator": "Exists"} for scope in spec.get("scopes") or ()]
     return selectors + list((spec.get("scopeSelector") or {}).get("matchExpressions") or ())

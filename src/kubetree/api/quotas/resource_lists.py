@@ -17,6 +17,11 @@ def add(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> ResourceL
     return total
 
 
+def largest(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> ResourceList:
+    """The larger quantity of each name of either."""
+    return {**one, **{name: quantity for name, quantity in other.items() if name not in one or one[name] < quantity}}
+
+
 def subtract_or_zero(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> ResourceList:
     """`one` less `other`, nothing below zero; names of both."""
     left = {name: quantity - other[name] if name in other else quantity for name, quantity in one.items()}
@@ -29,6 +34,7 @@ def without_zeros(found: Mapping[str, Quantity]) -> ResourceList:
 
 
 def masked(found: Mapping[str, Quantity], names: Collection[str]) -> ResourceList:
+    """Only the resources `names`."""
     return {name: quantity for name, quantity in found.items() if name in names}
 
 

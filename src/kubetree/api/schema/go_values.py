@@ -90,7 +90,7 @@ class Struct:
                 inside.fill(obj[name])
         for name, inside, shape in self._filled:
             value = obj.get(name)
-            if value:
+            if value is not None:
                 for item in _items(value, shape):
                     inside.fill(item)
 

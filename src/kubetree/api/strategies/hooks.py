@@ -142,6 +142,15 @@ def daemon_set_update(new: Object, old: Object) -> None:
     _set_template_generation(new, _template_generation(old) + changed)
 
 
+def daemon_set_status(new: Object, old: Object) -> None:
+    """The annotation is part of the spec: it stays what it was."""
+    _set_template_generation(new, _template_generation(old))
+
+
+def keep_generate_name(new: Object, old: Object) -> None:
+    restore(new["metadata"], old["metadata"], "generateName")
+
+
 def job_create(obj: Object) -> None:
     """Unless `manualSelector`, pods are found by the job's uid, under the old and the new label."""
     spec, metadata = obj["spec"], obj["metadata"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.pod_resources import add_to
 from kubetree.api.quantities import Quantity, parse_quantity
 
 Object = dict[str, Any]
@@ -29,11 +30,6 @@ def _positive(amounts: Object | None) -> dict[str, Quantity]:
             if not quantity.is_zero():
                 found[name] = quantity
     return found
-
-
-def _add(into: dict[str, Quantity], amounts: dict[str, Quantity]) -> None:
-    for name, quantity in amounts.items():
-        into[name] = into[name] + quantity if name in into else quantity
 
 
 def qos_class(spec: Object) -> str:
@@ -61,9 +57,9 @@ def _qos_of(whole: Object | None, containers: list[Object], init_containers: lis
     limits: dict[str, Quantity] = {}
     guaranteed = not bare
     for resources in each:
-        _add(requests, _positive(resources.get("requests")))
+        add_to(requests, _positive(resources.get("requests")))
         bounded = _positive(resources.get("limits"))
-        _add(limits, bounded)
+        add_to(limits, bounded)
         if len(bounded) < len(_COMPUTE):
             guaranteed = False
     if not requests and not limits:
@@ -115,12 +111,13 @@ def pod_create(obj: Object) -> None:
 
 
 def pod_status(new: Object, old: Object) -> None:
-    """Writing status keeps owners, the QoS class and observed generations that the writer does not know."""
+    """Writing status keeps owners, deletion, the QoS class and observed generations that the writer does not know."""
     metadata, before = new["metadata"], old["metadata"]
-    if "ownerReferences" in before:
-        metadata["ownerReferences"] = before["ownerReferences"]
-    else:
-        metadata.pop("ownerReferences", None)
+    for field in ("ownerReferences", "deletionTimestamp"):
+        if field in before:
+            metadata[field] = before[field]
+        else:
+            metadata.pop(field, None)
     status, was = new.get("status"), old.get("status") or {}
     if status is None:
         status = new["status"] = {}

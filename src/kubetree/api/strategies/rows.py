@@ -66,7 +66,6 @@ ROWS: dict[tuple[str, str], Row] = {
         _SPEC,
         hooks.definition_create,
         hooks.definition_update,
-        status_keeps_metadata=True,
         unconditional_update=False,
     ),
     ("apiregistration.k8s.io/v1", "APIService"): Row(
@@ -77,6 +76,7 @@ ROWS: dict[tuple[str, str], Row] = {
         _SPEC,
         hooks.daemon_set_create,
         hooks.daemon_set_update,
+        hooks.daemon_set_status,
     ),
     ("apps/v1", "Deployment"): Row({}, ("spec", "metadata.annotations"), status_update=hooks.keep_labels),
     ("apps/v1", "ReplicaSet"): Row({"replicas": 0}, _SPEC),
@@ -92,8 +92,10 @@ ROWS: dict[tuple[str, str], Row] = {
         create=hooks.endpoint_slice_create,
         update=hooks.endpoint_slice_update,
     ),
-    ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"): Row({}, _SPEC, status_keeps_metadata=True),
-    ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration"): Row({}, _SPEC, status_keeps_metadata=True),
+    ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"): Row({}, _SPEC, status_update=hooks.keep_generate_name, status_keeps_metadata=True),
+    ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration"): Row(
+        {}, _SPEC, status_update=hooks.keep_generate_name, status_keeps_metadata=True
+    ),
     ("networking.k8s.io/v1", "Ingress"): Row(_LOAD_BALANCER, _SPEC),
     ("networking.k8s.io/v1", "IngressClass"): Row(generation=_SPEC),
     ("networking.k8s.io/v1", "NetworkPolicy"): Row(generation=_SPEC),

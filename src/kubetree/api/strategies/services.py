@@ -5,22 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.defaults.networking import externally_accessible
+from kubetree.api.services import needs_cluster_ip, needs_health_check_node_port, needs_node_ports
 
 Object = dict[str, Any]
-
-
-def needs_cluster_ip(spec: Object) -> bool:
-    return spec.get("type") != "ExternalName"
-
-
-def needs_node_port(spec: Object) -> bool:
-    if spec.get("type") == "NodePort":
-        return True
-    return spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is not False
-
-
-def needs_health_check_node_port(spec: Object) -> bool:
-    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _same(new: Object, old: Object, *names: str) -> bool:
@@ -37,6 +24,7 @@ def _drop(spec: Object, *names: str) -> None:
 
 
 def service_update(obj: Object, before: Object) -> None:
+    """Drops what the new type does not need and the user did not set anew; keeps what was allocated."""
     _patch_allocated(obj, before)
     new, old = obj.get("spec") or {}, before.get("spec") or {}
     if needs_cluster_ip(old) and not needs_cluster_ip(new):
@@ -46,7 +34,7 @@ def service_update(obj: Object, before: Object) -> None:
             _drop(new, "ipFamilies")
         if _same(new, old, "ipFamilyPolicy"):
             _drop(new, "ipFamilyPolicy")
-    if needs_node_port(old) and not needs_node_port(new) and _node_ports(new) == _node_ports(old):
+    if needs_node_ports(old) and not needs_node_ports(new) and _node_ports(new) == _node_ports(old):
         for port in new.get("ports") or ():
             port.pop("nodePort", None)
     if needs_health_check_node_port(old) and not needs_health_check_node_port(new) and _same(new, old, "healthCheckNodePort"):
@@ -69,7 +57,7 @@ def _patch_allocated(obj: Object, before: Object) -> None:
             new["clusterIP"] = old["clusterIP"]
         if not new.get("clusterIPs") and new.get("clusterIP") == old.get("clusterIP") and old.get("clusterIPs"):
             new["clusterIPs"] = list(old["clusterIPs"])
-    if needs_node_port(old) and needs_node_port(new):
+    if needs_node_ports(old) and needs_node_ports(new):
         allocated = {(p.get("protocol"), p.get("port")): p.get("nodePort") for p in old.get("ports") or () if p.get("nodePort")}
         taken = {(p.get("protocol"), p.get("nodePort")) for p in new.get("ports") or () if p.get("nodePort")}
         for port in new.get("ports") or ():

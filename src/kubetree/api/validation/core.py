@@ -147,7 +147,7 @@ def config_map(errs: Errors, obj: Thing) -> None:
         each(errs, f"binaryData[{key}]", key, config_map_key(key))
         size += _decoded_length(value)
     if size > MAX_SECRET or (size > MAX_SECRET // 4 and size + sum(len(v.encode()) - len(v) for v in data.values()) > MAX_SECRET):
-        errs.append(too_long("", MAX_SECRET))
+        errs.append(too_long("[]", MAX_SECRET))
 
 
 def _decoded_length(text: str) -> int:

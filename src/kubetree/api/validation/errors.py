@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +153,14 @@ def too_many(field: str, actual: int, limit: int) -> FieldError:
 
 def internal(field: str, detail: str) -> FieldError:
     return FieldError(INTERNAL, field, None, detail)
+
+
+def one_of(errs: Errors, value: str | None, allowed: Sequence[str], field: str) -> None:
+    """A value of an enum that must be there."""
+    if not value:
+        errs.append(required(field))
+    elif value not in allowed:
+        errs.append(not_supported(field, value, allowed))
 
 
 def each(errs: Errors, field: str, value: Any, messages: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from kubetree.api.validation.metadata import immutable, label_selector, nonnegat
 from kubetree.api.validation.names import HTTP_PATH_MESSAGE, dns_label, dns_subdomain, http_path, label_key
 from kubetree.api.validation.pods.spec import template
 from kubetree.api.validation.selection import selects, well_formed
+from kubetree.api.validation.workloads import template_labels
 
 Job = dict[str, Any]
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
@@ -235,11 +236,6 @@ def job_spec(errs: Errors, spec: Object, path: str, *, check_template: bool = Tr
         errs.append(invalid(at, restart, 'only "Never" is supported when podFailurePolicy is specified'))
 
 
-def _template_labels(spec: Object) -> dict[str, str]:
-    labels: dict[str, str] = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    return labels
-
-
 def _generated(errs: Errors, job: Job) -> None:
     spec, metadata = job.get("spec") or {}, job["metadata"]
     selector = spec.get("selector")
@@ -248,7 +244,7 @@ def _generated(errs: Errors, job: Job) -> None:
     name, uid = metadata.get("name") or "", metadata.get("uid") or ""
     if not uid:
         errs.append(required("metadata.uid"))
-    labels = _template_labels(spec)
+    labels = template_labels(spec)
     expected = {"controller-uid": uid, "job-name": name, "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": name}
     for key, value in expected.items():
         at = f"spec.template.metadata.labels[{key}]"
@@ -262,7 +258,7 @@ def _generated(errs: Errors, job: Job) -> None:
 
 def _spec(errs: Errors, spec: Object) -> None:
     job_spec(errs, spec, "spec")
-    selector, labels = spec.get("selector"), _template_labels(spec)
+    selector, labels = spec.get("selector"), template_labels(spec)
     if selector is None:
         errs.append(required("spec.selector"))
     label_selector(errs, selector, "spec.selector")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import lru_cache
 
 from kubetree.api.quantities import Quantity, parse_quantity
@@ -81,9 +81,6 @@ def is_standard_quota(name: str) -> bool:
 def is_integer(name: str) -> bool:
     """Counted things and extended resources come whole."""
     return name in _COUNTED or is_extended(name)
-
-
-NameMessages = Callable[[str], tuple[str, ...]]
 
 
 @lru_cache(maxsize=1 << 12)

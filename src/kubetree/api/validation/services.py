@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.defaults.networking import externally_accessible
+from kubetree.api.services import needs_health_check_node_port
 from kubetree.api.validation.addresses import dual_stack, endpoint_ip, legacy_cidr, legacy_ip, parse_sloppy
-from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
+from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, one_of, required
 from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.intstr import port as port_or_name
 from kubetree.api.validation.metadata import labels
@@ -25,17 +26,6 @@ def _headless(spec: Object) -> bool:
     return spec.get("clusterIPs") == ["None"]
 
 
-def _needs_health_check(spec: Object) -> bool:
-    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-
-
-def _enum(errs: Errors, value: str | None, allowed: tuple[str, ...], path: str) -> None:
-    if not value:
-        errs.append(required(path))
-    elif value not in allowed:
-        errs.append(not_supported(path, value, allowed))
-
-
 def _port(errs: Errors, port: Object, path: str, many: bool, names: set[str]) -> None:
     name, number = port.get("name"), port.get("port") or 0
     if not name:
@@ -47,7 +37,7 @@ def _port(errs: Errors, port: Object, path: str, many: bool, names: set[str]) ->
             errs.append(duplicate(f"{path}.name", name))
         names.add(name)
     each(errs, f"{path}.port", number, port_number(number))
-    _enum(errs, port.get("protocol"), PROTOCOLS, f"{path}.protocol")
+    one_of(errs, port.get("protocol"), PROTOCOLS, f"{path}.protocol")
     port_or_name(errs, port.get("targetPort"), f"{path}.targetPort")
     if port.get("appProtocol") is not None:
         each(errs, f"{path}.appProtocol", port["appProtocol"], label_key(port["appProtocol"]))
@@ -90,7 +80,7 @@ def _external_name(errs: Errors, spec: Object) -> None:
 
 def _affinity(errs: Errors, spec: Object) -> None:
     affinity, config, path = spec.get("sessionAffinity"), spec.get("sessionAffinityConfig"), "spec.sessionAffinityConfig"
-    _enum(errs, affinity, ("ClientIP", "None"), "spec.sessionAffinity")
+    one_of(errs, affinity, ("ClientIP", "None"), "spec.sessionAffinity")
     if affinity == "None" and config is not None:
         errs.append(forbidden(path, "must not be set when session affinity is None"))
     if affinity != "ClientIP":
@@ -177,9 +167,9 @@ def _traffic(errs: Errors, spec: Object) -> None:
         if policy:
             errs.append(invalid(path, policy, "may only be set for externally-accessible services"))
     else:
-        _enum(errs, policy, ("Cluster", "Local"), path)
+        one_of(errs, policy, ("Cluster", "Local"), path)
     number, path = spec.get("healthCheckNodePort") or 0, "spec.healthCheckNodePort"
-    if not _needs_health_check(spec):
+    if not needs_health_check_node_port(spec):
         if number:
             detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
             errs.append(invalid(path, number, detail))
@@ -230,7 +220,7 @@ def _service(errs: Errors, service: Service, old: Service | None) -> None:
         legacy_ip(errs, address, f"spec.externalIPs[{i}]", known)
         if len(errs) == count:
             endpoint_ip(errs, address, f"spec.externalIPs[{i}]")
-    _enum(errs, sort, _TYPES, "spec.type")
+    one_of(errs, sort, _TYPES, "spec.type")
     _source_ranges(errs, service, spec, old)
     allocate = spec.get("allocateLoadBalancerNodePorts")
     if allocate is not None and sort != "LoadBalancer":
@@ -278,7 +268,7 @@ def update(errs: Errors, new: Service, old: Service) -> None:
     if after.get("type") == before.get("type") == "LoadBalancer" and after.get("loadBalancerClass") != before.get("loadBalancerClass"):
         errs.append(invalid("spec.loadBalancerClass", after.get("loadBalancerClass"), "may not change once set"))
     _balancer_class(errs, after)  # upstream asks again with the rest
-    checked = _needs_health_check(before) and _needs_health_check(after)
+    checked = needs_health_check_node_port(before) and needs_health_check_node_port(after)
     if checked and after.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
         errs.append(forbidden("spec.healthCheckNodePort", "field is immutable"))
     _service(errs, new, old)

@@ -19,7 +19,8 @@ Workload = dict[str, Any]
 _MISMATCH = "`selector` does not match template `labels`"
 
 
-def _template_labels(spec: Object) -> dict[str, str]:
+def template_labels(spec: Object) -> dict[str, str]:
+    """Labels of the pods that a workload makes."""
     labels: dict[str, str] = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     return labels
 
@@ -70,7 +71,7 @@ def replication_controller(errs: Errors, obj: Workload) -> None:
     if spec.get("template") is None:
         errs.append(required("spec.template"))
         return
-    labels = _template_labels(spec)
+    labels = template_labels(spec)
     if selector and not selects({"matchLabels": selector}, labels):
         errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
     _template(errs, spec, "ReplicationController")
@@ -84,7 +85,7 @@ def replica_set(errs: Errors, obj: Workload) -> None:
 
 def _selected_template(errs: Errors, spec: Object) -> None:
     if _selector(errs, spec, "deployment"):
-        labels = _template_labels(spec)
+        labels = template_labels(spec)
         if not (spec.get("selector") is not None and is_empty(spec["selector"])) and not selects(spec.get("selector"), labels):
             errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
         _template(errs, spec, "ReplicaSet")
@@ -159,7 +160,7 @@ def _daemon_strategy(errs: Errors, strategy: Object) -> None:
 
 def daemon_set(errs: Errors, obj: Workload) -> None:
     spec = obj.get("spec") or {}
-    selector, labels = spec.get("selector"), _template_labels(spec)
+    selector, labels = spec.get("selector"), template_labels(spec)
     label_selector(errs, selector, "spec.selector")
     if well_formed(selector) and not selects(selector, labels):
         errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
@@ -236,7 +237,7 @@ def _stateful_spec(errs: Errors, spec: Object, *, new: bool) -> None:
     if not well_formed(selector):
         errs.append(invalid("spec.selector", selector, ""))
     else:
-        labels = _template_labels(spec)
+        labels = template_labels(spec)
         if not (selector is not None and is_empty(selector)) and not selects(selector, labels):
             errs.append(invalid("spec.template.metadata.labels", shown_labels(spec), _MISMATCH))
         _stateful_template(errs, spec)

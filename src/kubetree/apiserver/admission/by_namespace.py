@@ -12,6 +12,8 @@ _CACHE_LIMIT = 16384
 
 
 class ByNamespace:
+    """Called with a namespace, it gives the objects in it: shared, never to be changed."""
+
     def __init__(self, lister: Lister, kind: Kind) -> None:
         self._lister, self._kind = lister, kind
         self._generation = -1

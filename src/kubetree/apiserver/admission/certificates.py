@@ -95,6 +95,7 @@ class CertificateRequestor(Plugin):
 
 
 def may_use_signer(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:
+    """Whether the user may do it with this signer, or with all signers of its domain."""
     for name in (signer, f"{signer.partition('/')[0]}/*"):
         asked = Attributes(user, verb, group="certificates.k8s.io", version="*", resource="signers", name=name)
         if authorizer.authorize(asked).decision is Decision.ALLOW:

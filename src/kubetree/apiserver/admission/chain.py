@@ -12,6 +12,7 @@ from kubetree.apiserver.admission.metrics import SHORT, AdmissionMetrics
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import AskElsewhere, settled_later
+from kubetree.apiserver.exposition import Histogram
 
 _ADMIT, _VALIDATE = "admit", "validate"
 
@@ -21,7 +22,7 @@ class _Call(NamedTuple):
 
     run: Callable[[AdmissionRequest], Awaitable[None]]
     name: str
-    times: list[float]
+    times: Histogram
 
 
 class _Interested(NamedTuple):
@@ -72,10 +73,10 @@ class AdmissionChain:
             now = clock()
             elapsed = now - before
             if elapsed <= SHORT:
-                times[0] += 1
-                times[-1] += elapsed
+                times.buckets[0] += 1
+                times.sum += elapsed
             else:
-                self.metrics.plugins.put(times, elapsed)
+                times.add(elapsed)
             before = now
 
     async def _again(self, request: AdmissionRequest, mutating: Sequence[_Call]) -> None:

@@ -6,4 +6,5 @@ from kubetree.api.errors import Cause, InternalError
 
 
 def internal_error(why: str) -> InternalError:
+    """Upstream's NewInternalError."""
     return InternalError(f"Internal error occurred: {why}", causes=[Cause("", why)])

@@ -5,10 +5,10 @@ How long each plugin takes is measured for every write, so the chain holds the r
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterable
 
-Labels = tuple[str, ...]
+from kubetree.apiserver.exposition import Counter, Distribution
+
 _WEBHOOK_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0)
 SHORT = 0.005
 """Seconds: what is no longer than that is in the first bucket of `plugins`."""
@@ -16,64 +16,6 @@ _STEP_BUCKETS = (SHORT, 0.025, 0.1, 0.5, 1.0, 2.5)
 _CONDITION_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25)
 _POLICY_BUCKETS = (0.0000005, 0.001, 0.01, 0.1, 1.0)
 _MOST_CODE = 600
-
-
-class Counter:
-    def __init__(self, name: str, text: str, *labels: str) -> None:
-        self._name, self._text, self._labels = name, text, labels
-        self._values: dict[Labels, int] = {}
-
-    def add(self, *values: str) -> None:
-        self._values[values] = self._values.get(values, 0) + 1
-
-    def render(self) -> Iterable[str]:
-        if self._values:
-            yield f"# HELP {self._name} {self._text}"
-            yield f"# TYPE {self._name} counter"
-        for values, n in sorted(self._values.items()):
-            yield f"{self._name}{{{_shown(self._labels, values)}}} {n}"
-
-
-class Histogram:
-    def __init__(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> None:
-        self._name, self._text, self._edges, self._labels = name, text, buckets, labels
-        self._values: dict[Labels, list[float]] = {}
-
-    def add(self, value: float, *values: str) -> None:
-        self.put(self.row(*values), value)
-
-    def row(self, *values: str) -> list[float]:
-        """How many there are in each bucket, and last what they come to: kept by who adds often. Empty ones are not rendered."""
-        found = self._values.get(values)
-        if found is None:
-            found = self._values[values] = [0.0] * (len(self._edges) + 2)
-        return found
-
-    def put(self, row: list[float], value: float) -> None:
-        row[bisect.bisect_left(self._edges, value)] += 1
-        row[-1] += value
-
-    def render(self) -> Iterable[str]:
-        used = sorted((values, found) for values, found in self._values.items() if any(found))
-        if used:
-            yield f"# HELP {self._name} {self._text}"
-            yield f"# TYPE {self._name} histogram"
-        for values, found in used:
-            labels, total = _shown(self._labels, values), 0
-            for edge, n in zip((*self._edges, float("inf")), found[:-1], strict=True):
-                total += int(n)
-                yield f'{self._name}_bucket{{{labels},le="{"+Inf" if edge == float("inf") else format(edge, "g")}"}} {total}'
-            yield f"{self._name}_sum{{{labels}}} {found[-1]:.9g}"
-            yield f"{self._name}_count{{{labels}}} {total}"
-
-
-def _shown(labels: tuple[str, ...], values: Labels) -> str:
-    pairs = zip(labels, values, strict=True)
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(pairs))
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 _PREFIX = "apiserver_admission_"
@@ -87,7 +29,7 @@ class AdmissionMetrics:
             "operation. Additional labels specify whether the request was rejected or not and an HTTP status code.",
             *("name", "type", "operation", "code", "rejected"),
         )
-        self._durations = Histogram(
+        self._durations = Distribution(
             _PREFIX + "webhook_admission_duration_seconds",
             "[STABLE] Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API "
             "resource and type (validate or admit).",
@@ -115,20 +57,20 @@ class AdmissionMetrics:
             "[ALPHA] Admission match condition evaluation exclusions count, identified by name of resource containing the match condition.",
             *("name", "kind", "type", "operation"),
         )
-        self._condition_times = Histogram(
+        self._condition_times = Distribution(
             _PREFIX + "match_condition_evaluation_seconds",
             "[ALPHA] Admission match condition evaluation time in seconds, identified by name.",
             _CONDITION_BUCKETS,
             *("name", "kind", "type", "operation"),
         )
-        self._steps = Histogram(
+        self._steps = Distribution(
             _PREFIX + "step_admission_duration_seconds",
             "[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type "
             "(validate or admit).",
             _STEP_BUCKETS,
             *("type", "operation", "rejected"),
         )
-        self.plugins = Histogram(
+        self.plugins = Distribution(
             _PREFIX + "controller_admission_duration_seconds",
             "[STABLE] Admission controller latency histogram in seconds, identified by name and broken out for each operation and API "
             "resource and type (validate or admit).",
@@ -143,7 +85,7 @@ class AdmissionMetrics:
                     f"{'enforcement action taken' if step == 'validating' else 'error type'}.",
                     *("policy", "policy_binding", "error_type", *(("enforcement_action",) if step == "validating" else ())),
                 ),
-                Histogram(
+                Distribution(
                     f"apiserver_{step}_admission_policy_check_duration_seconds",
                     f"[{level}] {step.capitalize()} admission latency for individual expressions in seconds, labeled by policy.",
                     _POLICY_BUCKETS,

@@ -44,6 +44,8 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Level:
+    """A level at a policy version; `minor` LATEST is the newest."""
+
     level: str = PRIVILEGED
     minor: int = LATEST
 
@@ -56,6 +58,8 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """What a namespace's labels ask for, in each mode."""
+
     enforce: Level = Level()
     audit: Level = Level()
     warn: Level = Level()

@@ -20,6 +20,8 @@ LATEST = 1 << 16
 
 
 class Violation(NamedTuple):
+    """`reason` says what is forbidden, `detail` which field of what."""
+
     reason: str
     detail: str
 
@@ -53,6 +55,7 @@ def checks(level: str, minor: int) -> tuple[CheckPod, ...]:
 
 
 def violations(level: str, minor: int, metadata: Object, spec: Object) -> list[Violation]:
+    """Everything about a pod that a level forbids at a version."""
     return [found for check in checks(level, minor) if (found := check(metadata, spec)) is not None]
 
 

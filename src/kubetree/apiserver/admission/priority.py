@@ -106,7 +106,6 @@ async def ensure_system_priority_classes(writer: Writer) -> None:
                 "kind": "PriorityClass",
                 "metadata": {"name": name},
                 "value": value,
-                "globalDefault": False,
                 "description": description,
                 "preemptionPolicy": PREEMPT,
             }

@@ -19,6 +19,8 @@ JSON_PATCH = "JSONPatch"
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """What a webhook answered. `result` is its metav1.Status."""
+
     allowed: bool
     patch: bytes = b""
     patch_type: str = ""

@@ -130,6 +130,7 @@ def mount_token(spec: Object, new_suffix: Callable[[], str]) -> None:
 
 
 def token_volume_source() -> Object:
+    """The projected volume with a token, the cluster's authority and the namespace."""
     field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
     return {
         "defaultMode": 420,

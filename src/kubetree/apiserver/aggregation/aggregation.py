@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from kubetree.apiserver.aggregation.api_services import API_SERVICE, OWN_GROUP, by_group, is_available
+from kubetree.api.objects import has_condition
+from kubetree.apiserver.aggregation.api_services import API_SERVICE, AVAILABLE, OWN_GROUP, by_group
 from kubetree.apiserver.aggregation.key_pair import KeyPairFiles
 from kubetree.apiserver.aggregation.openapi import RemoteDocuments
 from kubetree.apiserver.aggregation.proxy import Proxy
@@ -57,7 +58,10 @@ class Aggregation:
             callback()
 
     def metrics(self) -> Iterator[str]:
-        down = [(labelled(("name",), (obj["metadata"]["name"],)), float(not is_available(obj))) for obj in self._lister.list(API_SERVICE)]
+        down = [
+            (labelled(("name",), (obj["metadata"]["name"],)), float(not has_condition(obj, AVAILABLE)))
+            for obj in self._lister.list(API_SERVICE)
+        ]
         yield from family("aggregator_unavailable_apiservice", "gauge", "[ALPHA] Whether an APIService cannot be used now.", down)
         outages = [(labelled(("name", "reason"), key), n) for key, n in sorted(self.remotes.outages.items())]
         text = "[ALPHA] How often an APIService became unavailable, and why."

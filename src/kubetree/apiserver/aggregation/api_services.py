@@ -10,6 +10,7 @@ from functools import cmp_to_key
 from typing import Any, NamedTuple
 
 from kubetree.api.kind_table import kind
+from kubetree.api.objects import condition
 from kubetree.api.version_order import version_order
 
 Object = dict[str, Any]
@@ -22,6 +23,8 @@ ON_START, ALWAYS = "onstart", "true"
 
 
 class Priority(NamedTuple):
+    """groupPriorityMinimum and versionPriority: the higher, the earlier in discovery."""
+
     group: int
     version: int
 
@@ -76,6 +79,7 @@ def priority_of(group: str, version: str) -> Priority:
 
 
 def name_of(group: str, version: str) -> str:
+    """`v1.apps`; `v1.` for the core group."""
     return f"{version}.{group}"
 
 
@@ -90,19 +94,9 @@ def is_remote(obj: Object) -> bool:
     return obj["spec"].get("service") is not None and obj["spec"].get("group") != OWN_GROUP
 
 
-def condition_of(obj: Object, type: str = AVAILABLE) -> Object | None:
-    conditions: list[Object] = (obj.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c.get("type") == type), None)
-
-
-def is_available(obj: Object) -> bool:
-    found = condition_of(obj)
-    return found is not None and found.get("status") == "True"
-
-
 def with_condition(obj: Object, status: str, reason: str, message: str, now: str) -> Object:
     """The object with its Available condition as told; `now` is when it turned, if it did."""
-    found = condition_of(obj)
+    found = condition(obj, AVAILABLE)
     turned = found is None or found.get("status") != status
     made = {
         "type": AVAILABLE,

@@ -32,6 +32,7 @@ LOCAL = Verdict("True", "Local", "Local APIServices are always available")
 
 
 async def check(remote: Remote, lister: Lister, transport: Transport) -> Verdict:
+    """Whether another server can be used: what its objects say first, then a call."""
     namespace, name, _ = remote.service
     service = lister.get(SERVICE, namespace, name)
     slices = (s for s in lister.list(ENDPOINT_SLICE, namespace) if (s["metadata"].get("labels") or {}).get(SERVICE_NAME) == name)

@@ -39,12 +39,15 @@ Object = dict[str, Any]
 
 
 class Wanted(NamedTuple):
+    """The APIService that there should be for a group and version of this server."""
+
     spec: Object
     managed: str
     """ON_START or ALWAYS."""
 
 
 def built_in(kinds: Kinds) -> dict[str, Wanted]:
+    """By name, for what this server serves without definitions."""
     served = dict.fromkeys((row.group, row.version) for row in kinds if (row.group, row.version) in BUILT_IN)
     return {name_of(g, v): Wanted(local_spec(g, v, BUILT_IN[g, v]), ON_START) for g, v in served}
 

@@ -19,7 +19,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from kubetree.api.errors import ApiError
-from kubetree.apiserver.aggregation.api_services import is_available
+from kubetree.api.objects import has_condition
+from kubetree.apiserver.aggregation.api_services import AVAILABLE
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.webhooks import ServiceResolver, Trust, TrustCache
 from kubetree.apiserver.webhooks.failures import worded
@@ -93,7 +94,7 @@ class Remote:
 
     @property
     def available(self) -> bool:
-        return is_available(self.obj)
+        return has_condition(self.obj, AVAILABLE)
 
 
 class Transport:
@@ -176,6 +177,7 @@ class Transport:
 
 
 def url_of(address: Address, path: str) -> str:
+    """Where another server has `path`."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"https://{host}:{address.port}{path}"
 

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from kubetree.api.errors import ApiError, NotFound
+from kubetree.api.objects import condition
 from kubetree.api.times import format_time
 from kubetree.apiserver.aggregation import availability, discovery
-from kubetree.apiserver.aggregation.api_services import API_SERVICE, condition_of, is_remote, with_condition
+from kubetree.apiserver.aggregation.api_services import API_SERVICE, AVAILABLE, is_remote, with_condition
 from kubetree.apiserver.aggregation.availability import ENDPOINT_SLICE, LOCAL, SERVICE, SERVICE_NAME, Verdict
 from kubetree.apiserver.aggregation.remote import Remote, Transport
 from kubetree.apiserver.cache.changes import Changes
@@ -95,7 +96,7 @@ class Remotes:
 
     async def _keep_local(self, obj: Object) -> None:
         """One that was another server's and is this one's now is available again."""
-        found = condition_of(obj)
+        found = condition(obj, AVAILABLE)
         if found is None or (found.get("status"), found.get("reason")) != (LOCAL.status, LOCAL.reason):
             try:
                 await self._publish(obj["metadata"]["name"], LOCAL)
@@ -136,7 +137,7 @@ class Remotes:
             new = with_condition(obj, verdict.status, verdict.reason, verdict.message, now)
             if new["status"] == obj.get("status"):
                 return None
-            before = condition_of(obj)
+            before = condition(obj, AVAILABLE)
             if verdict.status != "True" and (before is None or before.get("status") == "True"):
                 self.outages[name, verdict.reason] = self.outages.get((name, verdict.reason), 0) + 1
             return new
@@ -151,5 +152,5 @@ def _concerns(obj: Object, remote: Remote, verdict: Verdict) -> bool:
     """Whether a change may change the verdict: of the Service, of its endpoints, or of a condition that somebody else wrote."""
     if obj["kind"] == ENDPOINT_SLICE.kind:
         return (obj["metadata"].get("labels") or {}).get(SERVICE_NAME) == remote.service[1]
-    found = condition_of(obj) if obj["kind"] == API_SERVICE.kind else None
+    found = condition(obj, AVAILABLE) if obj["kind"] == API_SERVICE.kind else None
     return found is None or (found.get("status"), found.get("reason"), found.get("message")) != verdict

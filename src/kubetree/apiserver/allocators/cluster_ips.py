@@ -29,6 +29,8 @@ class AllocationError(Exception):
 
 
 class Full(AllocationError):
+    """No address is left."""
+
     def __init__(self) -> None:
         super().__init__("range is full")
 
@@ -105,7 +107,7 @@ class ClusterIPs:
 def ip_address_object(service: Object, address: str) -> Object:
     """The object that reserves `address` for the service."""
     metadata = service["metadata"]
-    parent = {"group": "", "resource": "services", "namespace": metadata["namespace"], "name": metadata["name"]}
+    parent = {"resource": "services", "namespace": metadata["namespace"], "name": metadata["name"]}
     return {
         "apiVersion": IP_ADDRESS.api_version,
         "kind": IP_ADDRESS.kind,

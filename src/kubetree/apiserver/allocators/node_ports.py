@@ -72,6 +72,8 @@ class PortSet:
 
 
 class NodePorts:
+    """The node ports that are taken, in one stored object that all servers change by compare-and-swap. `low` and `high` both count."""
+
     def __init__(self, low: int, high: int, store: Store) -> None:
         self.low, self.high = low, high
         self._store = store

@@ -17,9 +17,10 @@ from typing import Any
 
 from kubetree.api.errors import AlreadyExists, ApiError, NotFound
 from kubetree.api.kind_table import kind
+from kubetree.api.services import needs_cluster_ip, needs_health_check_node_port
 from kubetree.apiserver.allocators.cluster_ips import CONTROLLER, IP_ADDRESS, MANAGED_BY, ip_address_object
 from kubetree.apiserver.allocators.node_ports import NodePorts, PortSet
-from kubetree.apiserver.allocators.service_fields import is_headless, needs_cluster_ip, needs_health_check, node_ports
+from kubetree.apiserver.allocators.service_fields import is_headless, node_ports
 from kubetree.apiserver.registry import Writer
 from kubetree.store.protocol import StoreUnavailable
 
@@ -92,7 +93,7 @@ def _addresses_of(service: Object) -> list[str]:
 def _ports_of(service: Object) -> list[int]:
     spec = service["spec"]
     ports = node_ports(spec)
-    if needs_health_check(spec) and spec.get("healthCheckNodePort"):
+    if needs_health_check_node_port(spec) and spec.get("healthCheckNodePort"):
         ports.append(spec["healthCheckNodePort"])
     return ports
 

@@ -13,6 +13,7 @@ from kubetree.apiserver.allocators.cluster_ips import SERVICE_CIDR
 from kubetree.apiserver.registry import Writer
 
 NAME = "kubernetes"
+_MANAGER = "kubernetes-service-cidr-controller"
 
 Object = dict[str, Any]
 
@@ -26,18 +27,20 @@ async def ensure_default_service_cidr(writer: Writer, cidrs: Sequence[str], cloc
             await writer.create(SERVICE_CIDR, wanted)
     elif len(cidrs) == 2 and standing["spec"]["cidrs"] == [cidrs[0]]:
         await writer.update(SERVICE_CIDR, "", NAME, lambda obj: obj | {"spec": {"cidrs": list(cidrs)}})
-    await writer.update(SERVICE_CIDR, "", NAME, lambda obj: _ready(obj, list(cidrs), clock()), subresource="status")
-
-
-def _ready(obj: Object, cidrs: list[str], now: datetime) -> Object | None:
+    obj = await writer.get(SERVICE_CIDR, "", NAME)
     conditions = (obj.get("status") or {}).get("conditions") or []
-    if obj["spec"]["cidrs"] != cidrs or "deletionTimestamp" in obj["metadata"] or any(c["type"] == "Ready" for c in conditions):
-        return None
-    ready = {
+    if (
+        obj["spec"]["cidrs"] == list(cidrs)
+        and "deletionTimestamp" not in obj["metadata"]
+        and not any(c["type"] == "Ready" for c in conditions)
+    ):
+        await writer.apply(SERVICE_CIDR, "", NAME, {"status": {"conditions": [_ready(clock())]}}, _MANAGER, subresource="status")
+
+
+def _ready(now: datetime) -> Object:
+    return {
         "type": "Ready",
         "status": "True",
-        "reason": "",
         "message": "Kubernetes default Service CIDR is ready",
         "lastTransitionTime": format_time(now),
     }
-    return obj | {"status": {"conditions": [*conditions, ready]}}

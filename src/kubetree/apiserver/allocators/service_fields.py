@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from kubetree.api.errors import Cause, Invalid, invalid
+from kubetree.api.services import needs_cluster_ip, needs_health_check_node_port, needs_node_ports
 from kubetree.api.validation.errors import quote, render
 from kubetree.apiserver.allocators.ip_ranges import IPV4, IPV6, family_of
 
@@ -19,26 +20,13 @@ SINGLE, PREFER, REQUIRE = "SingleStack", "PreferDualStack", "RequireDualStack"
 Object = dict[str, Any]
 
 
-def needs_cluster_ip(spec: Object) -> bool:
-    return spec.get("type") != "ExternalName"
-
-
 def is_headless(spec: Object) -> bool:
+    """Whether it has no cluster IP, and asks for none."""
     return spec.get("clusterIP") == NONE or (spec.get("clusterIPs") or [""])[0] == NONE
 
 
-def needs_node_ports(spec: Object) -> bool:
-    """Whether node ports are given to ports that name none."""
-    if spec.get("type") == "LoadBalancer":
-        return spec.get("allocateLoadBalancerNodePorts") is not False
-    return spec.get("type") == "NodePort"
-
-
-def needs_health_check(spec: Object) -> bool:
-    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-
-
 def node_ports(spec: Object) -> list[int]:
+    """Those that stand in the ports, in their order."""
     return [port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")]
 
 
@@ -73,7 +61,12 @@ def keep_allocated(new: Object, old: Object) -> None:
             before = known.get(port.get("name", ""), 0)
             if not port.get("nodePort") and before and before not in used:
                 port["nodePort"] = before
-    if needs_health_check(old) and needs_health_check(new) and not new.get("healthCheckNodePort") and old.get("healthCheckNodePort"):
+    if (
+        needs_health_check_node_port(old)
+        and needs_health_check_node_port(new)
+        and not new.get("healthCheckNodePort")
+        and old.get("healthCheckNodePort")
+    ):
         new["healthCheckNodePort"] = old["healthCheckNodePort"]
 
 

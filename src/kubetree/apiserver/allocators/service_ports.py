@@ -7,9 +7,10 @@ from random import Random
 from typing import Any
 
 from kubetree.api.errors import ApiError, InternalError
+from kubetree.api.services import needs_health_check_node_port, needs_node_ports
 from kubetree.apiserver.allocators.cluster_ips import AllocationError, Full
 from kubetree.apiserver.allocators.node_ports import PortSet
-from kubetree.apiserver.allocators.service_fields import invalid_field, needs_health_check, needs_node_ports, node_ports
+from kubetree.apiserver.allocators.service_fields import invalid_field, node_ports
 
 Object = dict[str, Any]
 
@@ -96,7 +97,7 @@ def _reserve(service: Object, used: PortSet, random: Random, wanted: int, index:
 
 def _health_check_port(service: Object, before: Object | None, used: PortSet, random: Random, result: Assignment) -> None:
     spec = service["spec"]
-    needed, needs = before is not None and needs_health_check(before), needs_health_check(spec)
+    needed, needs = before is not None and needs_health_check_node_port(before), needs_health_check_node_port(spec)
     if needed and not needs and before is not None and before.get("healthCheckNodePort"):
         result.freed.append(before["healthCheckNodePort"])
     if needed or not needs:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kubetree.api.errors import InternalError, NotFound
 from kubetree.api.kind_table import kind
+from kubetree.api.services import needs_cluster_ip, needs_health_check_node_port
 from kubetree.apiserver.allocators.cluster_ips import AllocationError, ClusterIPs, Full
 from kubetree.apiserver.allocators.node_ports import NodePorts
 from kubetree.apiserver.allocators.service_fields import (
@@ -20,8 +21,6 @@ from kubetree.apiserver.allocators.service_fields import (
     invalid_field,
     is_headless,
     keep_allocated,
-    needs_cluster_ip,
-    needs_health_check,
     node_ports,
     normalize_cluster_ips,
 )
@@ -69,7 +68,7 @@ class ServiceAllocation:
         if needs_cluster_ip(spec) and not is_headless(spec):
             await self._addresses.release(spec.get("clusterIPs") or ())
         ports = node_ports(spec)
-        if needs_health_check(spec) and spec.get("healthCheckNodePort"):
+        if needs_health_check_node_port(spec) and spec.get("healthCheckNodePort"):
             ports.append(spec["healthCheckNodePort"])
         await self._ports.release(ports)
 

@@ -27,6 +27,8 @@ _TEXTS = {
 
 @dataclass(slots=True)
 class Auditing:
+    """What the audit middleware works with."""
+
     policy: Policy
     sink: Counting
     clock: Callable[[], datetime]

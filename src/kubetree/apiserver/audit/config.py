@@ -49,6 +49,7 @@ _BACKENDS = {"log": AuditConfig().log, "webhook": AuditConfig().webhook}
 
 
 def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Upstream's --audit-* flags."""
     d = AuditConfig()
     add = parser.add_argument
     add("--audit-policy-file", type=Path)

@@ -9,6 +9,7 @@ from typing import Any
 
 
 def event_line(event: dict[str, Any]) -> str:
+    """An event as --audit-log-format=legacy writes it, without the line's end."""
     user, acting = event.get("user") or {}, event.get("impersonatedUser")
     name = user.get("username") or "<none>"
     groups = _listed(user["groups"]) if user.get("username") and user.get("groups") else "<none>"

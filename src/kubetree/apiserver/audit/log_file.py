@@ -127,6 +127,8 @@ class StandardOutput:
 
 
 class LogBackend:
+    """A line an event, as JSON or in the legacy form."""
+
     def __init__(self, out: LogFile | StandardOutput, losses: Losses, *, legacy: bool = False) -> None:
         self._out, self._losses, self._legacy = out, losses, legacy
 

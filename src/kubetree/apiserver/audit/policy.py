@@ -64,6 +64,8 @@ NOTHING = Recording(Level.NONE)
 
 @dataclass(frozen=True, slots=True)
 class GroupResources:
+    """One entry of a rule's `resources`; no resources are all of them."""
+
     group: str
     resources: tuple[str, ...]
     names: frozenset[str]

@@ -22,6 +22,8 @@ _TRUNCATED = "audit.k8s.io/truncated"
 
 
 class Sink(Protocol):
+    """Where events go: a backend, or what stands before one."""
+
     async def process(self, events: Sequence[Event]) -> bool:
         """False: some of the events are not kept. Raises nothing."""
         ...
@@ -74,6 +76,8 @@ class Counting:
 
 @dataclass(frozen=True, slots=True)
 class Several:
+    """All backends get every event, also when one of them fails."""
+
     inner: tuple[Sink, ...]
 
     async def process(self, events: Sequence[Event]) -> bool:

@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ from kubetree.apiserver.authentication.user import ANONYMOUS_USER, AUTHENTICATED
 from kubetree.apiserver.authentication.webhook_tokens import WebhookTokens
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.configuration_files import follow_file
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
 from kubetree.apiserver.webhooks import WebhookClient, of_kubeconfig
@@ -141,6 +142,7 @@ class Authentication:
     run: Callable[[asyncio.TaskGroup], None] | None = None
     """Begins to fetch the keys of OpenID providers, and to follow the configuration file."""
     reloads: Reloads | None = None
+    metrics: Callable[[], Iterable[str]] = tuple
 
     async def close(self) -> None:
         if self.issuers is not None:
@@ -164,8 +166,10 @@ def build_authenticator(
     *,
     clock: Callable[[], float] = time.time,
     new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
+    counters: Counters | None = None,
 ) -> Authentication:
     """Reads the key files: raises OSError, ValueError naming the file."""
+    counters = counters or Counters()
     audiences = config.api_audiences or config.service_account_issuer
     issuer = config.service_account_issuer[0] if config.service_account_issuer else ""
     keys = _verification_keys(config)
@@ -174,7 +178,7 @@ def build_authenticator(
         tokens.append(AudienceAgnostic(StaticTokens(read_token_file(config.token_auth_file)), audiences))
     if keys is not None:
         objects = LiveObjects(lister, writer)
-        tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, objects, clock, writer))
+        tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, objects, clock, writer, counters.account_tokens))
     if config.enable_bootstrap_token_auth:
         tokens.append(AudienceAgnostic(BootstrapTokens(lister, clock), audiences))
     structured, algorithms = _structured(config)
@@ -193,10 +197,13 @@ def build_authenticator(
         minter = TokenRequests(key, issuer, audiences, writer, clock, new_uuid, longest=longest, extend=extend)
     client_ca = config.tls.client_ca if config.tls is not None else None
     anonymous = _anonymous(config, structured)
+    union = TokenUnion(tokens)
     requests = RequestAuthenticator(
-        TokenUnion(tokens),
+        union,
         proxy=_front_proxy(config, clock),
-        certificates=None if client_ca is None else ClientCertificates(CertificateVerifier.from_file(client_ca, clock)),
+        certificates=None
+        if client_ca is None
+        else ClientCertificates(CertificateVerifier.from_file(client_ca, clock), counters.certificates),
         fallback=EVERYONE if config.always_allow else ANONYMOUS_USER if anonymous.enabled else None,
         paths=anonymous.paths if not config.always_allow else frozenset(),
         lenient=config.always_allow,
@@ -204,7 +211,9 @@ def build_authenticator(
     path = config.authentication_config
     reloads = Reloads("authentication", socket.gethostname(), path.read_bytes()) if path is not None else None
     run = partial(_run, config, issuers, structured, reloads) if issuers is not None else None
-    return Authentication(requests, minter, keys, issuer, tuple(audiences), config.service_account_jwks_uri, issuers, run, reloads)
+    return Authentication(
+        requests, minter, keys, issuer, tuple(audiences), config.service_account_jwks_uri, issuers, run, reloads, union.lines
+    )
 
 
 def _anonymous(config: Config, structured: AuthenticationConfiguration) -> Anonymous:

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from kubetree.api.errors import Unauthorized
 from kubetree.apiserver.authentication.user import CREDENTIAL_ID, User, authenticated
+from kubetree.apiserver.exposition import Histogram
 
 _UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 _CLIENT_USAGES = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
@@ -40,6 +41,7 @@ class CertificateVerifier:
         self._path = path
         self._seen = _stamp(path)
         self._look_at = self._clock() + _LOOK_EVERY if path is not None else float("inf")
+        self.asked_at = 0.0
         self._good: dict[bytes, tuple[float, float, x509.Certificate]] = {}
 
     @classmethod
@@ -52,7 +54,7 @@ class CertificateVerifier:
 
     def verified(self, der: bytes, chain: Sequence[bytes] = ()) -> x509.Certificate:
         """`chain` are certificates that may stand between it and an authority. Raises Unauthorized saying why it is not good."""
-        now = self._clock()
+        now = self.asked_at = self._clock()
         if now >= self._look_at:
             self._look(now)
         known = self._good.get(der)
@@ -105,22 +107,23 @@ class CertificateVerifier:
 
 
 class ClientCertificates:
-    """DER certificate to user."""
+    """DER certificate to user. `lifetimes` is told how long each that comes is still good for."""
 
-    def __init__(self, verifier: CertificateVerifier) -> None:
-        self._verifier = verifier
-        self._users: dict[bytes, User | None] = {}
+    def __init__(self, verifier: CertificateVerifier, lifetimes: Histogram | None = None) -> None:
+        self._verifier, self._lifetimes = verifier, lifetimes
+        self._users: dict[bytes, tuple[User | None, float]] = {}
 
     def authenticate(self, der: bytes, chain: Sequence[bytes] = ()) -> User | None:
         """None: the certificate names nobody. Raises Unauthorized for one that these authorities do not stand for."""
         certificate = self._verifier.verified(der, chain)
-        try:
-            return self._users[der]
-        except KeyError:
+        known = self._users.get(der)
+        if known is None:
             if len(self._users) >= _CACHE_LIMIT:
                 self._users.clear()
-            user = self._users[der] = user_of(certificate, der)
-            return user
+            known = self._users[der] = user_of(certificate, der), _validity(certificate)[1]
+        if self._lifetimes is not None:
+            self._lifetimes.add(known[1] - self._verifier.asked_at)
+        return known[0]
 
 
 def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
@@ -138,6 +141,7 @@ def user_of(certificate: x509.Certificate, der: bytes) -> User | None:
 
 
 def common_name(certificate: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    """The user name of a client certificate; '' where it has none."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(names[-1].value) if names else ""
 

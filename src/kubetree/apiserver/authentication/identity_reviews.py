@@ -42,6 +42,7 @@ def review_self(review: Object, user: User, now: str) -> Object:
 
 
 def user_info(user: User) -> Object:
+    """authentication.k8s.io UserInfo."""
     fields = {
         "username": user.name,
         "uid": user.uid,

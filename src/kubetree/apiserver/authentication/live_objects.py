@@ -16,6 +16,8 @@ class Reader(Protocol):
 
 
 class LiveObjects:
+    """`get` gives a shared object, or None where neither cache nor store has it."""
+
     def __init__(self, lister: Lister, reader: Reader) -> None:
         self._lister = lister
         self._reader = reader

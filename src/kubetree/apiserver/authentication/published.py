@@ -65,6 +65,7 @@ def joined(standing: dict[str, str], ours: dict[str, str]) -> dict[str, str]:
 
 
 async def publish_authentication(writer: Writer, config: Config) -> None:
+    """Writes the ConfigMap extension-apiserver-authentication, from which aggregated servers learn whom to believe."""
     ours = authentication_data(config)
     if not ours:
         return

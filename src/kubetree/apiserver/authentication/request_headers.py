@@ -16,6 +16,8 @@ from kubetree.apiserver.authentication.user import User, authenticated
 
 @dataclass(frozen=True, slots=True)
 class HeaderNames:
+    """The --requestheader-*-headers; the first header that is there counts, of groups and extra all."""
+
     user: Sequence[str]
     uid: Sequence[str]
     groups: Sequence[str]
@@ -47,6 +49,7 @@ class RequestHeaders:
 
 
 def all_values(headers: Mapping[str, str], name: str) -> Iterator[str]:
+    """Of a header that may be repeated; names differ in case only."""
     wanted = name.lower()
     return (value for key, value in headers.items() if key.lower() == wanted)
 

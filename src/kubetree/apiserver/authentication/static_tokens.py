@@ -11,6 +11,8 @@ from kubetree.apiserver.authentication.user import User, authenticated
 
 
 class StaticTokens:
+    """Read once, at the start, as upstream does."""
+
     def __init__(self, users: Mapping[str, User]) -> None:
         self._verdicts = {token: Verdict(authenticated(user)) for token, user in users.items()}
 

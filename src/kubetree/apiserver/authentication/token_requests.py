@@ -21,7 +21,7 @@ GROUP, API_VERSION = "authentication.k8s.io", "authentication.k8s.io/v1"
 PROJECTED_EXPIRY = 3607
 """The lifetime that injected volumes ask for; such tokens only warn after it and live on for a year."""
 EXTENDED_EXPIRY = 365 * 24 * 3600
-_DEFAULT_EXPIRY = 3600
+DEFAULT_EXPIRY = 3600
 _SHORTEST, _LONGEST = 600, 1 << 32
 
 Object = dict[str, Any]
@@ -74,7 +74,7 @@ class TokenRequests:
             raise _conflict("TokenRequest", GROUP, name, why)
         now = self._clock()
         metadata |= {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": _time(now)}
-        seconds = spec.get("expirationSeconds", _DEFAULT_EXPIRY)
+        seconds = spec.get("expirationSeconds", DEFAULT_EXPIRY)
         audiences = list(spec.get("audiences") or self._audiences)
         spec = {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": spec.get("boundObjectRef")}
         _validate(spec)
@@ -98,6 +98,8 @@ class TokenRequests:
         if row is None:
             version = (reference.get("apiVersion") or "").rpartition("/")[2]
             raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={reference.get('kind', '')}")
+        if not reference.get("name"):
+            raise BadRequest("Name parameter required.")
         found = await self._reader.get(row, namespace if row.namespaced else "", reference.get("name") or "")
         if row is POD and found["spec"].get("serviceAccountName") != account:
             quoted = json.dumps(account)

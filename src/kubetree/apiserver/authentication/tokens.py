@@ -8,15 +8,17 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubetree.apiserver.authentication.user import User
+from kubetree.apiserver.exposition import Histogram, family, heading
 
 SUCCESS_TTL = 10.0
 """Seconds that a good token stays good although its secret or pod may be gone: upstream's."""
 _CACHE_LIMIT = 16384
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _WEBSOCKET_PREFIX = "base64url.bearer.authorization.k8s.io."
 
 
@@ -38,6 +40,8 @@ class Verdict:
 
 
 class TokenAuthenticator(Protocol):
+    """One sort of tokens."""
+
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         """None: not a token of this kind. Raises TokenRejected for one that is of this kind and bad."""
         ...
@@ -50,6 +54,9 @@ class TokenUnion:
         self._authenticators = tuple(authenticators)
         self._clock = clock
         self._good: dict[tuple[str, tuple[str, ...]], tuple[float, Verdict]] = {}
+        self._hits, self._asking = 0, 0
+        self._misses = Histogram(_SECONDS)
+        self._fetched = {"error": 0, "ok": 0}
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         key = (token, tuple(audiences))
@@ -57,14 +64,40 @@ class TokenUnion:
         now = self._clock()
         if known is not None:
             if known[0] > now:
+                self._hits += 1
                 return known[1]
             del self._good[key]
-        verdict = await self._ask(token, audiences)
+        verdict, outcome = None, "error"
+        self._asking += 1
+        try:
+            verdict = await self._ask(token, audiences)
+            outcome = "ok" if verdict is not None else "error"
+        finally:
+            self._asking -= 1
+            self._fetched[outcome] += 1
+            self._misses.add(self._clock() - now)
         if verdict is not None:
             if len(self._good) >= _CACHE_LIMIT:
                 self._forget(now)
             self._good[key] = (now + SUCCESS_TTL, verdict)
         return verdict
+
+    def lines(self) -> Iterator[str]:
+        """How often a token was remembered, and how long it took to find out about the others."""
+        prefix, hits = "authentication_token_cache_", Histogram(_SECONDS)
+        hits.add_least(self._hits)
+        by_status = {"hit": hits, "miss": self._misses}
+        asking = [('{status="blocked"}', 0), ('{status="in_flight"}', self._asking)]
+        yield from family(f"{prefix}active_fetch_count", "gauge", "[ALPHA] ", asking)
+        fetched = [(f'{{status="{status}"}}', n) for status, n in self._fetched.items() if n]
+        yield from family(f"{prefix}fetch_total", "counter", "[ALPHA] ", fetched)
+        total = [(f'{{status="{status}"}}', found.count) for status, found in by_status.items() if found.count]
+        yield from family(f"{prefix}request_total", "counter", "[ALPHA] ", total)
+        if total:
+            yield from heading(f"{prefix}request_duration_seconds", "histogram", "[ALPHA] ")
+        for status, found in by_status.items():
+            if found.count:
+                yield from found.lines(f"{prefix}request_duration_seconds", f'status="{status}"')
 
     async def _ask(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         complaints = []

@@ -41,10 +41,12 @@ def authenticated(user: User) -> User:
 
 
 def service_account_name(namespace: str, name: str) -> str:
+    """The user name of a service account."""
     return f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}"
 
 
 def service_account_groups(namespace: str) -> tuple[str, str]:
+    """The groups of every service account, and of those of its namespace."""
     return SERVICE_ACCOUNTS_GROUP, f"{SERVICE_ACCOUNTS_GROUP}:{namespace}"
 
 

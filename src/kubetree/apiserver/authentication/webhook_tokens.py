@@ -16,13 +16,13 @@ from typing import Any
 
 from kubetree.apiserver.authentication.tokens import TokenRejected, Verdict
 from kubetree.apiserver.authentication.user import User, authenticated
+from kubetree.apiserver.expiring import Expiring
 from kubetree.apiserver.webhooks import CallFailed, Destination, WebhookClient, retried
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 _GROUP = "authentication.k8s.io"
 _TIMEOUT = 30.0
-_CACHE_LIMIT = 16384
 
 
 class WebhookTokens:
@@ -42,29 +42,26 @@ class WebhookTokens:
     ) -> None:
         self._client, self._destination, self._version, self._ttl = client, destination, version, ttl
         self._own = tuple(own_audiences)
-        self._clock = clock
         self._secret = os.urandom(32)
-        self._known: dict[bytes, tuple[float, Verdict | None]] = {}
+        self._known: Expiring[Verdict | None] = Expiring(clock)
         self._asking: dict[bytes, asyncio.Lock] = {}
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         """Raises TokenRejected when the webhook says why not, or cannot be asked."""
         key = self._key(token, audiences)
-        known = self._lookup(key)
+        known = self._known.find(key)
         if known is not None:
-            return known[1]
+            return known[0]
         async with self._asking.setdefault(key, asyncio.Lock()):
-            known = self._lookup(key)
+            known = self._known.find(key)
             if known is not None:
-                return known[1]
+                return known[0]
             try:
                 verdict = await self._ask(token, audiences)
             finally:
                 self._asking.pop(key, None)
             if self._ttl:
-                if len(self._known) >= _CACHE_LIMIT:
-                    self._forget()
-                self._known[key] = (self._clock() + self._ttl, verdict)
+                self._known.keep(key, verdict, self._ttl)
             return verdict
 
     async def _ask(self, token: str, audiences: Sequence[str]) -> Verdict | None:
@@ -100,19 +97,7 @@ class WebhookTokens:
             authenticated(User(user.get("username") or "", user.get("uid") or "", tuple(user.get("groups") or ()), extra)), valid
         )
 
-    def _lookup(self, key: bytes) -> tuple[float, Verdict | None] | None:
-        known = self._known.get(key)
-        if known is not None and known[0] <= self._clock():
-            del self._known[key]
-            return None
-        return known
-
     def _key(self, token: str, audiences: Sequence[str]) -> bytes:
         """Of the token only a hash is kept."""
         text = "\0".join((token, *audiences))
         return hashlib.blake2b(text.encode(errors="surrogateescape"), key=self._secret, digest_size=24).digest()
-
-    def _forget(self) -> None:
-        now = self._clock()
-        live = {key: item for key, item in self._known.items() if item[0] > now}
-        self._known = live if len(live) < _CACHE_LIMIT else {}

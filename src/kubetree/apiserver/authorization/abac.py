@@ -46,6 +46,8 @@ class ABACPolicy:
 
 
 class ABAC:
+    """The policies of a file, a line each. One that allows is enough."""
+
     def __init__(self, policies: Sequence[ABACPolicy]) -> None:
         self._policies = tuple(policies)
 

@@ -5,7 +5,6 @@ Follows pkg/registry/authorization and pkg/apis/authorization/validation.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from kubetree.api.errors import BadRequest, Cause, invalid
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Authorizer, Decision
 from kubetree.apiserver.authorization.rules import RuleSource
-from kubetree.apiserver.authorization.selectors import field_selector_text, joined, label_selector_text, selector_causes
+from kubetree.apiserver.authorization.selectors import field_selector_text, invalid_field, joined, label_selector_text, selector_causes
 
 GROUP = "authorization.k8s.io"
 
@@ -104,13 +103,13 @@ def _spec_causes(spec: Object, *, names_user: bool) -> list[Cause]:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and other is not None:
         causes.append(
-            _invalid("spec.nonResourceAttributes", _go_struct(other), "cannot be specified in combination with resourceAttributes")
+            invalid_field("spec.nonResourceAttributes", _go_struct(other), "cannot be specified in combination with resourceAttributes")
         )
     if resource is None and other is None:
         detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        causes.append(_invalid("spec.resourceAttributes", None, detail))
+        causes.append(invalid_field("spec.resourceAttributes", None, detail))
     if names_user and not spec.get("user") and not spec.get("groups"):
-        causes.append(_invalid("spec.user", "", "at least one of user or group must be specified"))
+        causes.append(invalid_field("spec.user", "", "at least one of user or group must be specified"))
     causes += selector_causes(resource or {})
     return causes
 
@@ -120,23 +119,19 @@ def _metadata_causes(review: Object, *, local: bool) -> list[Cause]:
     metadata = {key: value for key, value in (review.get("metadata") or {}).items() if key not in ignored and value}
     if not metadata:
         return []
-    return [_invalid("metadata", review["metadata"], "must be empty except for namespace" if local else "must be empty")]
+    return [invalid_field("metadata", review["metadata"], "must be empty except for namespace" if local else "must be empty")]
 
 
 def _local_causes(spec: Object, namespace: str) -> list[Cause]:
     causes = []
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and resource.get("namespace", "") != namespace:
-        causes.append(_invalid("spec.resourceAttributes.namespace", resource.get("namespace", ""), "must match metadata.namespace"))
+        causes.append(invalid_field("spec.resourceAttributes.namespace", resource.get("namespace", ""), "must match metadata.namespace"))
     if other is not None:
-        causes.append(_invalid("spec.nonResourceAttributes", _go_struct(other), "disallowed on this kind of request"))
+        causes.append(invalid_field("spec.nonResourceAttributes", _go_struct(other), "disallowed on this kind of request"))
     return causes
 
 
 def _go_struct(attributes: Object) -> Object:
     """As upstream shows a value of its internal type, which has no JSON names."""
     return {"Path": attributes.get("path", ""), "Verb": attributes.get("verb", "")}
-
-
-def _invalid(field: str, value: Any, detail: str) -> Cause:
-    return Cause("FieldValueInvalid", f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {detail}", field)

@@ -43,6 +43,8 @@ class Attributes:
 
 
 class Decision(Enum):
+    """NO_OPINION leaves it to the next authorizer; in the end it is a refusal."""
+
     ALLOW = "allow"
     DENY = "deny"
     NO_OPINION = "no opinion"
@@ -57,6 +59,8 @@ class Answer(NamedTuple):
 
 
 class Authorizer(Protocol):
+    """Whoever is asked whether a request may be."""
+
     def authorize(self, attributes: Attributes) -> Answer:
         """Raises AskElsewhere."""
         ...

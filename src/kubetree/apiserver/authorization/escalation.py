@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kubetree.api.errors import Forbidden, forbidden, not_found
+from kubetree.api.errors import Forbidden, forbidden, not_found, quoted_all
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 from kubetree.apiserver.authorization.attributes import Attributes, Authorizer, Decision
 from kubetree.apiserver.authorization.rbac import RBAC, RoleNotFound
-from kubetree.apiserver.authorization.rules import PolicyRule, compact, missing, quoted
+from kubetree.apiserver.authorization.rules import PolicyRule, compact, missing
 
 GROUP = "rbac.authorization.k8s.io"
 _EVERYTHING = (PolicyRule(("*",), ("*",), ("*",)), PolicyRule(("*",), urls=("*",)))
@@ -71,7 +71,7 @@ class EscalationCheck:
 
     def _refusal(self, kind: Kind, user: User, namespace: str, name: str, lacking: Sequence[PolicyRule]) -> Forbidden:
         lines = "\n".join(sorted({str(rule) for rule in compact(lacking)}))
-        why = f'user "{user.name}" (groups={quoted(user.groups)}) is attempting to grant RBAC permissions not currently held:\n{lines}'
+        why = f'user "{user.name}" (groups={quoted_all(user.groups)}) is attempting to grant RBAC permissions not currently held:\n{lines}'
         errors = self._rbac.errors(user, namespace)
         return forbidden(kind.plural, GROUP, name, f"{why}; resolution errors: {errors}" if errors else why)
 

@@ -52,6 +52,7 @@ def containers(pod: Object) -> Iterator[Object]:
 
 
 def volume_secrets(volume: Object) -> Iterator[str]:
+    """Names of the secrets that a volume reads."""
     for source, field in _VOLUME_SECRETS:
         found = (volume.get(source) or {}).get(field)
         if found:
@@ -62,6 +63,7 @@ def volume_secrets(volume: Object) -> Iterator[str]:
 
 
 def volume_config_maps(volume: Object) -> Iterator[str]:
+    """Names of the ConfigMaps that a volume reads."""
     if "configMap" in volume:
         yield volume["configMap"].get("name", "")
     for source in (volume.get("projected") or {}).get("sources") or ():

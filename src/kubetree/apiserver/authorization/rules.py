@@ -5,11 +5,11 @@ Pure. Follows rbac/v1's evaluation_helpers.go and component-helpers' policy_comp
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from kubetree.api.errors import quoted_all
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Attributes
 
@@ -74,7 +74,7 @@ class PolicyRule:
             "ResourceNames": self.names,
             "Verbs": self.verbs,
         }
-        return "{" + ", ".join(f"{label}:{quoted(values)}" for label, values in parts.items() if values) + "}"
+        return "{" + ", ".join(f"{label}:{quoted_all(values)}" for label, values in parts.items() if values) + "}"
 
 
 class Rules(NamedTuple):
@@ -86,12 +86,9 @@ class Rules(NamedTuple):
 
 
 class RuleSource(Protocol):
+    """An authorizer that can tell a user's rules in a namespace: what SelfSubjectRulesReview shows."""
+
     def rules_of(self, user: User, namespace: str) -> Rules: ...
-
-
-def quoted(values: Sequence[str]) -> str:
-    """Go's %q of a slice: `["a" "b"]`."""
-    return f"[{' '.join(json.dumps(value) for value in values)}]"
 
 
 def breakdown(rule: PolicyRule) -> list[PolicyRule]:

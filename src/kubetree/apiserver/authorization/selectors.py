@@ -80,7 +80,7 @@ def selector_causes(resource: Object) -> Iterator[Cause]:
             continue
         raw, requirements = selector.get("rawSelector"), selector.get("requirements") or ()
         if raw and requirements:
-            yield _invalid(f"{at}.rawSelector", raw, "may not specified at the same time as requirements")
+            yield invalid_field(f"{at}.rawSelector", raw, "may not specified at the same time as requirements")
         if not raw and not requirements:
             yield _required(f"{at}.requirements", f"when {at} is specified, requirements or rawSelector is required")
         for i, entry in enumerate(requirements):
@@ -97,9 +97,9 @@ def _requirement_causes(entry: Object, at: str, *, labels: bool) -> Iterator[Cau
         message = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
         yield Cause("FieldValueForbidden", message, f"{at}.values")
     if labels:
-        yield from (_invalid(f"{at}.key", key, message) for message in label_key_errors(key))
+        yield from (invalid_field(f"{at}.key", key, message) for message in label_key_errors(key))
         for i, value in enumerate(values):
-            yield from (_invalid(f"{at}.values[{i}]", value, message) for message in label_value_errors(value))
+            yield from (invalid_field(f"{at}.values[{i}]", value, message) for message in label_value_errors(value))
 
 
 def _raw(text: str, parse: Any, name: str) -> tuple[str, str]:
@@ -114,7 +114,8 @@ def _complaint(name: str, partly: bool) -> str:
     return f"spec.resourceAttributes.{name} {'partially ' if partly else ''}ignored due to parse error"
 
 
-def _invalid(field: str, value: Any, detail: str) -> Cause:
+def invalid_field(field: str, value: Any, detail: str) -> Cause:
+    """As reviews word it, with the value as JSON."""
     return Cause("FieldValueInvalid", f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {detail}", field)
 
 

@@ -21,6 +21,8 @@ class Masters:
 
 
 class AlwaysAllow:
+    """For --authorization-mode=AlwaysAllow."""
+
     def authorize(self, attributes: Attributes) -> Answer:
         return ALLOWED
 
@@ -29,6 +31,8 @@ class AlwaysAllow:
 
 
 class AlwaysDeny:
+    """For --authorization-mode=AlwaysDeny."""
+
     def authorize(self, attributes: Attributes) -> Answer:
         return Answer(Decision.NO_OPINION, "Everything is forbidden.")
 

@@ -18,12 +18,12 @@ from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Answer, AskElsewhere, Attributes, Decision, found
 from kubetree.apiserver.authorization.rules import Rules
 from kubetree.apiserver.authorization.selectors import field_requirements, label_requirements
+from kubetree.apiserver.expiring import Expiring
 from kubetree.apiserver.webhooks import CallFailed, Destination, WebhookClient, retried
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 _GROUP = "authorization.k8s.io"
-_CACHE_LIMIT = 8192
 _LONGEST_CACHED = 10_000
 """Characters of what the requestor chose: longer questions are not remembered."""
 
@@ -53,9 +53,11 @@ class WebhookSettings:
 
 
 class WebhookAuthorizer:
+    """Answers from what the webhook said a while ago, else raises AskElsewhere. Long questions are not kept."""
+
     def __init__(self, settings: WebhookSettings, client: WebhookClient, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings, self._client, self._clock = settings, client, clock
-        self._known: dict[bytes, tuple[float, Answer]] = {}
+        self._settings, self._client = settings, client
+        self._known: Expiring[Answer] = Expiring(clock)
 
     def authorize(self, attributes: Attributes) -> Answer:
         spec = review_spec(attributes)
@@ -67,11 +69,9 @@ class WebhookAuthorizer:
             except ValueError as error:
                 return Answer(settings.on_error, "", str(error))
         key = orjson.dumps(spec)
-        known = self._known.get(key)
+        known = self._known.find(key)
         if known is not None:
-            if known[0] > self._clock():
-                return known[1]
-            del self._known[key]
+            return known[0]
         answered = found((id(self), key))
         if answered is None:
             raise AskElsewhere((id(self), key), partial(self._ask, key, spec, cached=_is_short(attributes)))
@@ -99,15 +99,8 @@ class WebhookAuthorizer:
         ttl = settings.authorized_ttl if status.get("allowed") else settings.unauthorized_ttl
         decided = _decided(status)
         if ttl and cached:
-            if len(self._known) >= _CACHE_LIMIT:
-                self._forget()
-            self._known[key] = (self._clock() + ttl, decided)
+            self._known.keep(key, decided, ttl)
         return decided
-
-    def _forget(self) -> None:
-        now = self._clock()
-        live = {key: item for key, item in self._known.items() if item[0] > now}
-        self._known = live if len(live) < _CACHE_LIMIT else {}
 
 
 def review_spec(asked: Attributes) -> Object:

@@ -21,13 +21,15 @@ from sortedcontainers import SortedDict
 from kubetree.api.errors import Cause, Timeout
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies import selectable_fields
-from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf, splice_revision
+from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.indexes import Indexes, Name
 from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
+from kubetree.apiserver.encoding import with_revision
 from kubetree.apiserver.encryption.transformers import UnreadableValue
+from kubetree.apiserver.exposition import Histogram
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, WatchEnded
 from kubetree.store.protocol import Compacted, Entry, Page, Progress, Store, StoreEvent, StoreUnavailable, Watch
 
@@ -38,6 +40,7 @@ _ASK_AGAIN = 0.1
 _PAGE = 10_000
 _SAMPLE = 32
 _RETRY, _RETRY_KEY = 0.25, 2.0
+_WAITS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 HISTORY = 1000
 """Revisions of the past that a starting cache reads, to serve watches that were open on its predecessor."""
 
@@ -76,6 +79,10 @@ class Cacher:
         self._watch: Watch | None = None
         self.generation = 0
         """Changes with every change of an object."""
+        self.fillings = self.reads = 0
+        """How often it was filled; how many reads wanted to know that it is fresh, and had not to wait for that."""
+        self.waits = Histogram(_WAITS)
+        """How long the others waited, in seconds."""
 
     @property
     def revision(self) -> int:
@@ -155,7 +162,13 @@ class Cacher:
             with suppress(Compacted, StoreUnavailable):  # `run` gets it as well, and does what is to be done
                 self._take(self._watch)
         if self.revision < target:
-            await self._wait_for(target)
+            started = self._clock()
+            try:
+                await self._wait_for(target)
+            finally:
+                self.waits.add(self._clock() - started)
+        else:
+            self.reads += 1
         return self.revision
 
     def get(self, key: str) -> CacheEntry | None:
@@ -248,6 +261,7 @@ class Cacher:
         if before:
             self._watchers.end_all(too_old(before, page.revision))
         self.generation += 1
+        self.fillings += 1
         self._advance(page.revision)
 
     async def _first_page(self) -> Page:
@@ -322,7 +336,7 @@ class Cacher:
         """None, with a line in the log, when the value is not an object's JSON."""
         try:
             value = stored.value if self._canonical is None else self._canonical(stored.value)
-            labels, data = labels_of(value), splice_revision(value, stored.revision)
+            labels, data = labels_of(value), with_revision(value, stored.revision)
             return CacheEntry(stored.key, stored.revision, data, labels, self._decoded)
         except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
             log.error("what the store has at %s is no object and is left out: %s", stored.key, error)

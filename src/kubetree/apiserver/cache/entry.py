@@ -18,16 +18,6 @@ _METADATA = b'"metadata":{'
 _NO_LABELS: Mapping[str, str] = {}
 
 
-def splice_revision(value: bytes, revision: int) -> bytes:
-    """A stored value as clients see it: metadata.resourceVersion is the revision that wrote it.
-
-    Relies on stored values having kind, apiVersion and metadata first. Raises ValueError when there is no metadata.
-    """
-    at = value.index(_METADATA) + len(_METADATA)
-    comma = b"" if value[at : at + 1] == b"}" else b","
-    return b'%b"resourceVersion":"%d"%b%b' % (value[:at], revision, comma, value[at:])
-
-
 class DecodedObjects:
     """Keeps what was made of the entries that were asked for last: up to `limit` bytes of JSON as dicts, which take about seven times
     that, and up to `messages` bytes of protobuf.

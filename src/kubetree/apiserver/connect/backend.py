@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from kubetree.api.errors import ServiceUnavailable
+from kubetree.api.errors import ApiError, ServiceUnavailable
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.nodes import insecure_tls, kubelet_tls
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.connection import Connection
+from kubetree.apiserver.webhooks.failures import worded
 
 HOP = frozenset(
     {
@@ -32,6 +33,8 @@ HOP = frozenset(
 )
 """Headers of a connection, not of what passes over it."""
 _CHUNK = 64 * 1024
+Failed = Callable[[str, str, str], ApiError]
+"""From method, URL and what Go would say of the failure."""
 
 
 class Backends:
@@ -69,9 +72,16 @@ class Backends:
             await self._session.close()
 
     async def open(
-        self, method: str, url: str, tls: ssl.SSLContext, headers: Mapping[str, str], body: AsyncIterator[bytes] | None = None
+        self,
+        method: str,
+        url: str,
+        tls: ssl.SSLContext,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes] | None = None,
+        *,
+        failed: Failed | None = None,
     ) -> aiohttp.ClientResponse:
-        """Raises ServiceUnavailable when the backend cannot be reached."""
+        """`failed` makes the error of a backend that cannot be reached, ServiceUnavailable if there is none. Raises that."""
         try:
             return await self.session.request(
                 method,
@@ -83,7 +93,8 @@ class Backends:
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ServiceUnavailable(f"error trying to reach service: {error}") from None
+            why = worded(error)
+            raise failed(method, url, why) if failed is not None else ServiceUnavailable(f"error trying to reach service: {why}") from None
 
 
 def forwarded_headers(ctx: RequestContext) -> dict[str, str]:

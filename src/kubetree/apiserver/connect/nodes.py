@@ -15,6 +15,8 @@ _DEFAULT_PORT = 10250
 
 @dataclass(frozen=True, slots=True)
 class Kubelet:
+    """Where a node's kubelet listens."""
+
     host: str
     port: int
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from kubetree.api import errors
 from kubetree.api.errors import Cause, invalid
 from kubetree.api.kind_table import kind
+from kubetree.api.times import parse_time
 from kubetree.apiserver.authorization.attributes import Decision, settled
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.connect.admission import admit_connection
@@ -24,7 +25,6 @@ from kubetree.apiserver.connect.nodes import Kubelet, kubelet_of
 from kubetree.apiserver.connect.upgrade_tunnel import Target, tunnel
 from kubetree.apiserver.middleware.authorization import attributes_of
 from kubetree.apiserver.request_info import truthy
-from kubetree.apiserver.responses import answer_text
 from kubetree.apiserver.verbs.call import Call
 
 Object = dict[str, Any]
@@ -36,21 +36,23 @@ _STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty
 
 @dataclass(frozen=True, slots=True)
 class PodConnections:
+    """The subresources of pods that are answered by kubelets."""
+
     backends: Backends
 
     async def log(self, call: Call) -> web.StreamResponse:
         """GET pods/NAME/log. A pod that is on no node yet has an empty log."""
         query = call.ctx.query
         parameters = log_parameters(query, call.name)
-        pod = await self._pod(call)
+        pod = await call.cached()
         container = chosen_container(pod, call.ctx.first("container"))
         node = (pod.get("spec") or {}).get("nodeName")
         if not node:
-            return answer_text(call.ctx, "")
+            return web.Response(status=204, headers={"Audit-Id": call.ctx.audit_id, "Cache-Control": "no-cache, private"})
         kubelet = await self._kubelet(call, node)
         path = f"/containerLogs/{_segment(call.namespace)}/{_segment(call.name)}/{_segment(container)}"
         tls = self.backends.insecure_tls if truthy(query.get("insecureSkipTLSVerifyBackend")) else self.backends.kubelet_tls
-        response = await self.backends.open("GET", _url(kubelet, path, parameters), tls, {})
+        response = await self.backends.open("GET", _url(kubelet, path, parameters), tls, {}, failed=_unreachable)
         if not 200 <= response.status <= 206:
             text = (await response.content.read(64 * 1024)).decode(errors="replace")
             response.close()
@@ -70,7 +72,7 @@ class PodConnections:
         if given and all(port.isdigit() for port in given):
             options["ports"] = [int(port) for port in given]
         await admit_connection(call, options)
-        pod = await self._pod(call)
+        pod = await call.cached()
         kubelet = await self._kubelet(call, _assigned_node(pod))
         ports = call.ctx.query.get("ports", [])
         parameters = [("port", ",".join(ports))] if ports else []
@@ -92,7 +94,7 @@ class PodConnections:
         if call.ctx.first("container"):
             options["container"] = call.ctx.first("container")
         await admit_connection(call, options)
-        pod = await self._pod(call)
+        pod = await call.cached()
         container = chosen_container(pod, call.ctx.first("container"))
         kubelet = await self._kubelet(call, _assigned_node(pod))
         path = f"/{what}/{_segment(call.namespace)}/{_segment(call.name)}/{_segment(container)}"
@@ -101,13 +103,6 @@ class PodConnections:
     def _target(self, kubelet: Kubelet, path: str, parameters: list[tuple[str, str]]) -> Target:
         query = f"?{urlencode(parameters)}" if parameters else ""
         return Target(kubelet.host, kubelet.port, path + query, self.backends.kubelet_tls)
-
-    async def _pod(self, call: Call) -> Object:
-        await call.resource.cache.fresh()
-        entry = call.resource.cache.get(call.resource.key(call.namespace, call.name))
-        if entry is None:
-            raise call.not_found()
-        return entry.obj
 
     async def _kubelet(self, call: Call, node: str) -> Kubelet:
         return await find_kubelet(call, node)
@@ -142,6 +137,10 @@ def _segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def _unreachable(method: str, url: str, why: str) -> errors.ApiError:
+    return errors.ApiError(f'{method.capitalize()} "{url}": {why}', status_code=500, status_reason="")
+
+
 def _url(kubelet: Kubelet, path: str, parameters: list[tuple[str, str]]) -> str:
     host = f"[{kubelet.host}]" if ":" in kubelet.host else kubelet.host
     return f"https://{host}:{kubelet.port}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
@@ -159,32 +158,32 @@ def log_parameters(query: dict[str, list[str]] | Any, pod: str) -> list[tuple[st
             except ValueError:
                 raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
     since = (query.get("sinceTime") or [""])[0]
-    stream = (query.get("stream") or [""])[0] or "All"
-    causes = _log_causes(numbers, since, stream)
+    if since:
+        try:
+            parse_time(since)
+        except ValueError as error:
+            raise errors.BadRequest(str(error)) from None
+    causes = _log_causes(numbers, since)
+    if (query.get("stream") or [""])[0]:
+        causes.append(Cause("FieldValueForbidden", "Forbidden: may not be specified", "stream"))  # its gate is off
     if causes:
         raise invalid("PodLogOptions", "", pod, causes)
     found += [(name, str(value)) for name, value in numbers.items()]
     if since:
         found.append(("sinceTime", since))
-    found.append(("stream", stream))
     return found
 
 
-def _log_causes(numbers: dict[str, int], since: str, stream: str) -> list[Cause]:
+def _log_causes(numbers: dict[str, int], since: str) -> list[Cause]:
     causes = []
     if numbers.get("tailLines", 0) < 0:
         causes.append(_wrong("tailLines", numbers["tailLines"], "must be greater than or equal to 0"))
     if numbers.get("limitBytes", 1) < 1:
         causes.append(_wrong("limitBytes", numbers["limitBytes"], "must be greater than 0"))
     if "sinceSeconds" in numbers and since:
-        causes.append(Cause("FieldValueForbidden", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        causes.append(Cause("FieldValueForbidden", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified", "[]"))
     elif numbers.get("sinceSeconds", 1) < 1:
         causes.append(_wrong("sinceSeconds", numbers["sinceSeconds"], "must be greater than 0"))
-    if stream not in ("All", "Stdout", "Stderr"):
-        supported = '"All", "Stderr", "Stdout"'
-        causes.append(Cause("FieldValueNotSupported", f'Unsupported value: "{stream}": supported values: {supported}', "stream"))
-    elif stream != "All" and "tailLines" in numbers:
-        causes.append(Cause("FieldValueForbidden", "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"))
     return causes
 
 

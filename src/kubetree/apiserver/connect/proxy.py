@@ -33,6 +33,8 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Location:
+    """Where a proxied request goes."""
+
     scheme: str
     host: str
     port: int
@@ -57,6 +59,8 @@ def split_name(text: str, what: str) -> Named:
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
+    """The proxy subresources of nodes, pods and services."""
+
     backends: Backends
 
     async def node(self, call: Call) -> web.StreamResponse:
@@ -75,9 +79,9 @@ class Proxies:
         pod = await _fetch(call, _PODS, wanted.name)
         addresses = (pod.get("status") or {}).get("podIPs") or []
         ip = (addresses[0].get("ip") if addresses else "") or (pod.get("status") or {}).get("podIP") or ""
-        port = _number(wanted.port) if wanted.port else _first_port(pod)
         if not _is_global(ip):
             raise errors.BadRequest("address not allowed")
+        port = _number(wanted.port) if wanted.port else _first_port(pod)
         scheme = wanted.scheme or "http"
         return await self._forward(call, Location(scheme, ip, port or (443 if scheme == "https" else 80), self.backends.insecure_tls))
 

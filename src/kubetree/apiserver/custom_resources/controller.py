@@ -10,7 +10,7 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.custom_resources import conditions
 from kubetree.api.custom_resources.conditions import CLEANUP, set_condition
-from kubetree.api.custom_resources.definition import is_true
+from kubetree.api.objects import has_condition
 from kubetree.api.times import format_time
 from kubetree.apiserver.custom_resources.following import CRD, Following
 from kubetree.apiserver.operations import deletion
@@ -55,7 +55,7 @@ class DefinitionController:
         """Whether something has to be tried again."""
         again, entries = False, list(self._cache.items())
         if self._judged != {entry.key: entry.revision for entry in entries}:  # names may be free: those who wait for one look once more
-            content = {entry.key for entry in entries if is_true(entry.obj, "NamesAccepted")}
+            content = {entry.key for entry in entries if has_condition(entry.obj, "NamesAccepted")}
             self._judged = {key: revision for key, revision in self._judged.items() if key in content}
         for entry in entries:
             if self._judged.get(entry.key) == entry.revision:
@@ -132,7 +132,7 @@ class DefinitionController:
         """Terminating as it is afterwards: (status, reason, message)."""
         await self._following.catch_up()
         definition = self._following.definition(name)
-        if definition is None or not is_true(definition.crd, "Established"):
+        if definition is None or not has_condition(definition.crd, "Established"):
             return "False", "NeverEstablished", "resource was never established"
         resource = self._registry.resource(definition.storage)
         cache = resource.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 from kubetree.api import errors
@@ -11,11 +12,13 @@ from kubetree.api.custom_resources import conversion_review as reviews
 from kubetree.api.custom_resources.definition import Version
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.registry import Codec
 from kubetree.apiserver.webhooks import CallFailed, WebhookClient, of_client_config
 
 Object = dict[str, Any]
 _TIMEOUT = 30.0
+_NOT_CALLED, _MALFORMED = "conversion_webhook_call_failure", "conversion_webhook_malformed_response_failure"
 _KEPT = 512
 """Conversions of stored objects that are remembered: of one change, several watchers want the same."""
 
@@ -23,8 +26,8 @@ _KEPT = 512
 class Codecs:
     """Gives the codec of a row; None where objects are stored just as they are asked for."""
 
-    def __init__(self, client: WebhookClient, new_uid: Callable[[], str]) -> None:
-        self._client, self._new_uid = client, new_uid
+    def __init__(self, client: WebhookClient, new_uid: Callable[[], str], counters: Counters | None = None) -> None:
+        self._client, self._new_uid, self._counters = client, new_uid, counters or Counters()
 
     def __call__(self, kind: Kind) -> Codec | None:
         version = kind.behaviour
@@ -36,7 +39,7 @@ class Codecs:
             return None if at_home else PlainCodec(version)
         if at_home and definition.stored_versions == [definition.storage_version]:
             return None
-        return WebhookCodec(version, definition.webhook, self._client, self._new_uid)
+        return WebhookCodec(version, definition.webhook, self._client, self._new_uid, self._counters)
 
 
 class PlainCodec:
@@ -60,8 +63,8 @@ class PlainCodec:
 class WebhookCodec:
     """Strategy Webhook: objects at another version are sent away, all that an answer needs at once."""
 
-    def __init__(self, version: Version, webhook: Object, client: WebhookClient, new_uid: Callable[[], str]) -> None:
-        self._version, self._definition = version, version.definition
+    def __init__(self, version: Version, webhook: Object, client: WebhookClient, new_uid: Callable[[], str], counters: Counters) -> None:
+        self._version, self._definition, self._counters = version, version.definition, counters
         self._client, self._new_uid = client, new_uid
         self._config: Object = webhook.get("clientConfig") or {}
         self._review_versions: list[str] = webhook.get("conversionReviewVersions") or []
@@ -94,15 +97,21 @@ class WebhookCodec:
 
     async def _convert(self, objs: list[Object], version: str) -> list[Object]:
         """Raises ApiError 500 with what went wrong, as upstream does for whatever it cannot read."""
+        started, failure = perf_counter(), _MALFORMED
+        versions = (objs[0].get("apiVersion") or "").rpartition("/")[2], version
         try:
             review = reviews.review(self._review_versions, objs, f"{self._definition.group}/{version}", self._new_uid())
             try:
                 answer = await self._client.post(of_client_config(self._config), review, timeout=_TIMEOUT)
             except (CallFailed, ValueError) as error:
+                failure = _NOT_CALLED
                 raise reviews.failed(objs[0], str(error)) from None
             found = reviews.converted(review, answer)
+            failure = ""
         except reviews.ConversionError as error:
             raise errors.ApiError(str(error), status_code=500, status_reason="") from None
+        finally:
+            self._counters.converted(self._definition.name, versions, failure, perf_counter() - started)
         target = self._definition.versions[version]
         for obj in found:
             target.coerce(obj)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api import errors
-from kubetree.api.custom_resources.definition import Definition, is_true
+from kubetree.api.custom_resources.definition import Definition
 from kubetree.api.kind_table import kind
+from kubetree.api.objects import has_condition
 from kubetree.apiserver.cache.caches import Caches
 from kubetree.apiserver.registry import Finish, Registry
 
@@ -76,7 +77,7 @@ class Following:
     def _replace(self, key: str, revision: int, crd: Object | None) -> None:
         known = self._known.get(key)
         old = known.served if known is not None else None
-        new = Definition(crd) if crd is not None and _servable(crd) else None
+        new = Definition(crd, self._registry.counters) if crd is not None and _servable(crd) else None
         if crd is None:
             self._known.pop(key, None)
         elif old is not None and new is not None and old.same_serving(new) and old.terminating == new.terminating:
@@ -112,6 +113,6 @@ class Following:
 
 
 def _servable(crd: Object) -> bool:
-    return (is_true(crd, "NamesAccepted") or is_true(crd, "Established")) and bool(
+    return (has_condition(crd, "NamesAccepted") or has_condition(crd, "Established")) and bool(
         ((crd.get("status") or {}).get("acceptedNames") or {}).get("plural")
     )

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from kubetree.api.times import parse_duration
 from kubetree.apiserver.configuration_files import parse_configuration
+from kubetree.apiserver.encryption import aes, secret_box
 
 Object = dict[str, Any]
 API_VERSION = "apiserver.config.k8s.io/v1"
-AES_SIZES, SECRETBOX_SIZES = (16, 24, 32), (32,)
 DEFAULT_TIMEOUT = "3s"
 _KEYS = {"keys": [{"name": str, "secret": str}]}
 _PROVIDER = {
@@ -28,7 +28,7 @@ _PROVIDER = {
     "kms": {"apiVersion": str, "name": str, "cachesize": int, "endpoint": str, "timeout": str},
 }
 _SHAPE = {"resources": [{"resources": [str], "providers": [_PROVIDER]}]}
-_SIZES = {"aesgcm": AES_SIZES, "aescbc": AES_SIZES, "secretbox": SECRETBOX_SIZES}
+_SIZES = {"aesgcm": aes.KEY_SIZES, "aescbc": aes.KEY_SIZES, "secretbox": secret_box.KEY_SIZES}
 _INTERNAL = ("apiserveripinfo", "serviceipallocations", "servicenodeportallocations")
 
 GroupResource = tuple[str, str]
@@ -53,6 +53,7 @@ def group_resource(text: str) -> GroupResource:
 
 
 def decoded_secret(key: Object) -> bytes:
+    """The key's bytes. Raises ValueError for what is no base64."""
     return base64.b64decode(key["secret"], validate=True)
 
 

@@ -17,6 +17,8 @@ Annotations = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """What the plugin says of itself."""
+
     version: str
     healthz: str
     key_id: str

@@ -21,6 +21,8 @@ Named = Callable[[str], bytes]
 
 
 class EncryptedStore:
+    """A Store whose values are encrypted where `transformer_of` says so for their key. Everything else passes through."""
+
     def __init__(self, inner: Store, transformer_of: TransformerOf, named: Named = str.encode) -> None:
         self._inner, self._of, self._named = inner, transformer_of, named
 
@@ -136,6 +138,7 @@ class DecryptingWatch:
 
 
 async def fetched(needed: KeyNeeded, key: str) -> None:
+    """Has a KMS decrypt a key that is needed. Raises UnreadableValue, naming `key` of the store."""
     try:
         await needed.fetch()
     except TransformError as error:

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from kubetree.api import errors
@@ -17,7 +16,7 @@ from kubetree.api.times import format_time
 from kubetree.apiserver.cache.changes import Changes
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.flow_control.levels import Level, Levels, Place
-from kubetree.apiserver.flow_control.maintenance import FLOW_SCHEMA, PRIORITY_LEVEL, dangling, ensure_objects
+from kubetree.apiserver.flow_control.maintenance import CONSUMER, FLOW_SCHEMA, PRIORITY_LEVEL, dangling, ensure_objects
 from kubetree.apiserver.flow_control.width import ONE, Stored, Width, is_measured, width_of
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Registry, Writer
@@ -89,11 +88,11 @@ class FlowControl:
         levels = {obj["metadata"]["name"] for obj in self._lister.list(PRIORITY_LEVEL)}
         now = format_time(self._clock())
         for schema in self._lister.list(FLOW_SCHEMA):
-            if dangling(schema, levels, now) is None:
+            condition = dangling(schema, levels, now)
+            if condition is None:
                 continue
+            fields = {"status": {"conditions": [condition]}}
             try:
-                await self._writer.update(
-                    FLOW_SCHEMA, "", schema["metadata"]["name"], partial(dangling, levels=levels, now=now), subresource="status"
-                )
+                await self._writer.apply(FLOW_SCHEMA, "", schema["metadata"]["name"], fields, CONSUMER, subresource="status")
             except (errors.NotFound, errors.Conflict):
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kubetree.apiserver.authentication.user import User
+from kubetree.apiserver.exposition import Histogram
 from kubetree.apiserver.flow_control.bootstrap import EXEMPT, MANDATORY_LEVELS, MANDATORY_SCHEMAS
 from kubetree.apiserver.flow_control.matching import distinguisher, in_order, schema_of
 from kubetree.apiserver.flow_control.queues import UNLIMITED, QueueSet, flow_hash
@@ -42,6 +43,27 @@ class Level:
         self.queues.configure(UNLIMITED if self.exempt else seats, count, hand, length)
 
 
+class Traffic:
+    """What is counted of the requests of one schema: plain numbers, of which `metrics.py` makes families. `waits` are by whether the
+    request was worked on after it; requests that did not have to wait are counted in `entered` alone."""
+
+    __slots__ = ("entered", "executing", "level", "lines", "rejected", "schema", "seats", "times", "waiting", "waits", "watches", "widths")
+
+    def __init__(self, schema: str, level: str) -> None:
+        self.schema, self.level = schema, level
+        self.entered = self.executing = self.seats = 0
+        self.waiting = 0
+        self.rejected: dict[str, int] = {}
+        self.times, self.watches = Histogram(WAITS), Histogram(WAITS)
+        self.waits: dict[bool, Histogram] = {}
+        self.widths, self.lines = Histogram(WIDTHS), Histogram(LINES)
+
+
+WAITS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
+WIDTHS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 100.0)
+LINES = (0.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
+
+
 class Place(NamedTuple):
     """Where a request belongs. `headers` name both objects by UID: names would tell strangers about the administrator's view of them."""
 
@@ -50,6 +72,7 @@ class Place(NamedTuple):
     flow: str
     hand: tuple[int, ...]
     headers: dict[str, str]
+    traffic: Traffic
 
 
 class Levels:
@@ -60,6 +83,8 @@ class Levels:
         self._levels: dict[str, Level] = {}
         self._schemas: list[Object] = []
         self._places: dict[_Question, Place] = {}
+        self.traffic: dict[tuple[str, str], Traffic] = {}
+        """By schema and level; what was counted stays when either has gone."""
         self.configure((), ())
 
     def __iter__(self) -> Iterator[Level]:
@@ -117,7 +142,10 @@ class Levels:
             "X-Kubernetes-Pf-Flowschema-Uid": schema["metadata"].get("uid", ""),
             "X-Kubernetes-Pf-Prioritylevel-Uid": level.uid,
         }
-        return Place(level, name, flow, level.queues.hand_of(flow_hash(name, flow)), headers)
+        traffic = self.traffic.get((name, level.name))
+        if traffic is None:
+            traffic = self.traffic[name, level.name] = Traffic(name, level.name)
+        return Place(level, name, flow, level.queues.hand_of(flow_hash(name, flow)), headers, traffic)
 
     def adjust(self) -> None:
         """Lends the seats that levels did not need to those that did; to be called each ten seconds."""

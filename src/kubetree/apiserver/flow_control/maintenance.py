@@ -12,7 +12,7 @@ from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
-from kubetree.api.objects import copy
+from kubetree.api.objects import condition, copy
 from kubetree.apiserver.flow_control import bootstrap
 from kubetree.apiserver.flow_control.bootstrap import AUTO_UPDATE
 from kubetree.apiserver.registry import Writer
@@ -20,6 +20,10 @@ from kubetree.apiserver.registry import Writer
 Object = dict[str, Any]
 FLOW_SCHEMA = kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema")
 PRIORITY_LEVEL = kind("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration")
+
+_PRODUCER = "api-priority-and-fairness-config-producer-v1"
+CONSUMER = "api-priority-and-fairness-config-consumer-v1"
+"""Who manages the status of schemas."""
 
 # Levels come before the schemas that name them.
 _TABLE = (
@@ -40,9 +44,10 @@ async def _ensure(writer: Writer, row: Kind, wanted: Object, standing: Object | 
     name = wanted["metadata"]["name"]
     try:
         if standing is None:
-            await writer.create(row, {"metadata": {"name": name, "annotations": {AUTO_UPDATE: "true"}}, "spec": copy(wanted["spec"])})
+            metadata = {"name": name, "annotations": {AUTO_UPDATE: "true"}}
+            await writer.create(row, {"metadata": metadata, "spec": copy(wanted["spec"])}, manager=_PRODUCER)
         elif corrected(row, standing, wanted, always=always) is not None:
-            await writer.update(row, "", name, lambda current: corrected(row, current, wanted, always=always))
+            await writer.update(row, "", name, lambda current: corrected(row, current, wanted, always=always), manager=_PRODUCER)
     except (errors.AlreadyExists, errors.NotFound):
         return  # another server, or an administrator, was faster; the next round looks again
 
@@ -79,7 +84,7 @@ async def _remove_old(writer: Writer, row: Kind, standing: Sequence[Object], kno
 
 
 def dangling(schema: Object, levels: set[str], now: str) -> Object | None:
-    """The schema with a condition that says whether its level exists; None where it says so already."""
+    """The condition that says whether a schema's level exists; None where it says so already."""
     level = schema["spec"]["priorityLevelConfiguration"]["name"]
     found = level in levels
     text = f'This FlowSchema references the PriorityLevelConfiguration object named "{level}" '
@@ -89,9 +94,7 @@ def dangling(schema: Object, levels: set[str], now: str) -> Object | None:
         "reason": "Found" if found else "NotFound",
         "message": text + ("and it exists" if found else "but there is no such object"),
     }
-    conditions = (schema.get("status") or {}).get("conditions") or []
-    before: Object = next((c for c in conditions if c["type"] == "Dangling"), {})
+    before = condition(schema, "Dangling") or {}
     if all(before.get(key) == value for key, value in said.items()):
         return None
-    others = [c for c in conditions if c["type"] != "Dangling"]
-    return schema | {"status": {"conditions": [*others, said | {"lastTransitionTime": now}]}}
+    return said | {"lastTransitionTime": now}

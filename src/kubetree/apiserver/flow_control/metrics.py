@@ -1,99 +1,157 @@
-"""What priority and fairness counts, under upstream's metric names."""
+"""What priority and fairness counts, under upstream's metric names: see levels.Traffic for what is counted as requests pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from kubetree.apiserver.exposition import Histogram, Sample, family, labelled
-from kubetree.apiserver.flow_control.levels import Levels
-from kubetree.apiserver.flow_control.queues import Ticket
+from kubetree.apiserver.exposition import Histogram, Sample, family, heading, labelled, pairs
+from kubetree.apiserver.flow_control.bootstrap import EXEMPT
+from kubetree.apiserver.flow_control.levels import LINES, WAITS, WIDTHS, Level, Levels, Traffic
 from kubetree.apiserver.flow_control.retry_after import Refusals
 
-_WAITS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
-_BOTH, _REASON = ("flow_schema", "priority_level"), ("flow_schema", "priority_level", "reason")
-Pair = tuple[str, str]
+_PREFIX = "apiserver_flowcontrol_"
+_BOTH = ("flow_schema", "priority_level")
+
+_BY_LEVEL: tuple[tuple[str, str, Callable[[Level], float]], ...] = (
+    (
+        "request_concurrency_limit",
+        "[ALPHA] Nominal number of execution seats configured for each priority level",
+        lambda level: level.limits.nominal,
+    ),
+    (
+        "nominal_limit_seats",
+        "[BETA] Nominal number of execution seats configured for each priority level",
+        lambda level: level.limits.nominal,
+    ),
+    (
+        "lower_limit_seats",
+        "[ALPHA] Configured lower bound on number of execution seats available to each priority level",
+        lambda level: level.limits.least,
+    ),
+    (
+        "upper_limit_seats",
+        "[ALPHA] Configured upper bound on number of execution seats available to each priority level",
+        lambda level: level.limits.most,
+    ),
+    (
+        "current_limit_seats",
+        "[ALPHA] current derived number of execution seats available to each priority level",
+        lambda level: level.limits.nominal if level.exempt else level.queues.limit,
+    ),
+    ("demand_seats_smoothed", "[ALPHA] Smoothed seat demands", lambda level: level.queues.demand.smoothed),
+    (
+        "demand_seats_average",
+        "[ALPHA] Time-weighted average, over last adjustment period, of demand_seats",
+        lambda level: level.queues.demand.mean,
+    ),
+    (
+        "demand_seats_stdev",
+        "[ALPHA] Time-weighted standard deviation, over last adjustment period, of demand_seats",
+        lambda level: level.queues.demand.deviation,
+    ),
+    (
+        "demand_seats_high_watermark",
+        "[ALPHA] High watermark, over last adjustment period, of demand_seats",
+        lambda level: level.queues.demand.watermark,
+    ),
+    ("target_seats", "[ALPHA] Seat allocation targets", lambda level: max(level.limits.least, level.queues.demand.smoothed)),
+    ("current_r", "[ALPHA] R(time of last change)", lambda level: level.queues.progress),
+)
+_SEATS = (
+    "Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the "
+    "API Priority and Fairness subsystem"
+)
+_NOW: tuple[tuple[str, str, Callable[[Traffic], float]], ...] = (
+    (
+        "current_executing_requests",
+        "[BETA] Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness "
+        "subsystem",
+        lambda traffic: traffic.executing,
+    ),
+    ("current_executing_seats", f"[BETA] {_SEATS}", lambda traffic: traffic.seats),
+    ("request_concurrency_in_use", f"[ALPHA] {_SEATS}", lambda traffic: traffic.seats),
+    (
+        "current_inqueue_requests",
+        "[BETA] Number of requests currently pending in queues of the API Priority and Fairness subsystem",
+        lambda traffic: traffic.waiting,
+    ),
+)
 
 
 class FlowMetrics:
-    """`entered` counts requests that did not have to wait: their waits, which are none, are added when somebody looks."""
-
     def __init__(self, levels: Levels) -> None:
         self._levels = levels
-        self._entered: dict[Pair, int] = {}
-        self._rejected: dict[tuple[str, str, str], int] = {}
-        self._waits: dict[tuple[str, bool], Histogram] = {}
         self._refusals: dict[str, Refusals] = {}
-
-    def entered(self, schema: str, level: str) -> None:
-        key = (schema, level)
-        self._entered[key] = self._entered.get(key, 0) + 1
-
-    def waited(self, schema: str, seconds: float, *, executed: bool) -> None:
-        self._waits.setdefault((schema, executed), Histogram(_WAITS)).add(seconds)
-
-    def rejected(self, schema: str, level: str, reason: str) -> None:
-        key = (schema, level, reason)
-        self._rejected[key] = self._rejected.get(key, 0) + 1
 
     def retry_after(self, level: str, second: int) -> int:
         """Counts a refusal; gives what the client is told to wait, in seconds."""
         return self._refusals.setdefault(level, Refusals()).add(second)
 
     def lines(self) -> Iterator[str]:
-        dispatched = dict(self._entered)
-        level_of = {s["metadata"]["name"]: s["spec"]["priorityLevelConfiguration"]["name"] for s in self._levels.schemas}
-        for (schema, executed), waits in self._waits.items():
-            if executed:
-                key = (schema, level_of.get(schema, ""))
-                dispatched[key] = dispatched.get(key, 0) + waits.count
-        prefix = "apiserver_flowcontrol"
-        counted = [(labelled(_BOTH, key), n) for key, n in sorted(dispatched.items())]
-        yield from family(f"{prefix}_dispatched_requests_total", "counter", "[BETA] Requests that were worked on.", counted)
-        refused = [(labelled(_REASON, key), n) for key, n in sorted(self._rejected.items())]
-        yield from family(f"{prefix}_rejected_requests_total", "counter", "[BETA] Requests that were refused, and why.", refused)
-        yield from self._now(prefix)
-        yield from self._seats(prefix)
-        yield from self._waiting_times(f"{prefix}_request_wait_duration_seconds", dispatched)
+        found = [self._levels.traffic[key] for key in sorted(self._levels.traffic)]
+        passed = [(labelled(_BOTH, (t.schema, t.level)), _dispatched(t)) for t in found if _dispatched(t)]
+        text = "[BETA] Number of requests executed by API Priority and Fairness subsystem"
+        yield from family(f"{_PREFIX}dispatched_requests_total", "counter", text, passed)
+        refused = [(labelled((*_BOTH, "reason"), (t.schema, t.level, why)), n) for t in found for why, n in sorted(t.rejected.items())]
+        text = "[BETA] Number of requests rejected by API Priority and Fairness subsystem"
+        yield from family(f"{_PREFIX}rejected_requests_total", "counter", text, refused)
+        for name, text, value in _NOW:
+            samples: list[Sample] = [(labelled(_BOTH, (t.schema, t.level)), value(t)) for t in found]
+            yield from family(_PREFIX + name, "gauge", text, samples)
+        yield from self._waiting_seats(found)
+        levels = sorted(self._levels, key=lambda level: level.name)
+        for name, text, of_level in _BY_LEVEL:
+            yield from family(_PREFIX + name, "gauge", text, [(labelled(("priority_level",), (v.name,)), of_level(v)) for v in levels])
+        yield from _times(found)
 
-    def _now(self, prefix: str) -> Iterator[str]:
-        waiting: dict[Pair, list[Ticket]] = {}
+    def _waiting_seats(self, found: Iterable[Traffic]) -> Iterator[str]:
+        seats = {(t.schema, t.level): 0 for t in found}
         for level in self._levels:
             for queue in level.queues.queues:
                 for ticket in queue.waiting:
-                    waiting.setdefault((ticket.schema, level.name), []).append(ticket)
-        samples = [(labelled(_BOTH, key), float(len(tickets))) for key, tickets in sorted(waiting.items())]
-        yield from family(f"{prefix}_current_inqueue_requests", "gauge", "[BETA] Requests that wait.", samples)
-        executing = [(labelled(("priority_level",), (level.name,)), float(level.queues.executing)) for level in self._levels]
-        yield from family(f"{prefix}_current_executing_requests", "gauge", "[BETA] Requests that are worked on.", executing)
+                    seats[ticket.schema, level.name] = seats.get((ticket.schema, level.name), 0) + ticket.seats
+        text = "[ALPHA] Number of seats currently pending in queues of the API Priority and Fairness subsystem"
+        samples: list[Sample] = [(labelled(_BOTH, key), n) for key, n in sorted(seats.items())]
+        yield from family(f"{_PREFIX}current_inqueue_seats", "gauge", text, samples)
 
-    def _seats(self, prefix: str) -> Iterator[str]:
-        def each(name: str, text: str, value: dict[str, float]) -> Iterator[str]:
-            samples: list[Sample] = [(labelled(("priority_level",), (level,)), n) for level, n in sorted(value.items())]
-            yield from family(f"{prefix}_{name}", "gauge", text, samples)
 
-        levels = list(self._levels)
-        yield from each("current_executing_seats", "[BETA] Seats in use.", {v.name: v.queues.seats_in_use for v in levels})
-        yield from each("nominal_limit_seats", "[BETA] Seats by share.", {v.name: v.limits.nominal for v in levels})
-        yield from each("lower_limit_seats", "[ALPHA] Seats that are never lent.", {v.name: v.limits.least for v in levels})
-        yield from each("upper_limit_seats", "[ALPHA] Seats with all that may be borrowed.", {v.name: v.limits.most for v in levels})
-        limits = {v.name: float(v.limits.nominal if v.exempt else v.queues.limit) for v in levels}
-        yield from each("current_limit_seats", "[ALPHA] Seats at present.", limits)
-        smoothed = {v.name: v.queues.demand.smoothed for v in levels}
-        yield from each("demand_seats_smoothed", "[ALPHA] Seats that were wanted lately.", smoothed)
+def _dispatched(traffic: Traffic) -> int:
+    waited = traffic.waits.get(True)
+    return traffic.entered + (waited.count if waited is not None else 0)
 
-    def _waiting_times(self, name: str, dispatched: dict[Pair, int]) -> Iterator[str]:
-        found = dict(self._waits)
-        for (schema, _), n in self._entered.items():
-            whole, waited = Histogram(_WAITS), found.get((schema, True))
-            if waited is not None:
-                whole.buckets, whole.count, whole.sum = list(waited.buckets), waited.count, waited.sum
-            whole.buckets[0] += n
-            whole.count += n
-            found[schema, True] = whole
-        levels = dict(dispatched)
-        if found:
-            yield from (f"# HELP {name} [BETA] How long requests waited for a seat, in seconds.", f"# TYPE {name} histogram")
-        for (schema, executed), histogram in sorted(found.items()):
-            level = next((level for known, level in levels if known == schema), "")
-            labels = labelled(("execute", *_BOTH), (str(executed).lower(), schema, level))[1:-1]
-            yield from histogram.lines(name, labels)
+
+def _times(found: Iterable[Traffic]) -> Iterator[str]:
+    waits: list[tuple[str, Histogram]] = []
+    executions: list[tuple[str, Histogram]] = []
+    widths: list[tuple[str, Histogram]] = []
+    lines: list[tuple[str, Histogram]] = []
+    for t in found:
+        labels = pairs(_BOTH, (t.schema, t.level))
+        at_once = Histogram(WAITS)
+        at_once.add_least(t.entered)
+        for executed, waited in {True: Histogram(WAITS), **t.waits}.items():
+            waits.append((f'execute="{str(executed).lower()}",{labels}', waited.merged(at_once) if executed else waited))
+        executions += [(f'{labels},type="{type}"', times) for type, times in (("regular", t.times), ("watch", t.watches))]
+        narrow = Histogram(WIDTHS)
+        narrow.add_least(_dispatched(t) - t.widths.count)
+        narrow.sum = float(narrow.count)
+        widths.append((labels, narrow.merged(t.widths)))
+        alone = Histogram(LINES)
+        if t.level != EXEMPT:
+            alone.buckets[1], alone.sum = t.entered, float(t.entered)
+        lines.append((labels, alone.merged(t.lines)))
+    yield from _histograms("request_wait_duration_seconds", "[BETA] Length of time a request spent waiting in its queue", waits)
+    text = "Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem"
+    yield from _histograms("request_execution_seconds", f"[ALPHA] {text}", executions)
+    text = "Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness"
+    yield from _histograms("work_estimated_seats", f"[ALPHA] {text}", widths)
+    text = "Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued"
+    yield from _histograms("request_queue_length_after_enqueue", f"[ALPHA] {text}", lines)
+
+
+def _histograms(name: str, text: str, found: Iterable[tuple[str, Histogram]]) -> Iterator[str]:
+    used = [(labels, histogram) for labels, histogram in found if histogram.count]
+    if used:
+        yield from heading(_PREFIX + name, "histogram", text)
+    for labels, histogram in used:
+        yield from histogram.lines(_PREFIX + name, labels)

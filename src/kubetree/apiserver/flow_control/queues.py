@@ -64,13 +64,15 @@ def _load(queue: Queue) -> int:
 class Ticket:
     """A request that waits or is worked on. `seats` while it runs, `work` in seat-seconds as far as it can be guessed."""
 
-    __slots__ = ("arrived", "flow", "lingering", "queue", "schema", "seats", "started", "turn", "work")
+    __slots__ = ("arrived", "flow", "line", "lingering", "queue", "schema", "seats", "started", "turn", "work")
 
     def __init__(self, seats: int, lingering: float, schema: str, flow: str) -> None:
         self.seats, self.lingering, self.work = seats, lingering, seats * (_GUESSED_SECONDS + lingering)
         self.schema, self.flow = schema, flow
         self.queue: Queue | None = None
         self.turn: asyncio.Future[None] | None = None
+        self.line = 0
+        """How long its queue was with it; 0: it was in none."""
         self.arrived = self.started = 0.0
 
 
@@ -88,6 +90,16 @@ class QueueSet:
     @property
     def queues(self) -> list[Queue]:
         return self._queues
+
+    @property
+    def progress(self) -> float:
+        """Virtual time: seat-seconds that each queue with work had to get so far."""
+        return self._progress
+
+    @property
+    def at(self) -> float:
+        """When a request last came or went, by the clock."""
+        return self._at
 
     def configure(self, limit: int, count: int, hand: int, length: int) -> None:
         """More queues come at once; those that are too many go as soon as they are empty."""
@@ -146,6 +158,7 @@ class QueueSet:
         ticket.queue, ticket.arrived, ticket.turn = queue, self._progress, turn
         self._active += not queue.active
         queue.waiting.append(ticket)
+        ticket.line = len(queue.waiting)
         queue.waiting_seats += ticket.seats
         self.waiting += 1
         self.waiting_seats += ticket.seats

@@ -57,12 +57,15 @@ def _request_seats(spec: Object, nominal: int) -> int:
 class Demand:
     """How many seats a level could have used: followed as it changes, read and begun anew at each adjustment."""
 
-    __slots__ = ("_area", "_highest", "_now", "_since", "_squares", "_start", "smoothed")
+    __slots__ = ("_area", "_highest", "_now", "_since", "_squares", "_start", "deviation", "mean", "smoothed", "watermark")
 
     def __init__(self, now: float) -> None:
         self._now = self._highest = 0
         self._since = self._start = now
         self._area = self._squares = self.smoothed = 0.0
+        self.mean = self.deviation = 0.0
+        self.watermark = 0
+        """With mean and deviation: what the last reading found."""
 
     def set(self, seats: int, now: float) -> None:
         passed = now - self._since
@@ -81,6 +84,7 @@ class Demand:
         envelope = mean + deviation
         self.smoothed = max(envelope, _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * envelope)
         highest, self._highest = self._highest, self._now
+        self.mean, self.deviation, self.watermark = mean, deviation, highest
         self._area = self._squares = 0.0
         self._start = now
         return highest

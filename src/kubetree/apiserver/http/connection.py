@@ -46,6 +46,8 @@ class HttpServer(web.Server):
     def __init__(self, handler: web.RequestHandler | Callable[..., object], **settings: object) -> None:
         super().__init__(handler, max_line_size=MAX_LINE, max_field_size=MAX_LINE, **settings)  # type: ignore[arg-type]
         self.heads = Heads(MAX_LINE)
+        self.handshake_errors = 0
+        """Clients that did not get through TLS."""
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -66,6 +68,7 @@ class Connection(RequestHandler):
         "_early",
         "_heads",
         "_held",
+        "_made",
         "_ordinary",
         "_taker",
         "ended",
@@ -76,7 +79,17 @@ class Connection(RequestHandler):
         "peer_chain",
     )
 
+    def __init__(self, manager: HttpServer, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._made = False
+
+    def __del__(self) -> None:
+        """The loop says nothing of a handshake that fails: its connection is given up before it was made."""
+        if not self._made and isinstance(self._manager, HttpServer):
+            self._manager.handshake_errors += 1
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made = True
         assert isinstance(self._manager, HttpServer)
         self.on_lost: Wake | None = None
         self.on_writable: Wake | None = None

@@ -17,7 +17,7 @@ from kubetree.apiserver.audit.record import NO_USER, AuditRecord
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.middleware.authorization import attributes_of
 from kubetree.apiserver.middleware.errors import as_api_error
-from kubetree.apiserver.middleware.timeout import is_long_running, timed_out
+from kubetree.apiserver.middleware.timeout import TimedOut, is_long_running
 
 
 def audit(auditing: Auditing) -> Middleware:
@@ -36,7 +36,7 @@ def audit(auditing: Auditing) -> Middleware:
                 if _client_left(ctx):
                     await record.closed_early(long_running=long_running)
                 else:
-                    await _failed(record, timed_out(), long_running)
+                    await _failed(record, TimedOut(), long_running)
                 raise
             except ConnectionError:
                 await record.closed_early(long_running=long_running)

@@ -25,6 +25,7 @@ def authenticate(authenticator: Authenticator, metrics: AccessMetrics, refused: 
                 if user is None:
                     raise _Nobody()
             except errors.Unauthorized as error:
+                ctx.routed = False
                 metrics.authentication.add("failure" if isinstance(error, _Nobody) else "error", perf_counter() - started)
                 if refused is not None:
                     await refused(ctx, error)

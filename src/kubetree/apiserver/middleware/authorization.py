@@ -34,11 +34,12 @@ def authorize(authorizer: Authorizer, metrics: AccessMetrics) -> Middleware:
                 if not failed:
                     ctx.annotations[DECISION] = "allow" if answer.decision is Decision.ALLOW else "forbid"
                 ctx.annotations[REASON] = answer.reason if not failed else "internal error"
+            if answer.decision is Decision.ALLOW:
+                return await inner(ctx)
+            ctx.routed = False
             if failed:
                 return answer_text(ctx, f'Internal Server Error: "{ctx.http.raw_path}": {failed}\n'.translate(SANITIZED), 500)
-            if answer.decision is not Decision.ALLOW:
-                raise forbidden_by(attributes, answer.reason)
-            return await inner(ctx)
+            raise forbidden_by(attributes, answer.reason)
 
         return handle
 

@@ -12,10 +12,12 @@ from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.middleware.timeout import TimedOut
 from kubetree.apiserver.responses import answer_error
 from kubetree.store.protocol import Compacted, StoreUnavailable
 
 log = logging.getLogger(__name__)
+_DROPPED = 429
 
 
 def render_errors(metrics: Metrics) -> Middleware:
@@ -26,8 +28,11 @@ def render_errors(metrics: Metrics) -> Middleware:
             try:
                 response = await inner(ctx)
             except errors.ApiError as error:
+                if isinstance(error, TimedOut):
+                    metrics.terminated(counted, ctx.info, error.status_code)
                 response = answer_error(ctx, error)
             except ConnectionError:
+                metrics.aborted(counted)
                 raise
             except Exception as fault:
                 known = as_api_error(fault)
@@ -35,12 +40,15 @@ def render_errors(metrics: Metrics) -> Middleware:
                     if not ctx.fresh:
                         raise
                     log.exception("%s %s failed (audit-ID %s)", ctx.method, ctx.path, ctx.audit_id)
+                    metrics.terminated(counted, ctx.info, 500)
                 response = answer_error(ctx, known or _internal(ctx, fault))
             finally:
                 metrics.end(counted)
-            size = len(response.body) if isinstance(response, Answer) else -1
-            dry_run = "All" if ctx.query and "dryRun" in ctx.query else ""
-            metrics.observe(counted, response.status, clock() - started, size, dry_run)
+            if ctx.routed:
+                size = len(response.body) if isinstance(response, Answer) else -1
+                metrics.observe(counted, ctx, response.status, clock() - started, size)
+            elif response.status == _DROPPED:
+                metrics.dropped(counted)
             return response
 
         return handle

@@ -64,7 +64,11 @@ def limit_requests(reads: int, writes: int, metrics: Metrics) -> Middleware:
             taken = seats[kind]
             if taken is None or MASTERS_GROUP in ctx.user.groups or is_long_running(ctx):
                 return await inner(ctx)
-            await taken.take()
+            try:
+                await taken.take()
+            except TooManyRequests:
+                ctx.routed = False
+                raise
             metrics.inflight[kind] += 1
             try:
                 return await inner(ctx)

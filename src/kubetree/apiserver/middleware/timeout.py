@@ -92,15 +92,18 @@ def limit_time(deadlines: Deadlines) -> Middleware:
                     return await deadlines.limited(inner, ctx)
                 return await deadlines.limited_to(requested_timeout(ctx.first("timeout"), deadlines.longest), inner, ctx)
             except TimeoutError:
-                raise timed_out() from None
+                raise TimedOut from None
 
         return handle
 
     return wrap
 
 
-def timed_out() -> Timeout:
-    return Timeout("Timeout: request did not complete within the allotted timeout", empty_details=True)
+class TimedOut(Timeout):
+    """The time of a request is over."""
+
+    def __init__(self) -> None:
+        super().__init__("Timeout: request did not complete within the allotted timeout", empty_details=True)
 
 
 def is_long_running(ctx: RequestContext) -> bool:

@@ -10,6 +10,7 @@ from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionReques
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 
 _OPTIONS = {CREATE: "CreateOptions", UPDATE: "UpdateOptions"}
+APISERVER_MANAGER = "kube-apiserver"
 APISERVER = User("system:apiserver", groups=(MASTERS_GROUP, "system:authenticated"))
 
 
@@ -19,7 +20,7 @@ class WriteScope:
 
     namespace: str
     user: User = APISERVER
-    manager: str = "kube-apiserver"
+    manager: str = APISERVER_MANAGER
     subresource: str = ""
     dry_run: bool = False
     admit: bool = True

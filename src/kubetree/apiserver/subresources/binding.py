@@ -31,6 +31,8 @@ async def bind(call: Call) -> web.StreamResponse:
     metadata = binding.setdefault("metadata", {})
     check_namespace(call.namespace, metadata)
     name = call.name or metadata.get("name", "")
+    if not name:
+        raise errors.BadRequest("Name parameter required.")
     if metadata.get("name", "") != name:
         raise errors.BadRequest("name in URL does not match name in Binding object")
     scope = call.scope(options, "CreateOptions")

@@ -35,31 +35,51 @@ async def evict(call: Call) -> web.StreamResponse:
     ctx, output = call.ctx, call.output()
     options = write_options(ctx.query, ctx.user_agent, "CreateOptions")
     body = await call.body()
-    eviction = decode_as(ctx, body, "io.k8s.api.policy.v1.Eviction", "policy/v1", "Eviction", options.validation)
+    eviction = decode_as(ctx, body, "io.k8s.api.policy.v1.Eviction", "policy/v1", "Eviction", options.validation, also=("policy/v1beta1",))
     metadata = eviction.setdefault("metadata", {})
     check_namespace(call.namespace, metadata)
     if metadata.get("name", "") != call.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
+    wanted = asked(eviction, options.dry_run)
     scope = call.scope(options, "CreateOptions")
     request = scope.admission(CREATE, call.resource.kind, call.name, eviction, None)
     await call.registry.admission.admit(request)
     await call.registry.admission.validate(request)
-    wanted = delete_options({}, eviction.get("deleteOptions") or {})
-    if options.dry_run:
-        wanted = replace(wanted, dry_run=True)
-    await _evict(call, wanted)
+    await _evict(call, wanted, eviction.get("deleteOptions") or {})
     return answer_object(ctx, _SUCCESS, output, 201)
 
 
-async def _evict(call: Call, options: DeleteOptions) -> None:
+def asked(eviction: Object, dry_run: bool) -> DeleteOptions:
+    """How the pod is to be deleted. Raises Invalid, BadRequest. Pure."""
+    given = eviction.get("deleteOptions") or {}
+    field, preconditions = "ignoreStoreReadErrorWithClusterBreakingPotential", given.get("preconditions") or {}
+    if given.get(field):
+        detail = "Invalid value: true: can not be set for pod eviction, try after removing the option"
+        name = eviction["metadata"]["name"]
+        raise errors.invalid("Eviction", "policy", name, [Cause("FieldValueInvalid", detail, f"deleteOptions.{field}")])
+    runs = given.get("dryRun") or []
+    if dry_run and runs and runs != ["All"]:
+        raise errors.BadRequest(f"Non-matching dry-run options in request and content: [All] and [{' '.join(runs)}]")
+    return DeleteOptions(
+        given.get("gracePeriodSeconds"),
+        preconditions.get("uid"),
+        preconditions.get("resourceVersion"),
+        given.get("orphanDependents"),
+        given.get("propagationPolicy"),
+        dry_run or bool(runs),
+    )
+
+
+async def _evict(call: Call, options: DeleteOptions, given: Object) -> None:
+    """`given`: the DeleteOptions as they came."""
     pinned = options.resource_version is not None
     for attempt in range(_ATTEMPTS):
-        pod = await _pod(call)
+        pod = await call.cached()
         if not ignores_budgets(pod):
             break
         enforce = not pinned and (pod.get("status") or {}).get("phase") == "Pending" and not pod["metadata"].get("deletionTimestamp")
         try:
-            await _delete(call, replace(options, resource_version=pod["metadata"]["resourceVersion"]) if enforce else options)
+            await _delete(call, replace(options, resource_version=pod["metadata"]["resourceVersion"]) if enforce else options, given)
         except errors.Conflict:
             if pinned or attempt == _ATTEMPTS - 1:
                 raise
@@ -76,11 +96,11 @@ async def _evict(call: Call, options: DeleteOptions) -> None:
             await _take_disruption(call, budgets[0]["metadata"]["name"], options.dry_run)
     if unhealthy_allowed and not pinned:
         try:
-            await _delete(call, replace(options, resource_version=pod["metadata"]["resourceVersion"]))
+            await _delete(call, replace(options, resource_version=pod["metadata"]["resourceVersion"]), given)
         except errors.Conflict:
             raise _still_processing(budgets[0]["metadata"]["name"]) from None
     else:
-        await _delete(call, options)
+        await _delete(call, options, given)
 
 
 def ignores_budgets(pod: Object) -> bool:
@@ -98,14 +118,6 @@ def unhealthy_may_go(budget: Object, pod: Object) -> bool:
     status = budget.get("status") or {}
     desired = status.get("desiredHealthy", 0)
     return bool(status.get("currentHealthy", 0) >= desired > 0)
-
-
-async def _pod(call: Call) -> Object:
-    await call.resource.cache.fresh()
-    entry = call.resource.cache.get(call.resource.key(call.namespace, call.name))
-    if entry is None:
-        raise call.not_found()
-    return entry.obj
 
 
 async def _budgets(call: Call, pod: Object) -> list[Object]:
@@ -187,8 +199,8 @@ def _still_processing(name: str) -> errors.TooManyRequests:
     return errors.TooManyRequests(_VIOLATES, causes=[cause], retry_after=10)
 
 
-async def _delete(call: Call, options: DeleteOptions) -> None:
-    """Marks the pod as evicted, then deletes it."""
+async def _delete(call: Call, options: DeleteOptions, given: Object) -> None:
+    """Marks the pod as evicted, then deletes it. Only then what policy and dry run say is looked at. Raises Invalid."""
     ctx, now = call.ctx, format_time(call.registry.clock())
     scope = WriteScope(call.namespace, ctx.user, "kube-apiserver", "status", options.dry_run, admit=False)
     if not options.dry_run:
@@ -199,9 +211,10 @@ async def _delete(call: Call, options: DeleteOptions) -> None:
             deletion.check_preconditions(call.resource, call.name, options, old["metadata"])
             return _marked(old, now)
 
-        stored = await change.update(call.registry, call.resource, call.name, transform, scope)
+        stored = await change.update(call.registry, call.resource, call.name, transform, scope, tracked=True)
         if options.resource_version is not None:
             options = replace(options, resource_version=str(stored.revision))
+    delete_options({}, given)
     scope.subresource = ""
     await deletion.delete(call.registry, call.resource, call.name, options, scope)
 

@@ -33,6 +33,8 @@ _UNANSWERED: dict[str, Object] = {
 
 
 def review(reply: Reply) -> Verb:
+    """A verb that answers a review and stores nothing."""
+
     async def create_review(call: Call) -> web.StreamResponse:
         ctx, kind, output = call.ctx, call.resource.kind, call.output()
         if output.as_kind == "Table":

@@ -11,19 +11,22 @@ from aiohttp import web
 from kubetree.api.apply import apply, track_update
 from kubetree.api.apply.field_sets import Path
 from kubetree.api.apply.scale_fields import REPLICAS, parent_managers, scale_managers
-from kubetree.api.custom_resources.scale import ScalePaths
-from kubetree.api.errors import ApiError, Cause, conflict, invalid
+from kubetree.api.custom_resources.scale import ScalePaths, scale_columns
+from kubetree.api.errors import ApiError, Cause, Invalid, conflict, invalid
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.objects import copy
 from kubetree.api.selectors import label_selector
 from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import UPDATE
 from kubetree.apiserver.bodies import decode_as
+from kubetree.apiserver.negotiation import Output
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import requested_version, shown
-from kubetree.apiserver.options import WriteOptions, first, revision_of, write_options
+from kubetree.apiserver.options import WriteOptions, revision_of, write_options
+from kubetree.apiserver.request_info import first
 from kubetree.apiserver.responses import answer_object
+from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.patch import APPLY, merged, read_patch
 from kubetree.apiserver.verbs.update import check_name
@@ -68,7 +71,7 @@ async def get_scale(call: Call) -> web.StreamResponse:
     entry = resource.cache.get(resource.key(call.namespace, call.name))
     if entry is None:
         raise call.not_found()
-    return answer_object(call.ctx, scale_of(resource.kind, await shown(resource, entry.obj)), output)
+    return _answer(call, scale_of(resource.kind, await shown(resource, entry.obj)), output)
 
 
 async def update_scale(call: Call) -> web.StreamResponse:
@@ -127,11 +130,10 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
         metadata = scale["metadata"]
         _check_uid(kind, metadata, live["metadata"])
         replicas = (scale.get("spec") or {}).get("replicas") or 0
-        if replicas < 0:
-            detail = f"Invalid value: {replicas}: must be greater than or equal to 0"
-            raise invalid("Scale", "autoscaling", call.name, [Cause("FieldValueInvalid", detail, "spec.replicas")])
-        new: Object = copy(live)
         paths = _paths(kind)
+        if replicas < 0:
+            raise _negative(kind, call.name, paths, replicas)
+        new: Object = copy(live)
         if paths is None:
             new.setdefault("spec", {})["replicas"] = replicas
         else:
@@ -145,7 +147,26 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
 
     stored = await change.update(call.registry, resource, call.name, transform, replace(scope, admit=False), tracked=True)
     obj = {**stored.obj, "metadata": {**stored.obj["metadata"], "resourceVersion": str(stored.revision)}}
-    return answer_object(call.ctx, scale_of(kind, requested_version(resource, obj)), output)
+    return _answer(call, scale_of(kind, requested_version(resource, obj)), output)
+
+
+def _answer(call: Call, scale: Object, output: Output) -> web.StreamResponse:
+    """The Scale, as a Table or as its metadata where that was asked for."""
+    now = call.registry.clock()
+    found = transform_one(_SCALE, scale, output, call.ctx.query, now) if output.as_kind else scale
+    if output.as_kind == "Table" and _paths(call.resource.kind) is not None:
+        found["columnDefinitions"], found["rows"][0]["cells"] = scale_columns().definitions, scale_columns().cells(scale, now)
+    return answer_object(call.ctx, found, output)
+
+
+def _negative(kind: Kind, name: str, paths: ScalePaths | None, replicas: int) -> Invalid:
+    """Of a custom resource its own check of the field says it."""
+    shown = f"Invalid value: {replicas}: "
+    if paths is not None:
+        return invalid(kind.kind, kind.group, name, [Cause("FieldValueInvalid", f"{shown}should be a non-negative integer", paths.spec)])
+    return invalid(
+        "Scale", "autoscaling", name, [Cause("FieldValueInvalid", f"{shown}must be greater than or equal to 0", "spec.replicas")]
+    )
 
 
 def _check_uid(kind: Kind, metadata: Object, live: Object) -> None:

@@ -18,7 +18,8 @@ from kubetree.apiserver.subresources.tokens import token_requests
 
 _SCALED = ("replicationcontrollers", "deployments.apps", "replicasets.apps", "statefulsets.apps")
 _UPGRADED = ("get", "create")
-_PROXIED = ("create", "delete", "get", "patch", "update")
+_PROXIED = ("create", "delete", "get", "patch", "update", "")
+"""No verb: OPTIONS, which browsers ask before they send anything."""
 
 
 def add_actions(dispatcher: Dispatcher, backends: Backends, minter: TokenRequests | None, reviews: Mapping[str, Reply]) -> None:

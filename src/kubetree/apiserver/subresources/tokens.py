@@ -5,13 +5,17 @@ from __future__ import annotations
 from aiohttp import web
 
 from kubetree.api import errors
+from kubetree.api.apply import track_update
+from kubetree.api.kinds import Kind
+from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import CREATE
-from kubetree.apiserver.authentication.token_requests import TokenRequests
+from kubetree.apiserver.authentication.token_requests import DEFAULT_EXPIRY, TokenRequests
 from kubetree.apiserver.bodies import decode_as
 from kubetree.apiserver.options import write_options
 from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call, Verb
 
+_KIND = Kind("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests")
 _DEFINITION, _API_VERSION = "io.k8s.api.authentication.v1.TokenRequest", "authentication.k8s.io/v1"
 
 
@@ -25,10 +29,14 @@ def token_requests(minter: TokenRequests | None) -> Verb:
         if minter is None:
             raise errors.NotFound("the server could not find the requested resource")
         request = decode_as(ctx, body, _DEFINITION, _API_VERSION, "TokenRequest", options.validation)
+        request.setdefault("metadata", {})
+        request.setdefault("spec", {}).setdefault("expirationSeconds", DEFAULT_EXPIRY)
         scope = call.scope(options, "CreateOptions")
         admission = scope.admission(CREATE, call.resource.kind, call.name, request, None)
         await call.registry.admission.admit(admission)
         await call.registry.admission.validate(admission)
+        now = format_time(call.registry.clock())
+        track_update(_KIND, None, request, manager=options.manager, now=now, subresource="token")
         minted = await minter.mint(call.namespace, call.name, request)
         ctx.warnings.extend(minted.warnings)
         ctx.annotations.update(minted.annotations)

@@ -51,6 +51,15 @@ class Call:
                 ctx.facts[key] = found
         return found
 
+    async def cached(self) -> Object:
+        """The object as the cache has it, no older than this request. It is shared. Raises NotFound."""
+        cache = self.resource.cache
+        await cache.fresh()
+        entry = cache.get(self.resource.key(self.namespace, self.name))
+        if entry is None:
+            raise self.not_found()
+        return entry.obj
+
     async def body(self) -> bytes:
         return await read_body(self.ctx, self.registry.config.max_request_body)
 

@@ -7,7 +7,8 @@ from aiohttp import web
 from kubetree.api import errors, protobuf
 from kubetree.apiserver.negotiation import PROTOBUF
 from kubetree.apiserver.operations.managers import shown
-from kubetree.apiserver.options import first, revision_of
+from kubetree.apiserver.options import revision_of
+from kubetree.apiserver.request_info import first
 from kubetree.apiserver.responses import answer, answer_message
 from kubetree.apiserver.verbs.call import Call
 

@@ -41,6 +41,8 @@ class Listing:
     revision: int
     token: str = ""
     remaining: int | None = None
+    fetched: int = 0
+    """How many entries of the cache were looked at."""
 
     def metadata(self) -> Object:
         found: Object = {"resourceVersion": str(self.revision)}
@@ -126,7 +128,13 @@ async def read(registry: Registry, resource: Resource, selection: Selection, opt
         await cache.ready()
         if resource.kind.kind != "Event":
             options = replace(options, limit=0)  # upstream's watch cache, which events have none of, gives all that it has
-    return _from_cache(resource, selection, options)
+    return _counted(registry, resource, selection, _from_cache(resource, selection, options))
+
+
+def _counted(registry: Registry, resource: Resource, selection: Selection, listing: Listing) -> Listing:
+    index = next((f"f:{name}" for name in selection.index or () if not name.startswith("metadata.")), "")
+    registry.counters.listed(resource.storage, index, listing.fetched, len(listing.entries))
+    return listing
 
 
 async def _converted(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
@@ -153,7 +161,8 @@ def _from_cache(resource: Resource, selection: Selection, options: ListOptions, 
     cache, revision = resource.cache, resource.cache.revision
     if selection.key:
         entry = cache.get(selection.key)
-        return Listing([entry] if entry is not None and selection.matches(entry) else [], revision)
+        fetched: list[Cached] = [entry] if entry is not None else []
+        return Listing([e for e in fetched if selection.matches(e)], revision, fetched=len(fetched))
     entries = cache.items(selection.prefix, selection.index, selection.exact_labels, after)
     if options.limit and selection.everything:
         found: list[Cached] = list(islice(entries, options.limit))
@@ -165,21 +174,25 @@ def _from_cache(resource: Resource, selection: Selection, options: ListOptions, 
 def _part_of(entries: Iterable[Cached], selection: Selection, limit: int, revision: int) -> Listing:
     """What is selected of entries in key order, at most `limit`. There is a next page when entries are left, selected or not."""
     if not limit:
-        return Listing(list(entries) if selection.everything else [e for e in entries if selection.matches(e)], revision)
-    found, following = [], iter(entries)
+        fetched = list(entries)
+        return Listing(fetched if selection.everything else [e for e in fetched if selection.matches(e)], revision, fetched=len(fetched))
+    found, following, looked_at = [], iter(entries), 0
     for entry in following:
+        looked_at += 1
         if selection.matches(entry):
             found.append(entry)
             if len(found) == limit:
                 break
-    return _page(found, selection, revision, sum(1 for _ in following))
+    return _page(found, selection, revision, sum(1 for _ in following), looked_at)
 
 
-def _page(found: list[Cached], selection: Selection, revision: int, rest: int) -> Listing:
+def _page(found: list[Cached], selection: Selection, revision: int, rest: int, fetched: int = 0) -> Listing:
     """A page with `rest` entries after it."""
+    fetched = fetched or len(found)
     if not rest:
-        return Listing(found, revision)
-    return Listing(found, revision, encode_continue(found[-1].key, selection.prefix, revision), rest if selection.everything else None)
+        return Listing(found, revision, fetched=fetched)
+    token = encode_continue(found[-1].key, selection.prefix, revision)
+    return Listing(found, revision, token, rest if selection.everything else None, fetched)
 
 
 async def _continued(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
@@ -191,7 +204,7 @@ async def _continued(registry: Registry, resource: Resource, selection: Selectio
     if revision == INCONSISTENT:
         await resource.cache.fresh()
     if revision == INCONSISTENT or revision == resource.cache.revision >= registry.compacted:
-        return _from_cache(resource, selection, options, after)
+        return _counted(registry, resource, selection, _from_cache(resource, selection, options, after))
     try:
         return await _from_the_past(registry, resource, selection, options, revision, after)
     except Compacted:
@@ -202,7 +215,7 @@ async def _at_revision(registry: Registry, resource: Resource, selection: Select
     if revision > resource.cache.revision:
         await _come(resource, revision)
     if revision in (0, resource.cache.revision):
-        return _from_cache(resource, selection, options)
+        return _counted(registry, resource, selection, _from_cache(resource, selection, options))
     try:
         return await _from_the_past(registry, resource, selection, options, revision, "")
     except Compacted:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ async def watch(call: Call) -> web.StreamResponse:
     revision = revision_of(options.resource_version)
     timeout = float(options.timeout) or call.registry.config.min_request_timeout * (1 + random.random())
     cache = call.resource.cache
-    initial = bool(options.send_initial_events)
+    initial, began = bool(options.send_initial_events), time.perf_counter()
     if initial and options.resource_version != "0":
         await cache.fresh(revision)
     else:
@@ -51,6 +52,8 @@ async def watch(call: Call) -> web.StreamResponse:
             with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
                 await _send_initial(call, stream, selection, entries, start, options)
+                if initial:
+                    _count_list(call, selection, len(entries), time.perf_counter() - began)
                 if call.ctx.has_begun is not None:
                     call.ctx.has_begun()
                 await pump.run()
@@ -62,6 +65,13 @@ async def watch(call: Call) -> web.StreamResponse:
         await stream.open()
         stream.error(error)
     return await stream.close()
+
+
+def _count_list(call: Call, selection: Selection, entries: int, seconds: float) -> None:
+    kind, counters = call.resource.kind, call.registry.counters
+    counters.init_events.add(kind.group, kind.plural, count=entries)
+    scope = "resource" if call.name or selection.key else "namespace" if call.namespace else "cluster"
+    counters.watch_lists.add(seconds, kind.group, kind.version, kind.plural, scope)
 
 
 def _pump(

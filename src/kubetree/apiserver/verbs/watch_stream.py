@@ -52,6 +52,7 @@ class WatchStream:
         self._connection = http.protocol if isinstance(http.protocol, Connection) else None
         self._transport: asyncio.WriteTransport | None = None
         self._pending: list[bytes] = []
+        self._counted = call.registry.counters.events(call.resource.kind)
         self._size = 0
 
     async def open(self) -> None:
@@ -106,6 +107,7 @@ class WatchStream:
             self.object(kind, obj)
 
     def initial(self, entry: Cached) -> None:
+        """An object that is there when the watch begins."""
         if self._splice:
             self._line(b'{"type":"ADDED","object":%b}\n' % entry.data)
         elif self._form is None:
@@ -159,6 +161,7 @@ class WatchStream:
         transport = self._transport
         if transport is None or not self._pending:
             return
+        self._counted.sent(self._pending, self._size)
         pending, self._pending, self._size = self._pending, [], 0
         if not transport.is_closing():
             transport.write(pending[0] if len(pending) == 1 else b"".join(pending))

@@ -23,6 +23,7 @@ from kubetree.apiserver.webhooks.tls import TrustCache
 from kubetree.apiserver.yaml_format import yaml_to_json
 
 Object = dict[str, Any]
+Wait = Callable[[float], Awaitable[None]]
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json, */*", "User-Agent": "kube-apiserver-admission"}
 _MOST_ANSWER = 16 * 1024 * 1024
 _STALE_TRIES = 3
@@ -31,10 +32,10 @@ _MOST_REDIRECTS = 10
 
 
 class WebhookClient:
-    """Made once a server; `close` ends what is under way."""
+    """Made once a server; `close` ends what is under way. `wait` is how the seconds pass that another server asks for."""
 
-    def __init__(self, resolver: ServiceResolver, trusts: TrustCache | None = None) -> None:
-        self.resolver = resolver
+    def __init__(self, resolver: ServiceResolver, trusts: TrustCache | None = None, wait: Wait = asyncio.sleep) -> None:
+        self.resolver, self._wait = resolver, wait
         self.trusts = trusts or TrustCache()
         self._session: aiohttp.ClientSession | None = None
 
@@ -66,7 +67,7 @@ class WebhookClient:
             except CallFailed as error:
                 if error.retry_after is None:
                     raise
-                await asyncio.sleep(error.retry_after)
+                await self._wait(error.retry_after)
         return await self._exchange(destination, shown, body)
 
     async def _exchange(self, destination: Destination, shown: str, body: bytes) -> bytes:

@@ -18,6 +18,8 @@ _DEFAULT_PORT = 443
 
 
 class ServiceReference(NamedTuple):
+    """`port` is the Service's, not its pods'."""
+
     namespace: str
     name: str
     port: int

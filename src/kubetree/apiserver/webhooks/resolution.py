@@ -20,11 +20,15 @@ _ROUTED = ("", "ClusterIP", "NodePort", "LoadBalancer")
 
 
 class Address(NamedTuple):
+    """Where to connect to."""
+
     host: str
     port: int
 
 
 class ServiceResolver(Protocol):
+    """Where a Service leads now."""
+
     def resolve(self, namespace: str, name: str, port: int) -> Address:
         """`port` is the service's. Raises ApiError (NotFound, ServiceUnavailable) or ValueError for a service that leads nowhere."""
         ...

@@ -22,6 +22,8 @@ class Trust:
 
 
 class TrustCache:
+    """A TLS context for each distinct set of authorities and client certificate, made once."""
+
     def __init__(self) -> None:
         self._contexts: OrderedDict[Trust, ssl.SSLContext] = OrderedDict()
 

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from kubetree.api.kind_table import kind
+from kubetree.api.objects import condition
 
 Object = dict[str, Any]
 
@@ -131,7 +132,7 @@ def _check_usages(usages: Sequence[str], allowed: Sequence[set[str]]) -> None:
 
 
 def has_condition(csr: Object, type_: str) -> bool:
-    return any(c["type"] == type_ for c in (csr.get("status") or {}).get("conditions") or ())
+    return condition(csr, type_) is not None
 
 
 def certificate_of(csr: Object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kubetree.api.kind_table import kind
-from kubetree.api.objects import controller_of, is_deleting, owner_reference
+from kubetree.api.objects import controller_of, is_controlled_by, is_deleting, owner_reference
 from kubetree.api.times import format_time, parse_time
 from kubetree.controllers.cronjobs.schedules import Schedule, schedule
 from kubetree.controllers.plan import (
@@ -234,9 +234,9 @@ class Look:
         def look(read: Outcome) -> Plan:
             """A Job of that name is there already: ours from before a crash, or somebody else's."""
             standing = read.results[0] if read.results else None
-            owner = controller_of(standing) if standing is not None else None
-            mine = owner is not None and owner["uid"] == self.cron_job["metadata"]["uid"]
-            return self._note(moment, standing) if standing is not None and mine else plan(self._written())
+            if standing is not None and is_controlled_by(standing, self.cron_job):
+                return self._note(moment, standing)
+            return plan(self._written())
 
         return plan(Read(JOB, namespace, self._name(moment)), then=look)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kubetree.api.kind_table import kind
 from kubetree.api.objects import annotations as annotations_of
-from kubetree.api.objects import controller_of, is_deleting
+from kubetree.api.objects import controller_of, is_controlled_by, is_deleting
 from kubetree.api.selectors import label_selector
 from kubetree.controllers import pods
 from kubetree.controllers.claims import claim
@@ -216,8 +216,7 @@ class Rollout:
         other = outcome.results[0] if outcome.results else None
         if other is None:
             return NOTHING
-        owner = controller_of(other)
-        mine = owner is not None and owner["uid"] == self.deployment["metadata"]["uid"]
+        mine = is_controlled_by(other, self.deployment)
         if mine and equal_but_for_hash(other["spec"]["template"], self.deployment["spec"]["template"]):
             return plan(RequeueAfter(0.05))
         current = self.deployment.get("status") or {}

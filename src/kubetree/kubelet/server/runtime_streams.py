@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 
 from kubetree.kubelet.server.spdy import Session, SpdyError
 
-MAX_HEAD = 65536
-
 
 @dataclass(frozen=True, slots=True)
 class Upgraded:

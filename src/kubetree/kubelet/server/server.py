@@ -32,6 +32,9 @@ Answer = Awaitable[web.StreamResponse]
 
 log = logging.getLogger("kubetree.kubelet")
 
+MAX_LINE = 1024 * 1024
+"""Bytes of a request line or a header, as Go's server takes them: an exec's command stands in the path, and may be long."""
+
 
 class Refused(Exception):
     """A request that cannot be answered: the status and the text that kubectl shows."""
@@ -239,7 +242,7 @@ class KubeletServer:
 async def _listening(
     serve: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], address: str, port: int, context: ssl.SSLContext | None
 ) -> AsyncIterator[int]:
-    server = web.Server(serve, access_log=None, keepalive_timeout=75)
+    server = web.Server(serve, access_log=None, keepalive_timeout=75, max_line_size=MAX_LINE, max_field_size=MAX_LINE)
     listening = await asyncio.get_running_loop().create_server(server, address, port, ssl=context)
     try:
         yield listening.sockets[0].getsockname()[1]

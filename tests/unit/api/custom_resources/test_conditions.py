@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubetree.api.custom_resources import conditions as c
-from kubetree.api.custom_resources.definition import condition
+from kubetree.api.objects import condition
 
 Object = dict[str, Any]
 NOW, LATER = "2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"

@@ -150,9 +150,10 @@ def test_suggested_objects_follow_their_annotation_mandatory_ones_do_not() -> No
 def test_a_schema_says_whether_its_level_exists() -> None:
     schema = bootstrap.SUGGESTED_SCHEMAS[1]
     said = dangling(schema, {"other"}, "2026-01-01T00:00:00Z")
-    assert (said["status"]["conditions"][0]["status"], said["status"]["conditions"][0]["reason"]) == ("True", "NotFound")
-    assert dangling(said, {"other"}, "later") is None
-    assert dangling(said, {"leader-election"}, "later")["status"]["conditions"][0]["reason"] == "Found"
+    assert (said["status"], said["reason"]) == ("True", "NotFound")
+    told = schema | {"status": {"conditions": [said]}}
+    assert dangling(told, {"other"}, "later") is None
+    assert dangling(told, {"leader-election"}, "later")["reason"] == "Found"
 
 
 @pytest.mark.parametrize("row, objects", [

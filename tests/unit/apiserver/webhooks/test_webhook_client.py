@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.webhooks import CallFailed, Destination, WebhookClient, of_client_config, of_kubeconfig, retried, service_resolver
-from kubetree.apiserver.webhooks.client import told
+from kubetree.apiserver.webhooks.client import Wait, told
 from kubetree.apiserver.webhooks.resolution import Address
 from listed_objects import ListedObjects
 from webhook_servers import allow, authority, webhook_server
@@ -27,17 +28,17 @@ class _Resolver:
         return Address("127.0.0.1", self.port)
 
 
-async def _post(destination: Destination, timeout: float = 5, port: int = 0) -> object:
-    client = WebhookClient(_Resolver(port))
+async def _post(destination: Destination, timeout: float = 5, port: int = 0, wait: Wait = asyncio.sleep) -> object:
+    client = WebhookClient(_Resolver(port), wait=wait)
     try:
         return await client.post(destination, REVIEW, timeout=timeout)
     finally:
         await client.close()
 
 
-async def _failure(destination: Destination, timeout: float = 5, port: int = 0) -> CallFailed:
+async def _failure(destination: Destination, timeout: float = 5, port: int = 0, wait: Wait = asyncio.sleep) -> CallFailed:
     with pytest.raises(CallFailed) as raised:
-        await _post(destination, timeout, port)
+        await _post(destination, timeout, port, wait)
     return raised.value
 
 
@@ -62,17 +63,26 @@ async def test_a_service_is_reached_where_it_resolves_to_by_the_name_its_certifi
 
 
 async def test_who_says_when_it_can_is_asked_again_then() -> None:
-    def busy(times: int, status: int = 429) -> Callable[[object], object]:
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if seconds == 9:
+            raise TimeoutError  # the time for the call is over before the wait is
+
+    def busy(times: int, status: int = 429, after: int = 1) -> Callable[[object], object]:
         left = iter(range(times))
-        return lambda _: {"allowed": True} if next(left, None) is None else web.Response(status=status, headers={"Retry-After": "0"})
+        refusal = {"status": status, "headers": {"Retry-After": str(after)}}
+        return lambda _: {"allowed": True} if next(left, None) is None else web.Response(**refusal)
 
     async with webhook_server() as server:
-        await _post(of_client_config(server.on("/a", busy(2))))
-        await _post(of_client_config(server.on("/b", busy(10, 503))))
-        error = await _failure(of_client_config(server.on("/c", busy(11))))
-        other = await _failure(of_client_config(server.on("/d", busy(1, 404))))
-        late = await _failure(of_client_config(server.on("/e", lambda _: web.Response(status=500, headers={"Retry-After": "9"}))), 0.05)
+        await _post(of_client_config(server.on("/a", busy(2))), wait=wait)
+        await _post(of_client_config(server.on("/b", busy(10, 503))), wait=wait)
+        error = await _failure(of_client_config(server.on("/c", busy(11))), wait=wait)
+        other = await _failure(of_client_config(server.on("/d", busy(1, 404))), wait=wait)
+        late = await _failure(of_client_config(server.on("/e", busy(1, 500, 9))), wait=wait)
     assert [len(server.asked(path)) for path in ("/a", "/b", "/c", "/d", "/e")] == [3, 11, 11, 1, 1]
+    assert waits == [1] * (2 + 10 + 10) + [9]
     assert error.message == "the server has received too many requests and has asked us to try again later"
     assert other.message == "the server could not find the requested resource"
     assert late.timed_out

@@ -50,6 +50,8 @@ Authorize = Callable[[Check], Verdict]
 
 
 class ServiceAccount(NamedTuple):
+    """Whom `authorizer.serviceAccount(namespace, name)` asks for."""
+
     namespace: str
     name: str
 
@@ -62,6 +64,8 @@ class _Value:
 
 
 class AuthorizerValue(_Value):
+    """The variable `authorizer`. `user` is whom it asks for; `authorize` decides."""
+
     __slots__ = ("authorize", "user")
     cel_type: Type = AUTHORIZER
 
@@ -70,6 +74,8 @@ class AuthorizerValue(_Value):
 
 
 class PathCheck(_Value):
+    """`authorizer.path(...)`, to which a verb is still lacking."""
+
     __slots__ = ("authorizer", "path")
     cel_type: Type = PATH_CHECK
 
@@ -78,6 +84,8 @@ class PathCheck(_Value):
 
 
 class GroupCheck(_Value):
+    """`authorizer.group(...)`, to which a resource is still lacking."""
+
     __slots__ = ("authorizer", "group")
     cel_type: Type = GROUP_CHECK
 
@@ -96,6 +104,8 @@ class ResourceCheck(_Value):
 
 
 class DecisionValue(_Value):
+    """What `check` gives."""
+
     __slots__ = ("verdict",)
     cel_type: Type = DECISION
 

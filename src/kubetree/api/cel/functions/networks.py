@@ -17,6 +17,8 @@ CIDR = opaque("net.CIDR")
 
 
 class IPValue:
+    """What `ip(text)` gives."""
+
     __slots__ = ("address",)
     cel_type: Type = IP
 
@@ -37,6 +39,8 @@ class IPValue:
 
 
 class CIDRValue:
+    """What `cidr(text)` gives."""
+
     __slots__ = ("network",)
     cel_type: Type = CIDR
 

@@ -14,6 +14,8 @@ URL = struct("kubernetes.URL")
 
 
 class URLValue:
+    """What `url(text)` gives."""
+
     __slots__ = ("url",)
     cel_type: Type = URL
 

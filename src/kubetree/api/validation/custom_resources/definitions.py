@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kubetree.api.custom_resources.field_paths import field_path
+from kubetree.api.objects import has_condition
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.custom_resources.schemas import schema
-from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden, invalid, not_supported, quote, required, too_many
+from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden, invalid, one_of, quote, required, too_many
 from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import immutable
 from kubetree.api.validation.names import dns_1035_label, dns_subdomain
@@ -45,9 +46,9 @@ def update(errs: Errors, new: Thing, old: Thing) -> None:
     names, old_names = spec.get("names") or {}, before.get("names") or {}
     if not semantic_equal(spec, before):
         _spec(errs, spec, keep_unknown=bool(before.get("preserveUnknownFields")), unchanged=_unchanged_schemas(spec, before))
-        if _established(old) and not distrusted(before):
+        if has_condition(old, "Established") and not distrusted(before):
             _ca_bundle(errs, spec)
-    if _established(old):
+    if has_condition(old, "Established"):
         immutable(errs, spec.get("scope"), before.get("scope"), "spec.scope")
         immutable(errs, names.get("kind"), old_names.get("kind"), "spec.names.kind")
     immutable(errs, spec.get("group"), before.get("group"), "spec.group")
@@ -67,11 +68,6 @@ def _unchanged_schemas(spec: Object, before: Object) -> frozenset[str]:
     return frozenset(name for name, found in new.items() if name in old and semantic_equal(found, old[name]))
 
 
-def _established(obj: Thing) -> bool:
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
-
-
 def _spec(errs: Errors, spec: Object, *, keep_unknown: bool, unchanged: frozenset[str] = frozenset()) -> None:
     group, scope, versions = spec.get("group") or "", spec.get("scope") or "", spec.get("versions") or []
     if not group:
@@ -80,7 +76,7 @@ def _spec(errs: Errors, spec: Object, *, keep_unknown: bool, unchanged: frozense
         errs.append(invalid("spec.group", group, ",".join(bad)))
     elif "." not in group:
         errs.append(invalid("spec.group", group, "should be a domain with at least one dot"))
-    _enum(errs, scope, ("Cluster", "Namespaced"), "spec.scope")
+    one_of(errs, scope, ("Cluster", "Namespaced"), "spec.scope")
     common = _common(versions)
     _schemas_present(errs, versions, "schema" in common)
     if spec.get("preserveUnknownFields") and _has_defaults([v.get("schema") for v in versions]):
@@ -261,20 +257,13 @@ def _names(errs: Errors, names: Object, path: str) -> None:
             errs.append(invalid(f"{path}.categories[{i}]", value, ",".join(bad)))
 
 
-def _enum(errs: Errors, value: str, accepted: tuple[str, ...], path: str) -> None:
-    if not value:
-        errs.append(required(path))
-    elif value not in accepted:
-        errs.append(not_supported(path, value, accepted))
-
-
 def _conversion(errs: Errors, conversion: Object | None, unknown: bool) -> None:
     if conversion is None:
         return
     path, strategy, hook = "spec.conversion", conversion.get("strategy") or "", conversion.get("webhook")
     if unknown and strategy != "None":
         errs.append(invalid(f"{path}.strategy", strategy, "must be None if spec.preserveUnknownFields is true"))
-    _enum(errs, strategy, ("None", "Webhook"), f"{path}.strategy")
+    one_of(errs, strategy, ("None", "Webhook"), f"{path}.strategy")
     config, versions = (hook or {}).get("clientConfig"), (hook or {}).get("conversionReviewVersions") or []
     if strategy != "Webhook":
         detail = "should not be set when strategy is not set to Webhook"

@@ -199,7 +199,7 @@ def init_containers(errs: Errors, values: list[dict[str, Any]], regular: list[di
                     errs.append(invalid(f"{at}.resizePolicy[{j}].restartPolicy", "RestartContainer", detail))
 
 
-_NOT_FOR_EPHEMERAL = ("ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy", "restartPolicy")
+_NOT_FOR_EPHEMERAL = ("ports", "resources", "resizePolicy", "restartPolicy", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 
 
 def ephemeral_containers(errs: Errors, spec: dict[str, Any], path: str, pod: PodContext) -> None:

@@ -56,7 +56,7 @@ def _body(errs: Errors, pod: Pod) -> None:
                     at = f"spec.volumes[{i}].projected.sources[{j}].serviceAccountToken"
                     errs.append(forbidden(at, "must not be specified when serviceAccountName is not set"))
     if spec.get("resourceClaims") and notes and MIRROR in notes:
-        errs.append(forbidden("", "static pods do not support resource claims"))
+        errs.append(forbidden("[]", "static pods do not support resource claims"))
     for group in ("containers", "initContainers"):
         for i, container in enumerate(spec.get(group) or ()):
             image_whitespace(errs, container, f"spec.{group}[{i}]")
@@ -238,7 +238,7 @@ def update_ephemeral_containers(errs: Errors, new: Pod, old: Pod) -> None:
     whole(errs, new, old)
     annotation_updates(errs, new, old)
     if MIRROR in (old["metadata"].get("annotations") or {}):
-        errs[:] = [forbidden("", "static pods do not support ephemeral containers")]
+        errs[:] = [forbidden("[]", "static pods do not support ephemeral containers")]
         return
     after = {c.get("name"): c for c in (new.get("spec") or {}).get("ephemeralContainers") or ()}
     for container in (old.get("spec") or {}).get("ephemeralContainers") or ():

@@ -88,10 +88,10 @@ def update(errs: Errors, new: Pod, old: Pod) -> None:
     whole(errs, new, old)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if MIRROR in (old["metadata"].get("annotations") or {}):
-        errs[:] = [forbidden("", "static pods cannot be resized")]
+        errs[:] = [forbidden("[]", "static pods cannot be resized")]
         return
     if (before.get("os") or {}).get("name") == "windows":
-        errs[:] = [forbidden("", "windows pods cannot be resized")]
+        errs[:] = [forbidden("[]", "windows pods cannot be resized")]
         return
     if ((old.get("status") or {}).get("qosClass") or qos_class(before)) != qos_class(after):
         shown = (new.get("status") or {}).get("qosClass") or ""

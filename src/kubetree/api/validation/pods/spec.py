@@ -7,7 +7,19 @@ from typing import Any
 
 from kubetree.api.defaults.pod_resources import aggregate
 from kubetree.api.validation.addresses import legacy_ip
-from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_found, not_supported, required, too_long
+from kubetree.api.validation.errors import (
+    Errors,
+    Object,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_found,
+    not_supported,
+    one_of,
+    required,
+    too_long,
+)
 from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.metadata import annotation_map, labels
 from kubetree.api.validation.names import dns_label, dns_subdomain, dns_subdomain_with_underscore
@@ -28,13 +40,6 @@ def each_container(spec: Object, path: str) -> Iterator[tuple[dict[str, Any], st
     for group in GROUPS:
         for i, container in enumerate(spec.get(group) or ()):
             yield container, f"{path}.{group}[{i}]"
-
-
-def _enum(errs: Errors, value: str | None, allowed: tuple[str, ...], path: str) -> None:
-    if not value:
-        errs.append(required(path))
-    elif value not in allowed:
-        errs.append(not_supported(path, value, allowed))
 
 
 def _name(errs: Errors, spec: Spec, field: str, path: str) -> None:
@@ -253,7 +258,7 @@ def _rare(errs: Errors, spec: Spec, path: str, is_pod: bool) -> None:
     if spec.get("runtimeClassName") is not None:
         each(errs, f"{path}.runtimeClassName", spec["runtimeClassName"], dns_subdomain(spec["runtimeClassName"]))
     if spec.get("preemptionPolicy") is not None:
-        _enum(errs, spec["preemptionPolicy"], ("PreemptLowerPriority", "Never"), f"{path}.preemptionPolicy")
+        one_of(errs, spec["preemptionPolicy"], ("PreemptLowerPriority", "Never"), f"{path}.preemptionPolicy")
     if spec.get("overhead"):
         requirements(errs, {"limits": spec["overhead"]}, f"{path}.overhead")
     if spec.get("os") is not None:
@@ -287,8 +292,8 @@ def pod_spec(errs: Errors, spec: Spec, path: str, *, pod_name: str = "", is_pod:
         rules.ephemeral_containers(errs, spec, f"{path}.ephemeralContainers", pod)
     if spec.get("resources") is not None:
         _pod_resources(errs, spec, path)
-    _enum(errs, restart, RESTART_POLICIES, f"{path}.restartPolicy")
-    _enum(errs, spec.get("dnsPolicy"), DNS_POLICIES, f"{path}.dnsPolicy")
+    one_of(errs, restart, RESTART_POLICIES, f"{path}.restartPolicy")
+    one_of(errs, spec.get("dnsPolicy"), DNS_POLICIES, f"{path}.dnsPolicy")
     context = spec.get("securityContext")
     if context or spec.get("shareProcessNamespace"):
         security.pod_context(errs, context or {}, spec, f"{path}.securityContext")

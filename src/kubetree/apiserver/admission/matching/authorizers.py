@@ -14,6 +14,8 @@ from kubetree.apiserver.authorization.attributes import Attributes, Authorizer, 
 
 
 class RequestAuthorizer:
+    """Asks for the request's user. `value()` and `request_resource()` are what expressions get."""
+
     def __init__(self, authorizer: Authorizer, request: AdmissionRequest) -> None:
         self._authorizer, self._request = authorizer, request
         self._known: dict[Check, Verdict] = {}

@@ -17,6 +17,8 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
+    """`equivalent`: a request for the same object at another version counts, too. Selectors None select everything."""
+
     rules: tuple[Rule, ...]
     excluded: tuple[Rule, ...]
     equivalent: bool
@@ -41,6 +43,7 @@ class Criteria:
 
 
 def criteria(given: Object) -> Criteria:
+    """Of a MatchResources."""
     return Criteria(
         rules(given.get("resourceRules")),
         rules(given.get("excludeResourceRules")),

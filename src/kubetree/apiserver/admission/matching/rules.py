@@ -35,6 +35,8 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """A rule, ready to be asked. `*` in a set stands for everything."""
+
     operations: frozenset[str]
     groups: frozenset[str]
     versions: frozenset[str]

@@ -12,6 +12,8 @@ from kubetree.apiserver.admission.request import AdmissionRequest
 
 
 class GroupVersionKind(NamedTuple):
+    """As AdmissionReviews have it."""
+
     group: str
     version: str
     kind: str
@@ -29,6 +31,8 @@ class GroupVersionKind(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
+    """A resource at a version. `kind` is that of its objects, another than the row's for subresources like scale."""
+
     row: Kind
     subresource: str
     kind: GroupVersionKind

@@ -21,6 +21,8 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class ParamKind:
+    """What a policy's parameters are objects of."""
+
     api_version: str
     kind: str
 
@@ -55,6 +57,7 @@ class Policy(Generic[E]):
 
 
 def interest(policy: Policy[Any]) -> Interest:
+    """What the policy could want of requests, for `matching.candidates`; None: anything."""
     criteria = policy.criteria
     return (criteria.rules, criteria.equivalent) if criteria is not None and criteria.rules else None
 

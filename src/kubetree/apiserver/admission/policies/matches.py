@@ -30,6 +30,8 @@ _REVIEWS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Invocation(Generic[E]):
+    """A policy that is to be evaluated, with one of its bindings and one of its parameters."""
+
     policy: Policy[E]
     binding: Binding
     target: Target
@@ -50,12 +52,15 @@ class Misconfigured(Generic[E]):
 
 
 def excluded(request: AdmissionRequest) -> bool:
+    """Whether no policy is ever asked about such a request."""
     row = request.kind
     return row.group_resource in _REVIEWS or exempt(row.group, row.plural)
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
+    """Finds the invocations of one policy for one request."""
+
     equivalents: Equivalents
     namespaces: Namespaces
     params: Params

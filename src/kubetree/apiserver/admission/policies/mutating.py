@@ -23,6 +23,7 @@ from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
 from kubetree.apiserver.admission.policies.definitions import Binding, Definitions, Policy, interest
 from kubetree.apiserver.admission.policies.matches import Invocation, Matches, Misconfigured, excluded
 from kubetree.apiserver.admission.policies.mutations import MutationFailed, Mutator
+from kubetree.apiserver.admission.policies.validations import error_type
 from kubetree.apiserver.admission.reinvoked import Remembered, remembered
 from kubetree.apiserver.admission.request import CONNECT, CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer, settled
@@ -127,7 +128,7 @@ class MutatingAdmissionPolicy(Plugin):
                 await activations.versions.replace(standing)
             except MutationFailed as error:
                 failures.append(_Failure(policy, binding, str(error), "Invalid"))
-                self._metrics.policy_checked("mutating", self._clock() - started, policy.name, binding.name, _error_type(str(error)))
+                self._metrics.policy_checked("mutating", self._clock() - started, policy.name, binding.name, error_type(str(error)))
             else:
                 applied = True
                 self._metrics.policy_checked("mutating", self._clock() - started, policy.name, binding.name, "no_error")
@@ -145,12 +146,6 @@ class MutatingAdmissionPolicy(Plugin):
 def _key(invocation: Invocation[Mutator]) -> tuple[str, ...]:
     metadata = (invocation.param or {}).get("metadata") or {}
     return invocation.policy.name, invocation.binding.name, metadata.get("namespace", ""), metadata.get("name", "")
-
-
-def _error_type(message: str) -> str:
-    if "compilation" in message:
-        return "compile_error"
-    return "out_of_budget" if "cost budget" in message else "invalid_error"
 
 
 def _refused(request: AdmissionRequest, failures: list[_Failure]) -> ApiError:

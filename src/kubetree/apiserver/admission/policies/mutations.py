@@ -27,6 +27,8 @@ class MutationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mutator:
+    """A MutatingAdmissionPolicy, compiled."""
+
     mutations: tuple[Mutation, ...]
     conditions: Conditions | None
     variables: dict[str, Compiled]
@@ -34,6 +36,8 @@ class Mutator:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
+    """One of its expressions, and how what it gives changes an object."""
+
     expression: Compiled
     apply: Callable[[Any, Object, Kind | None], Object]
 
@@ -95,6 +99,7 @@ _KINDS = {"ApplyConfiguration": ("applyConfiguration", OBJECT, _configured), "JS
 
 
 def compile_policy(obj: Object) -> Mutator:
+    """Raises nothing: an expression that does not compile fails when it is evaluated."""
     spec = obj.get("spec") or {}
     params, ignores = spec.get("paramKind") is not None, spec.get("failurePolicy") == "Ignore"
     types, variables = compile_variables(spec.get("variables") or (), params=params)

@@ -23,6 +23,8 @@ class BadConfiguration(Exception):
 
 
 class Params:
+    """Finds what policies are evaluated with, in the watch cache."""
+
     def __init__(self, lister: Lister, kinds: Kinds, convert: Convert) -> None:
         self._lister, self._kinds, self._convert = lister, kinds, convert
 

@@ -32,10 +32,11 @@ class Decision:
     @property
     def error_type(self) -> str:
         """As upstream's metrics have it."""
-        return _error_type(self.message) if self.failed else "no_error"
+        return error_type(self.message) if self.failed else "no_error"
 
 
-def _error_type(message: str) -> str:
+def error_type(message: str) -> str:
+    """What metrics call the failure that a message tells of."""
     if "compilation" in message:
         return "compile_error"
     return "out_of_budget" if "cost budget" in message else "invalid_error"
@@ -46,12 +47,16 @@ _PASSED = Decision(ADMIT)
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
+    """For the audit log."""
+
     key: str
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """What came of one policy for one request: a decision a validation, in their order."""
+
     decisions: tuple[Decision, ...] = ()
     annotations: tuple[Annotation, ...] = ()
 
@@ -66,6 +71,8 @@ class _Validation:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
+    """A ValidatingAdmissionPolicy, compiled."""
+
     validations: tuple[_Validation, ...]
     annotations: tuple[tuple[str, Compiled], ...]
     conditions: Conditions | None
@@ -160,6 +167,7 @@ def _evaluated(outcome: Outcome | None) -> str:
 
 
 def compile_policy(obj: Object) -> Validator:
+    """Raises nothing: an expression that does not compile fails when it is evaluated."""
     spec = obj.get("spec") or {}
     params, ignores = spec.get("paramKind") is not None, spec.get("failurePolicy") == "Ignore"
     types, variables = compile_variables(spec.get("variables") or (), params=params)

@@ -41,6 +41,8 @@ class Denied(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
+    """A hook that is to be asked, at the version of `target`."""
+
     hook: Hook
     target: Target
 

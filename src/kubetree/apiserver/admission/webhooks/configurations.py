@@ -47,6 +47,7 @@ class Hook:
 
 
 def interest(hook: Hook) -> Interest:
+    """What the hook could want of requests, for `matching.candidates`."""
     return hook.rules, hook.equivalent
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import jwt
 from jwt.algorithms import get_default_algorithms
 
+from kubetree.api.errors import quoted_all
 from kubetree.apiserver.authentication.oidc.claims import ClaimsRefused
 from kubetree.apiserver.authentication.oidc.configuration import Issuer
 from kubetree.apiserver.authentication.oidc.provider import KeySet, ProviderError
@@ -93,8 +94,8 @@ class OIDCTokens:
         stated = [stated] if isinstance(stated, str) else list(stated)
         if not set(self.issuer.audiences).intersection(stated):
             if len(self.issuer.audiences) == 1:
-                raise ValueError(f'oidc: expected audience "{self.issuer.audiences[0]}" got {_quoted(stated)}')
-            raise ValueError(f"oidc: expected audience in {_quoted(sorted(self.issuer.audiences))} got {_quoted(stated)}")
+                raise ValueError(f'oidc: expected audience "{self.issuer.audiences[0]}" got {quoted_all(stated)}')
+            raise ValueError(f"oidc: expected audience in {quoted_all(sorted(self.issuer.audiences))} got {quoted_all(stated)}")
 
     def _check_times(self, claims: Object) -> None:
         now = self._clock()
@@ -204,7 +205,3 @@ def _go_time(seconds: float | None) -> str:
     if seconds is None:
         return "0001-01-01 00:00:00 +0000 UTC"
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-
-
-def _quoted(texts: Sequence[str]) -> str:
-    return f"[{' '.join(json.dumps(text) for text in texts)}]"

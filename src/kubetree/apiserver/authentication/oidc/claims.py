@@ -34,6 +34,8 @@ class ClaimSource(NamedTuple):
 
 
 class Rule(NamedTuple):
+    """A claimValidationRule or userValidationRule; `message` is for whoever it refuses."""
+
     expression: str
     message: str = ""
 

@@ -66,6 +66,8 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationConfiguration:
+    """The file of --authentication-config, checked. `anonymous` None: it says nothing of it."""
+
     issuers: tuple[Issuer, ...] = ()
     anonymous: Anonymous | None = field(default=None)
 

@@ -45,6 +45,7 @@ _TEXTS = ("issuer-url", "client-id", "username-claim", "username-prefix", "group
 
 
 def add_oidc_arguments(parser: argparse.ArgumentParser) -> None:
+    """Upstream's --oidc-* flags."""
     for name in _TEXTS:
         parser.add_argument(f"--oidc-{name}", metavar=name.upper().replace("-", "_"))
     parser.add_argument("--oidc-ca-file", type=Path)

@@ -102,6 +102,7 @@ async def _ensure(
 
 
 async def ensure_namespace(writer: Writer, name: str) -> None:
+    """Makes it where it is not there."""
     try:
         await writer.get(NAMESPACE, "", name)
     except NotFound:
