@@ -143,7 +143,7 @@ async def test_plugins_of_the_house_see_what_webhooks_have_made() -> None:
 
 
 async def test_failures_close_or_open_as_the_policy_says() -> None:
-    async with running_server() as http:
+    async with running_server(servers=1) as http:  # each counts for itself
         gone = {"url": "https://127.0.0.1:9/x"}
         await configure(http, "Validating", hook(gone))
         reply = await http.post(MAPS, config_map("x"))
@@ -425,7 +425,7 @@ async def test_credentials_come_from_the_file_that_the_plugins_configuration_nam
 
 
 async def test_conditions_decide_whether_a_webhook_is_asked() -> None:
-    async with both() as (http, webhooks):
+    async with both(servers=1) as (http, webhooks):
         conditions = [{"name": "a", "expression": "object.data.a == 'go'"}, {"name": "b", "expression": "request.name != 'skip'"}]
         closed = hook(webhooks.on("/closed", allow), matchConditions=conditions)
         opened = hook(webhooks.on("/open", allow), "b.example.com", matchConditions=conditions, failurePolicy="Ignore")

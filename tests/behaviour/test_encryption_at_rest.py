@@ -43,6 +43,7 @@ async def raw(place: Place, key: str = KEY) -> bytes:
 
 async def test_secrets_are_encrypted_and_everything_else_is_not(place: Place, tmp_path: Path) -> None:
     async with running_server(place, encryption_provider_config=configuration(tmp_path / "e", "aescbc:one", "identity")) as http:
+        start = (await http.get(SECRETS)).json["metadata"]["resourceVersion"]
         assert (await http.post(SECRETS, SECRET)).status == 201
         await http.post(MAPS, config_map("m", a="b"))
         value = await raw(place)
@@ -50,7 +51,7 @@ async def test_secrets_are_encrypted_and_everything_else_is_not(place: Place, tm
         assert (await raw(place, "/registry/configmaps/default/m")).startswith(b'{"kind":"ConfigMap"')
         read = (await http.get(f"{SECRETS}/s")).json
         assert base64.b64decode(read["data"]["password"]) == b"hunter2"
-        async with http.watch(f"{SECRETS}?watch=1&resourceVersion=1") as events:
+        async with http.watch(f"{SECRETS}?watch=1&resourceVersion={start}") as events:
             assert (await anext(events))["object"]["data"] == read["data"]
         patched = await http.patch(f"{SECRETS}/s", {"data": {"more": "eA=="}})
         assert patched.json["data"].keys() == {"password", "more"}

@@ -16,7 +16,7 @@ STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
-    async with running_server() as found:
+    async with running_server(servers=1) as found:  # what it says of itself
         yield found
 
 

@@ -62,7 +62,9 @@ def _tasks() -> str:
     out.write(f"goroutine profile: total {len(tasks)}\n")
     for task in tasks:
         out.write(f"\n{task.get_name()}:\n")
-        task.print_stack(file=out)
+        for frame in task.get_stack():  # print_stack cannot show frames of compiled modules: they are at no line
+            code = frame.f_code
+            out.write(f'  File "{code.co_filename}", line {frame.f_lineno or code.co_firstlineno}, in {code.co_name}\n')
     return out.getvalue()
 
 
