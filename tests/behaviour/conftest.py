@@ -16,7 +16,16 @@ from storage_modes import MODES
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("one_store") is None:
+        _check_fixtures(metafunc)
         metafunc.parametrize("storage", metafunc.config.getoption("--store"), indirect=True, scope="session")
+
+
+def _check_fixtures(metafunc: pytest.Metafunc) -> None:
+    """A server that outlives a test without depending on `storage` would be that of the first mode in all of them."""
+    for name, found in metafunc.definition._fixtureinfo.name2fixturedefs.items():
+        for fixture in found:
+            if fixture.baseid.endswith(".py") and fixture.scope != "function" and "storage" not in fixture.argnames:
+                raise pytest.UsageError(f"{fixture.baseid}: the fixture {name} lives longer than a test and so must ask for `storage`")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from kubetree.api.kind_table import kind
+from kubetree.apiserver import logs_page
+from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.identity_lease import IdentityLease
+from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.wiring import window_limits
 
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
@@ -52,6 +59,84 @@ async def test_a_delayed_stop_serves_until_the_end() -> None:
         assert (await http.get("/readyz")).status == 500
         assert (await http.get("/version")).status == 200
         await ending
+
+
+async def test_requests_under_way_are_finished_and_new_ones_turned_away() -> None:
+    async with running_server(shutdown_grace=30.0) as http:
+        server, begun, go_on = http.server, asyncio.Event(), asyncio.Event()
+
+        async def slow(ctx: RequestContext) -> web.StreamResponse:
+            begun.set()
+            await go_on.wait()
+            return answer_text(ctx, "done")
+
+        server.parts.dispatcher.pages["/slow"] = slow
+        asking = asyncio.ensure_future(http.get("/slow"))
+        reader, writer = await http.connect()
+        await begun.wait()
+        ending = asyncio.ensure_future(server.stop())
+        await asyncio.sleep(0.05)
+        assert not ending.done()
+        writer.write(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+        refused = await reader.read()
+        assert refused.startswith(b"HTTP/1.1 503") and b"Retry-After: 1\r\n" in refused and b"apiserver is shutting down" in refused
+        go_on.set()
+        assert (await asking).text == "done"
+        await ending
+
+
+async def test_with_retry_after_new_requests_are_sent_elsewhere_and_health_is_told() -> None:
+    async with running_server(shutdown_grace=30.0, shutdown_send_retry_after=True) as http:
+        server, begun, go_on = http.server, asyncio.Event(), asyncio.Event()
+
+        async def slow(ctx: RequestContext) -> web.StreamResponse:
+            begun.set()
+            await go_on.wait()
+            return answer_text(ctx, "done")
+
+        server.parts.dispatcher.pages["/slow"] = slow
+        asking = asyncio.ensure_future(http.get("/slow"))
+        await begun.wait()
+        ending = asyncio.ensure_future(server.stop())
+        await asyncio.sleep(0.05)
+        later = await http.get("/version")
+        assert (later.status, later.headers["Retry-After"], later.headers["Connection"]) == (429, "5", "close")
+        assert (await http.get("/readyz")).status == 500 and (await http.get("/livez")).status == 200
+        go_on.set()
+        assert (await asking).text == "done"
+        await ending
+
+
+async def test_logs_are_files_where_they_are_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs_page, "FOLDER", tmp_path)
+    (tmp_path / "pods").mkdir()
+    (tmp_path / "kube.log").write_text("a line\n")
+    (tmp_path.parent / "secret").write_text("no")
+    async with running_server(enable_logs_handler=True) as http:
+        assert 'href="kube.log"' in (await http.get("/logs/")).text and 'href="pods/"' in (await http.get("/logs/")).text
+        assert (await http.get("/logs/kube.log")).text == "a line\n"
+        assert (await http.get("/logs/none")).status == 404
+        assert (await http.get("/logs/..%2fsecret")).status == 404
+    async with running_server() as http:
+        assert (await http.get("/logs/")).status == 404
+
+
+async def test_metrics_may_be_switched_off_and_cache_sizes_chosen() -> None:
+    settings = {
+        "disabled_metrics": ("apiserver_request_total",),
+        "watch_cache_sizes": {"pods": 700},
+        "default_watch_cache_size": 50,
+        "kubernetes_service_node_port": 30443,
+        "feature_gates": {"WatchList": False},
+    }
+    async with running_server(**settings) as http:
+        text = (await http.get("/metrics")).text
+        assert "apiserver_request_total{" not in text and "disabled_metrics_total 1\n" in text
+        assert 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 0\n' in text
+        sizes = [window_limits(http.server.config, kind("v1", name)).least for name in ("Pod", "Secret")]
+        assert sizes == [700, 50]
+        service = (await http.get("/api/v1/namespaces/default/services/kubernetes")).json["spec"]
+        assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30443)
 
 
 async def test_the_root_page_lists_every_path_and_each_answers(http: Http) -> None:

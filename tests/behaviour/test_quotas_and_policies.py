@@ -49,6 +49,26 @@ async def test_parallel_creates_never_exceed_a_quota(http: Http) -> None:
     assert (await http.get(f"{QUOTAS}/q")).json["status"]["used"] == {"pods": "10"}
 
 
+async def test_resource_claims_count_by_device_class_at_their_worst(http: Http) -> None:
+    devices, number = "gold.deviceclass.resource.k8s.io/devices", "count/resourceclaims.resource.k8s.io"
+    await quota(http, **{devices: "5", number: "2"})
+    alternatives = [{"name": "a", "deviceClassName": "gold", "count": 3}, {"name": "b", "deviceClassName": "gold"}]
+    first = {"name": "one", "exactly": {"deviceClassName": "gold", "count": 2}}
+    claim = {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaim",
+        "metadata": {"generateName": "claim-"},
+        "spec": {"devices": {"requests": [first, {"name": "either", "firstAvailable": alternatives}]}},
+    }
+    path = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+    made = await http.post(path, claim)
+    assert made.status == 201, made.text
+    assert (await http.get(f"{QUOTAS}/q")).json["status"]["used"] == {devices: "5", number: "1"}
+    refused = await http.post(path, claim)
+    assert refused.status == 403
+    assert refused.json["message"].endswith(f"exceeded quota: q, requested: {devices}=5, used: {devices}=5, limited: {devices}=5")
+
+
 async def test_two_servers_share_a_quota_and_a_node_port(place: Place) -> None:
     async with running_server(place, servers=2) as http:
         await quota(http, pods="5")

@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 
 from behaviour.apiserver_harness import Http, running_server
+from behaviour.custom_resources import CRDS, establish
+from storage_modes import Mode
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,7 +20,7 @@ TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http() -> AsyncIterator[Http]:
+async def http(storage: Mode) -> AsyncIterator[Http]:
     async with running_server() as server:
         yield server
 
@@ -130,13 +132,13 @@ async def test_a_namespace_is_finalized_without_its_status(http: Http) -> None:
 
 
 async def test_a_definitions_status_may_say_something_of_its_metadata(http: Http) -> None:
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = CRDS
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     scale = {"specReplicasPath": ".spec.r", "statusReplicasPath": ".status.r"}
     version = {"name": "v1", "served": True, "storage": True, "schema": schema, "subresources": {"scale": scale, "status": {}}}
     names = {"plural": "foos", "kind": "Foo"}
     spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
-    await http.post(path, {"metadata": {"name": "foos.example.com"}, "spec": spec})
+    await establish(http, {"metadata": {"name": "foos.example.com"}, "spec": spec})
     changed = (await http.patch(f"{path}/foos.example.com/status", {"metadata": {"labels": {"a": "b"}}})).json
     assert changed["metadata"]["labels"] == {"a": "b"}
     foos = "/apis/example.com/v1/namespaces/default/foos"
@@ -178,3 +180,38 @@ async def test_what_the_server_writes_by_itself_says_who_of_it_wrote(http: Http)
     assert ("kubernetes-service-cidr-controller", "Apply") in [(m["manager"], m["operation"]) for m in cidr]
     address = (await http.get("/apis/networking.k8s.io/v1/ipaddresses")).json["items"][0]
     assert "group" not in address["spec"]["parentRef"]
+
+
+async def test_deletes_that_expect_something_else(http: Http) -> None:
+    await http.post("/api/v1/namespaces", {"metadata": {"name": "p"}})
+    refused = (await http.delete("/api/v1/namespaces/p", {"preconditions": {"uid": "x"}})).json
+    assert refused["details"]["kind"] == "namespaces" and "Precondition failed: UID in precondition: x" in refused["message"]
+    unnamed = await http.post("/api/v1/namespaces/default/limitranges", {"metadata": {}, "spec": {"limits": []}})
+    assert unnamed.json["metadata"]["name"] == unnamed.json["metadata"]["uid"]
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    assert (await http.post(budgets, {"metadata": {"name": "Any_Name"}, "spec": {"minAvailable": 1}})).status == 201
+    token = (await http.get(f"{PODS}?limit=1&continue=zz")).json["message"]
+    assert token == "invalid continue token: continue key is not valid: invalid character 'Ï' looking for beginning of value"
+    event = await http.get("/api/v1/namespaces/default/events/x?resourceVersion=x")
+    assert event.json["message"].startswith("invalid resource version: resourceVersion: Invalid value")
+
+
+async def test_taints_of_devices_are_dated_when_they_come(http: Http) -> None:
+    path = "/apis/resource.k8s.io/v1/resourceslices"
+    device = {"name": "d", "taints": [{"key": "a", "effect": "NoSchedule"}]}
+    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "d.example.com", "pool": pool, "nodeName": "n", "devices": [device]}
+    obj = (await http.post(path, {"metadata": {"name": "s"}, "spec": spec})).json
+    assert obj["spec"]["devices"][0]["taints"][0]["timeAdded"]
+    obj["spec"]["devices"][0]["taints"] = [{"key": "b", "effect": "NoSchedule"}]
+    changed = await http.put(f"{path}/s", obj)
+    assert changed.json["spec"]["devices"][0]["taints"][0]["timeAdded"]
+
+
+async def test_an_empty_bundle_of_authorities_is_none(http: Http) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    client = {"url": "https://x.example.com/", "caBundle": ""}
+    hook = {"name": "a.b.c", "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore"}
+    made = await http.post(path, {"metadata": {"name": "w"}, "webhooks": [hook]})
+    assert made.json["webhooks"][0]["clientConfig"] == {"url": "https://x.example.com/"}
+    await http.delete(f"{path}/w")

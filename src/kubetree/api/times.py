@@ -41,7 +41,7 @@ def parse_time(text: str) -> datetime:
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"')
+        raise ValueError(_fault(text))
     year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
     zone = UTC
     try:
@@ -51,8 +51,41 @@ def parse_time(text: str) -> datetime:
         micros = int((fraction or "0")[:6].ljust(6, "0"))
         moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, zone)
         return moment if zone is UTC else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f'parsing time "{text}": {error}') from None
+    except (ValueError, OverflowError):
+        raise ValueError(_fault(text)) from None
+
+
+_ELEMENTS = (
+    ("2006", r"\d{4}", ""),
+    ("-", "-", ""),
+    ("01", r"\d\d", "month"),
+    ("-", "-", ""),
+    ("02", r"\d\d", ""),
+    ("T", "T", ""),
+    ("15", r"\d\d?", "hour"),
+    (":", ":", ""),
+    ("04", r"\d\d", "minute"),
+    (":", ":", ""),
+    ("05", r"\d\d(?:[.,]\d+)?", "second"),
+    ("Z07:00", r"Z|[-+]\d\d:\d\d", ""),
+)
+"""Go's layout of RFC 3339, element by element: how it is written there, what it takes, what it is called when it is out of range."""
+_RANGES = {"month": (1, 12), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
+
+
+def _fault(text: str) -> str:
+    """What Go's time.Parse says of a time that is none."""
+    rest = text
+    for element, pattern, name in _ELEMENTS:
+        match = re.match(pattern, rest, re.ASCII)
+        if match is None:
+            return f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{rest}" as "{element}"'
+        if name:
+            low, high = _RANGES[name]
+            if not low <= int(match[0][:2]) <= high:
+                return f'parsing time "{text}": {name} out of range'
+        rest = rest[match.end() :]
+    return f'parsing time "{text}": ' + (f'extra text: "{rest}"' if rest else "day out of range")
 
 
 def is_zero(moment: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubetree.apiserver.audit.config import AuditConfig
@@ -123,6 +123,29 @@ class Config:
     """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
     """How long running requests may go on after `stop()`."""
+    shutdown_send_retry_after: bool = False
+    """New requests are told to come again, at another server, while those under way are finished; else the port closes first."""
+    shutdown_watch_termination_grace_period: float = 0.0
+    """How long watches may take to end; 0: they are not waited for."""
+    delete_collection_workers: int = 0
+    """Objects of a collection that are deleted at once; 0: as many as is quickest."""
+    default_watch_cache_size: int = 100
+    """Events that the cache of each kind keeps at least."""
+    watch_cache_sizes: dict[str, int] = field(default_factory=dict)
+    """By group resource; events that its cache keeps at least."""
+    service_account_lookup: bool = True
+    """Whether tokens end with their service account, secret, pod and node."""
+    kubernetes_service_node_port: int = 0
+    """0: the Service kubernetes has a cluster IP only."""
+    etcd_healthcheck_timeout: float = 2.0
+    etcd_readycheck_timeout: float = 2.0
+    enable_logs_handler: bool = False
+    """Whether /logs shows the files of /var/log."""
+    disabled_metrics: tuple[str, ...] = ()
+    metric_labels: dict[str, str] = field(default_factory=dict)
+    """`metric,label` to the values, separated by commas, that are told apart."""
+    feature_gates: dict[str, bool] = field(default_factory=dict)
+    """Those that were named."""
     encryption_provider_config: Path | None = None
     encryption_provider_config_automatic_reload: bool = False
     audit: AuditConfig | None = None

@@ -5,7 +5,7 @@ Kubetree has what is on by default and nothing else; --feature-gates may say so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -90,6 +90,12 @@ _TABLE: dict[tuple[str, bool], str] = {
         KubeletRegistrationGetOnExistsOnly SeparateCacheWatchRPC WindowsHostNetwork
     """,
 }
+
+
+def changed_gates(wanted: Mapping[str, bool]) -> list[str]:
+    """Of those asked for, the ones that differ from the default."""
+    known = {gate.name: gate.enabled for gate in gates()}
+    return [f"{name}={str(value).lower()}" for name, value in wanted.items() if known.get(name) is not value]
 
 
 def gates() -> Iterator[Gate]:

@@ -72,10 +72,12 @@ async def good() -> str:
 
 
 class Health:
-    """`store` probes the store. `done` is told of steps as they are; `stopping` fails /readyz. For `grace` seconds from the start (of
+    """`store` probes the store, `ready` (the same unless given) does for readiness. `done` is told of steps as they are; `stopping` fails /readyz. For `grace` seconds from the start (of
     `clock`) /livez does not mind steps that have not finished."""
 
-    def __init__(self, store: Probe = good, *, grace: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: Probe = good, ready: Probe | None = None, *, grace: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock, self._strict_from = clock, clock() + grace
         self._done: set[str] = set()
         self._stopping = False
@@ -88,7 +90,7 @@ class Health:
             Check("log", good),
             Check("loopback-serving-certificate", good, (HEALTHZ, LIVEZ)),
             Check("etcd", store),
-            Check("etcd-readiness", store, (READYZ,), "etcd-readiness"),
+            Check("etcd-readiness", ready or store, (READYZ,), "etcd-readiness"),
             Check("informer-sync", self._step("generic-apiserver-start-informers"), (READYZ,)),
         ]
         steps = [Check(f"poststarthook/{name}", self._step(name)) for name in STEPS]

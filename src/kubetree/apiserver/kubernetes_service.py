@@ -41,6 +41,7 @@ class KubernetesService:
         self._store, self._writer = store, writer
         self._address, self._port = address, port
         network = ipaddress.ip_network(config.service_cluster_ip_range[0], strict=False)
+        self._node_port = config.kubernetes_service_node_port
         self._cluster_ip = str(network.network_address + 1)
 
     async def run(self) -> None:
@@ -72,13 +73,15 @@ class KubernetesService:
                 await self._writer.create(SERVICE, self._service())
 
     def _service(self) -> Object:
-        port = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": self._port}
+        port: Object = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": self._port}
+        if self._node_port:
+            port["nodePort"] = self._node_port
         return {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"component": "apiserver", "provider": "kubernetes"}},
             "spec": {
-                "type": "ClusterIP",
+                "type": "NodePort" if self._node_port else "ClusterIP",
                 "clusterIP": self._cluster_ip,
                 "ipFamilyPolicy": "SingleStack",
                 "sessionAffinity": "None",

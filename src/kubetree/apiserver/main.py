@@ -7,6 +7,7 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import os
 import signal
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,23 +16,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import yaml
+
 from kubetree.api.kind_table import builtin
-from kubetree.api.times import parse_duration
+from kubetree.apiserver.admission.build import PLUGINS
 from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
 from kubetree.apiserver.authentication.oidc.flags import add_oidc_arguments, oidc_flags
 from kubetree.apiserver.config import Config, TLSFiles
-from kubetree.apiserver.flags import add_more_arguments, faults, list_of, shown, truth
+from kubetree.apiserver.features import changed_gates
+from kubetree.apiserver.flag_checks import faults
+from kubetree.apiserver.flag_values import TRUTH, address, duration, integer, list_of, port_range
+from kubetree.apiserver.flags import add_more_arguments, all_flags, boolean
 from kubetree.apiserver.log_format import start_logging
 from kubetree.apiserver.runtime_config import narrowed
 from kubetree.apiserver.server import ApiServer
 from kubetree.client.self_signed import self_signed
 
 log = logging.getLogger(__name__)
-
-
-def _port_range(text: str) -> tuple[int, int]:
-    low, _, high = text.partition("-")
-    return int(low), int(high or low)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,33 +42,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--etcd-servers", type=list_of, default=(), metavar="URLS", help="etcd endpoints; the same as --storage etcd://...")
     for option in ("--etcd-cafile", "--etcd-certfile", "--etcd-keyfile"):
         parser.add_argument(option, type=Path)
-    parser.add_argument("--bind-address", default="0.0.0.0")
-    parser.add_argument("--secure-port", type=int, default=6443)
-    parser.add_argument("--advertise-address", default="")
+    parser.add_argument("--bind-address", type=address, default="0.0.0.0")
+    parser.add_argument("--secure-port", type=integer, default=6443)
+    parser.add_argument("--advertise-address", type=address, default="")
     parser.add_argument("--tls-cert-file", type=Path)
     parser.add_argument("--tls-private-key-file", type=Path)
     parser.add_argument("--client-ca-file", type=Path)
-    parser.add_argument("--anonymous-auth", type=truth, nargs="?", const=True, default=None)
+    boolean(parser, "anonymous-auth", None)
     parser.add_argument("--authorization-mode", type=list_of, default=d.authorization_mode, metavar="MODES")
     parser.add_argument("--authorization-config", type=Path)
     parser.add_argument("--authorization-policy-file", type=Path)
     parser.add_argument("--authorization-webhook-config-file", type=Path)
-    parser.add_argument("--authorization-webhook-version", choices=("v1", "v1beta1"), default=d.authorization_webhook_version)
+    parser.add_argument("--authorization-webhook-version", default=d.authorization_webhook_version)
     for what, ttl in (("authorized", 300.0), ("unauthorized", 30.0)):
-        parser.add_argument(f"--authorization-webhook-cache-{what}-ttl", type=parse_duration, default=ttl)
+        parser.add_argument(f"--authorization-webhook-cache-{what}-ttl", type=duration, default=ttl)
     parser.add_argument("--authentication-config", type=Path)
     add_oidc_arguments(parser)
     parser.add_argument("--authentication-token-webhook-config-file", type=Path)
-    parser.add_argument("--authentication-token-webhook-version", choices=("v1", "v1beta1"), default=d.authentication_token_webhook_version)
+    parser.add_argument("--authentication-token-webhook-version", default=d.authentication_token_webhook_version)
     ttl = d.authentication_token_webhook_cache_ttl
-    parser.add_argument("--authentication-token-webhook-cache-ttl", type=parse_duration, default=ttl)
+    parser.add_argument("--authentication-token-webhook-cache-ttl", type=duration, default=ttl)
     parser.add_argument("--token-auth-file", type=Path)
-    parser.add_argument("--enable-bootstrap-token-auth", type=truth, nargs="?", const=True, default=False)
+    boolean(parser, "enable-bootstrap-token-auth", False)
     parser.add_argument("--service-account-issuer", action="append", default=[])
     parser.add_argument("--service-account-key-file", action="append", type=Path, default=[])
     parser.add_argument("--service-account-signing-key-file", type=Path)
-    parser.add_argument("--service-account-max-token-expiration", type=parse_duration, default=0.0)
-    parser.add_argument("--service-account-extend-token-expiration", type=truth, nargs="?", const=True, default=True)
+    parser.add_argument("--service-account-max-token-expiration", type=duration, default=0.0)
+    boolean(parser, "service-account-extend-token-expiration", True)
     parser.add_argument("--service-account-jwks-uri", default="")
     parser.add_argument("--api-audiences", type=list_of, default=())
     parser.add_argument("--requestheader-client-ca-file", type=Path)
@@ -77,27 +78,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requestheader-extra-headers-prefix", type=list_of, default=d.requestheader_extra_prefixes)
     parser.add_argument("--proxy-client-cert-file", type=Path)
     parser.add_argument("--proxy-client-key-file", type=Path)
-    parser.add_argument("--enable-aggregator-routing", type=truth, nargs="?", const=True, default=False)
+    boolean(parser, "enable-aggregator-routing", False)
     parser.add_argument("--enable-admission-plugins", type=list_of, default=())
     parser.add_argument("--disable-admission-plugins", type=list_of, default=())
     parser.add_argument("--admission-control-config-file", type=Path)
-    parser.add_argument("--default-not-ready-toleration-seconds", type=int, default=d.default_not_ready_toleration_seconds)
-    parser.add_argument("--default-unreachable-toleration-seconds", type=int, default=d.default_unreachable_toleration_seconds)
+    parser.add_argument("--default-not-ready-toleration-seconds", type=integer, default=d.default_not_ready_toleration_seconds)
+    parser.add_argument("--default-unreachable-toleration-seconds", type=integer, default=d.default_unreachable_toleration_seconds)
     parser.add_argument("--service-cluster-ip-range", type=list_of, default=d.service_cluster_ip_range)
-    parser.add_argument("--service-node-port-range", type=_port_range, default=d.service_node_port_range)
+    parser.add_argument("--service-node-port-range", type=port_range, default=d.service_node_port_range)
     parser.add_argument("--kubelet-client-certificate", type=Path)
     parser.add_argument("--kubelet-client-key", type=Path)
     parser.add_argument("--kubelet-certificate-authority", type=Path)
     parser.add_argument("--kubelet-preferred-address-types", type=list_of, default=d.kubelet_preferred_address_types)
-    parser.add_argument("--event-ttl", type=parse_duration, default=float(d.event_ttl))
-    parser.add_argument("--etcd-compaction-interval", type=parse_duration, default=d.compaction_interval)
-    parser.add_argument("--request-timeout", type=parse_duration, default=d.request_timeout)
-    parser.add_argument("--max-requests-inflight", type=int, default=d.max_requests_inflight)
-    parser.add_argument("--max-mutating-requests-inflight", type=int, default=d.max_mutating_requests_inflight)
-    parser.add_argument("--enable-priority-and-fairness", type=truth, nargs="?", const=True, default=True)
-    parser.add_argument("--min-request-timeout", type=int, default=d.min_request_timeout)
+    parser.add_argument("--event-ttl", type=duration, default=float(d.event_ttl))
+    parser.add_argument("--etcd-compaction-interval", type=duration, default=d.compaction_interval)
+    parser.add_argument("--request-timeout", type=duration, default=d.request_timeout)
+    parser.add_argument("--max-requests-inflight", type=integer, default=d.max_requests_inflight)
+    parser.add_argument("--max-mutating-requests-inflight", type=integer, default=d.max_mutating_requests_inflight)
+    boolean(parser, "enable-priority-and-fairness", True)
+    parser.add_argument("--min-request-timeout", type=integer, default=d.min_request_timeout)
     parser.add_argument("--encryption-provider-config", type=Path)
-    parser.add_argument("--encryption-provider-config-automatic-reload", type=truth, nargs="?", const=True, default=False)
+    boolean(parser, "encryption-provider-config-automatic-reload", False)
     add_audit_arguments(parser)
     add_more_arguments(parser)
 
@@ -116,8 +117,9 @@ _RENAMED = {
 
 def config_of(options: argparse.Namespace) -> Config:
     """Raises ValueError for values and combinations that cannot work, saying what to give."""
-    if wrong := faults(options):
-        raise ValueError("\n".join(wrong))
+    wrong = faults(options)
+    if wrong:
+        raise ValueError(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
     known = {f.name for f in fields(Config)}
     given: dict[str, Any] = {_RENAMED.get(k, k): v for k, v in vars(options).items()}
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known}
@@ -127,29 +129,47 @@ def config_of(options: argparse.Namespace) -> Config:
     if not values.get("storage"):
         files = {"ca": options.etcd_cafile, "cert": options.etcd_certfile, "key": options.etcd_keyfile}
         values["storage"] = _etcd_url(options.etcd_servers, {name: file for name, file in files.items() if file})
-    if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
-        raise ValueError("--tls-cert-file and --tls-private-key-file must be given together")
+    values["watch_cache_sizes"] = {name: int(size) for name, _, size in (entry.partition("#") for entry in options.watch_cache_sizes)}
+    values["metric_labels"] = _allowed_labels(options.allow_metric_labels, options.allow_metric_labels_manifest)
+    values["feature_gates"] = {key.rpartition(":")[2]: TRUTH[text] for key, text in options.feature_gates.items()}
+    values["shutdown_grace"] = options.request_timeout
+    if options.admission_control:
+        rows = {row.plugin.name for row in PLUGINS}
+        values["enable_admission_plugins"] = options.admission_control
+        values["disable_admission_plugins"] = tuple(sorted(rows - set(options.admission_control)))
     values["audit"], values["oidc"] = audit_config(options), oidc_flags(options)
     _check_security(values)
     certificate, key = options.tls_cert_file, options.tls_private_key_file
     if certificate is None:
         certificate, key = _self_signed(options.cert_dir, options.external_hostname or options.advertise_address or options.bind_address)
     values["tls"] = TLSFiles(certificate, key, options.client_ca_file)
-    values["flags"] = shown(argparse.Namespace(**{**vars(options), "anonymous_auth": options.anonymous_auth is not False}))
+    told = {
+        "anonymous_auth": options.anonymous_auth is not False,
+        "tls_cert_file": certificate,
+        "tls_private_key_file": key,
+        "external_hostname": options.external_hostname or options.advertise_address,
+    }
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    values["flags"] = all_flags(argparse.Namespace(**{**vars(options), **told}), parser)
     return Config(**values)
 
 
+def _allowed_labels(given: dict[str, str], manifest: str) -> dict[str, str]:
+    """What is given on the command line counts more than the file. Raises ValueError for one that cannot be read."""
+    if given or not manifest:
+        return given
+    try:
+        found = yaml.safe_load(Path(manifest).read_text())
+    except OSError as error:
+        why = f"failed to read allow list manifest: open {manifest}: {(error.strerror or str(error)).lower()}"
+        raise ValueError(f'metrics.allowListMappingManifest: Invalid value: "{manifest}": {why}') from None
+    found = found.get("allowListMapping", found) if isinstance(found, dict) else {}
+    return {str(key): str(values) for key, values in found.items()}
+
+
 def _check_security(values: dict[str, Any]) -> None:
-    """Combinations that upstream refuses. Raises ValueError."""
-    longest = values["service_account_max_token_expiration"]
-    if longest and not 3600 <= longest <= 1 << 32:
-        raise ValueError("the service-account-max-token-expiration must be between 1 hour and 2^32 seconds")
-    issuers = values.get("service_account_issuer", ())
-    if repeated := next((issuer for i, issuer in enumerate(issuers) if issuer in issuers[:i]), None):
-        raise ValueError(f'service-account-issuer "{repeated}" is already specified')
-    uri = values["service_account_jwks_uri"]
-    if uri and not uri.startswith("https://"):
-        raise ValueError(f"service-account-jwks-uri requires https scheme, parsed as: {uri}")
+    """That everybody may do everything is for those whose name is known."""
     if "AlwaysAllow" in values["authorization_mode"] and values["anonymous_auth"] is not False:
         log.warning("anonymous requests are not allowed with the AlwaysAllow authorizer: --anonymous-auth is now false")
         values["anonymous_auth"] = False
@@ -180,22 +200,49 @@ def _etcd_url(servers: tuple[str, ...], files: Mapping[str, Path]) -> str:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT. A second one ends the process at once."""
     gc.set_threshold(*_GC_THRESHOLDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _told_to_stop, stop)
     try:
         config = config_of(options)
         kinds = narrowed(builtin(), options.runtime_config) if options.runtime_config else None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     start_logging(options.logging_format, options.v)
+    for gate in changed_gates(config.feature_gates):
+        log.warning("feature gate %s: what it stands for is here as it is by default, whatever it is set to", gate)
     server = ApiServer(config, kinds=kinds)
-    await server.start()
+    try:
+        await server.start()
+    except BaseExceptionGroup as group:
+        refused = _refusal(group)
+        if refused is None:
+            raise
+        raise SystemExit(f"error: {refused}") from None
+    except OSError as error:
+        raise SystemExit(f"error: failed to create listener: {error.strerror or error}") from None
     gc.freeze()  # what a started server is made of stays: no collection need look at it again
     try:
         await stop.wait()
     finally:
         await server.stop()
+
+
+def _told_to_stop(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(1)
+    stop.set()
+
+
+def _refusal(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """What a part said of its configuration, where that and nothing else went wrong."""
+    wanted, rest = group.split((ValueError, OSError))
+    if wanted is None or rest is not None:
+        return None
+    error: BaseException = wanted
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -19,9 +19,11 @@ from aiohttp import web
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.openapi import (
     PROTO_V2_MEDIA_TYPES,
+    PROTO_V3_MEDIA_TYPES,
     document_hash,
     document_names,
     encode_proto_v2,
+    encode_proto_v3,
     openapi_v2,
     openapi_v3_document,
     openapi_v3_index,
@@ -92,7 +94,8 @@ class OpenAPI:
         name = ctx.path.removeprefix("/openapi/v3").strip("/")
         if not name:
             return await self._index(ctx)
-        if not accepted(ctx.headers.get("Accept", ""), (_JSON,)):
+        media_type = accepted(ctx.headers.get("Accept", ""), (_JSON, *PROTO_V3_MEDIA_TYPES))
+        if not media_type:
             return _not_acceptable(ctx)
         documents = self._aggregation.documents
         remote = documents.owner(name) if self._aggregation.remotes else None
@@ -101,18 +104,24 @@ class OpenAPI:
             if found is None:
                 return await self._aggregation.proxy.forward(ctx, remote)
             document, tag = found
-            return self._of_hash(ctx, name, orjson.dumps(document), tag.strip('"'))
+            return self._of_hash(ctx, name, orjson.dumps(document), tag.strip('"'), media_type)
         if name not in self._made and name not in document_names(self._kinds):
             return Answer(b"", 404, {"Audit-Id": ctx.audit_id, "Cache-Control": "no-cache, private"})
         data, _ = self._document(name, lambda: openapi_v3_document(self._kinds, name, schema_of) or {})
-        return self._of_hash(ctx, name, data, document_hash(self._kinds, name, schema_of))
+        return self._of_hash(ctx, name, data, document_hash(self._kinds, name, schema_of), media_type)
 
-    def _of_hash(self, ctx: RequestContext, name: str, data: bytes, tag: str) -> web.StreamResponse:
+    def _of_hash(self, ctx: RequestContext, name: str, data: bytes, tag: str, media_type: str) -> web.StreamResponse:
         asked = ctx.first("hash")
         if asked and asked != tag:
             headers = {"Location": f"/openapi/v3/{name}?hash={tag}", "Etag": f'"{tag}"', "Vary": "Accept", "Content-Type": _JSON}
             return Answer(b"", 301, {"Audit-Id": ctx.audit_id, "Cache-Control": "no-cache, private", **headers})
-        return self._answer(ctx, data, tag, immutable=bool(asked))
+        if media_type != _JSON:
+            media_type = PROTO_V3_MEDIA_TYPES[0]
+            key = f"{name} protobuf {tag}"
+            if key not in self._made:
+                self._made[key] = (encode_proto_v3(orjson.loads(data)), tag)
+            data = self._made[key][0]
+        return self._answer(ctx, data, tag, immutable=bool(asked), media_type=media_type)
 
     async def _index(self, ctx: RequestContext) -> web.StreamResponse:
         data, tag = self._document("v3", lambda: openapi_v3_index(self._kinds, schema_of))

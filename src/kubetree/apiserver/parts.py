@@ -23,12 +23,14 @@ from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
+from kubetree.apiserver.middleware.timeout import Deadlines
 from kubetree.apiserver.post_start import compact_regularly, run_hooks
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.webhooks import WebhookClient
 from kubetree.apiserver.writer import RegistryWriter
 
 LAST_WORDS = 3.0
+_LOOK_AGAIN = 0.02
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class Parts:
     aggregation: Aggregation
     address: Callable[[], str]
     tasks: asyncio.TaskGroup
+    deadlines: Deadlines
     flow_control: FlowControl | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
@@ -82,6 +85,21 @@ class Parts:
     def run(self, name: str, work: Work) -> None:
         """Besides everything else, until the server stops."""
         self._running.append(self.tasks.create_task(kept_running(name, work), name=name))
+
+    async def drained(self, longest: float) -> None:
+        """Returns when no request is under way any more but those that live long, after `longest` seconds at the latest."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + longest
+        while self.deadlines.running and loop.time() < end:
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def end_streams(self, longest: float) -> None:
+        """Watches and their like are told to end, and waited for up to `longest` seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + longest
+        self.registry.streams.end()
+        while len(self.registry.streams) and loop.time() < end:
+            await asyncio.sleep(_LOOK_AGAIN)
 
     def stopping(self) -> None:
         self.health.stopping()

@@ -57,16 +57,13 @@ async def ensure_token_tracking(writer: Writer, clock: Callable[[], datetime]) -
             await writer.create(CONFIG_MAP, {"metadata": metadata, "data": {"since": f"{clock().astimezone(UTC):%Y-%m-%d}"}})
 
 
-STORE_TIMEOUT = 2.0
-
-
-async def store_health(store: Store) -> str:
-    """'' when the store answers in time, else what is wrong with it."""
+async def store_health(store: Store, longest: float) -> str:
+    """'' when the store answers within `longest` seconds, else what is wrong with it."""
     try:
-        async with asyncio.timeout(STORE_TIMEOUT):
+        async with asyncio.timeout(longest):
             await store.revision()
     except TimeoutError:
-        return f"the store did not answer in {STORE_TIMEOUT:g} s"
+        return f"the store did not answer in {longest:g} s"
     except StoreUnavailable as error:
         return str(error) or "the store is unavailable"
     return ""

@@ -68,13 +68,13 @@ _BUILD = (
 )
 
 
-def build_lines(version: Mapping[str, str]) -> Iterator[str]:
-    """`version` is what /version answers."""
+def build_lines(version: Mapping[str, str], changed: Mapping[str, bool]) -> Iterator[str]:
+    """`version` is what /version answers, `changed` are gates that are not as they are by default."""
     labels = labelled([name for name, _ in _BUILD], [version[field] for _, field in _BUILD])
     yield from family("kubernetes_build_info", "gauge", "[ALPHA] What was built, from what, by what.", [(labels, 1)])
     binary = f"{version['major']}.{version['minor']}"
     least = f"{version['minCompatibilityMajor']}.{version['minCompatibilityMinor']}"
     labels = labelled(("binary", "component", "emulation", "min_compat"), (binary, "kube", binary, least))
     yield from family("version_info", "gauge", "[ALPHA] Versions of the program, and of what it stands in for.", [(labels, 1)])
-    samples = [(labelled(("name", "stage"), (gate.name, gate.stage)), float(gate.enabled)) for gate in gates()]
+    samples = [(labelled(("name", "stage"), (gate.name, gate.stage)), float(changed.get(gate.name, gate.enabled))) for gate in gates()]
     yield from family("kubernetes_feature_enabled", "gauge", "[BETA] Feature gates, and whether they are on.", samples)

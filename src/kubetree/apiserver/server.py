@@ -7,13 +7,17 @@ import contextlib
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import orjson
 from aiohttp import web
 
+from kubetree.api import errors
 from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
+from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.http.connection import HttpServer
@@ -30,6 +34,24 @@ from kubetree.store.protocol import Store
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 _CLIENT_GONE = 499
+_LAST_GRACE = 2.0
+"""Seconds that connections have to close once everything else is done."""
+
+
+_STILL_SERVED = ("/readyz", "/livez", "/healthz", "/metrics")
+
+
+def _turned_away(status: int, text: str, type: str, seconds: int) -> Answer:
+    """The connection closes with it, so that the client finds another server."""
+    headers = {"Content-Type": type, "X-Content-Type-Options": "nosniff", "Retry-After": str(seconds)}
+    answer = Answer(f"{text}\n".encode(), status, headers)
+    answer.force_close()
+    return answer
+
+
+_GONE = orjson.dumps(errors.ServiceUnavailable("apiserver is shutting down").to_status()).decode()
+_ENDING = partial(_turned_away, 503, _GONE, "application/json", 1)
+_LATER = partial(_turned_away, 429, "The apiserver is shutting down, please try again later.", "text/plain; charset=utf-8", 5)
 
 
 def utc_now() -> datetime:
@@ -51,6 +73,8 @@ class ApiServer:
         self._sockets: list[asyncio.Server] = []
         self._background = contextlib.AsyncExitStack()
         self.port = config.secure_port
+        self._turned_away: Callable[[], Answer] | None = None
+        """What new requests get of a server that stops."""
 
     @property
     def parts(self) -> Parts:
@@ -107,25 +131,37 @@ class ApiServer:
         path.chmod(0o600)
 
     async def stop(self) -> None:
-        """Closes the port, gives running requests `shutdown_grace` seconds, ends watches. With a delay, all goes on for so long before
-        that, except that /readyz says that the end is near."""
-        if self._parts is not None and self._parts.ready.is_set() and self.config.shutdown_delay_duration:
-            self._parts.health.stopping()
-            await asyncio.sleep(self.config.shutdown_delay_duration)
-        if self._listener is not None:
-            self._listener.close()
-        for socket in self._sockets:
-            socket.close()
-        if self._parts is not None:
-            self._parts.stopping()
+        """In upstream's order: /readyz fails; for `shutdown_delay_duration` all goes on as before; the port closes (or, with
+        `shutdown_send_retry_after`, new requests are sent away); requests under way have `shutdown_grace` seconds; watches end; what runs
+        beside requests ends, the server's lease and its endpoint go."""
+        config, parts = self.config, self._parts
+        if parts is not None and parts.ready.is_set():
+            parts.health.stopping()
+            await asyncio.sleep(config.shutdown_delay_duration)
+            self._turned_away = _LATER if config.shutdown_send_retry_after else _ENDING
+            if not config.shutdown_send_retry_after:
+                self._close_port()
+            await parts.drained(config.shutdown_grace)
+        self._close_port()
+        if parts is not None:
+            await parts.end_streams(config.shutdown_watch_termination_grace_period)
+            parts.stopping()
         if self._http is not None:
-            await self._http.shutdown(self.config.shutdown_grace)
+            await self._http.shutdown(min(config.shutdown_grace, _LAST_GRACE))
         await self._background.aclose()
         if self._store is not None and self._given is None:
             await self._store.close()
 
+    def _close_port(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        for socket in self._sockets:
+            socket.close()
+
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         assert self._handler is not None
+        if self._turned_away is not None and not http.raw_path.startswith(_STILL_SERVED):
+            return self._turned_away()
         method, headers = http.method, http.headers
         target = request_info.read(method, http.raw_path)
         ctx = RequestContext(target.info, method, target.path, target.query, headers, http, headers.get("Audit-Id") or new_uuid())

@@ -32,6 +32,9 @@ class Streams:
         self._wakes: set[Wake] = set()
         self.ending = False
 
+    def __len__(self) -> int:
+        return len(self._wakes)
+
     @contextmanager
     def opened(self, ctx: RequestContext, wake: Wake) -> Iterator[None]:
         """`wake` is called when the connection is lost or the server ends."""

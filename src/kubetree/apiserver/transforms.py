@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from kubetree.api import errors
+from kubetree.api.defaults.autoscaling import ROUND_TRIP
 from kubetree.api.kinds import Kind, go_type
 from kubetree.api.printers import cells, columns
 from kubetree.apiserver.negotiation import Output
@@ -26,10 +27,8 @@ def include_object(query: Query) -> str:
 
 
 _OF_THE_SPEC = {
-    "DaemonSet": ("deprecated.daemonset.template.generation",),
-    "HorizontalPodAutoscaler": tuple(
-        f"autoscaling.alpha.kubernetes.io/{part}" for part in ("metrics", "behavior", "conditions", "current-metrics")
-    ),
+    "DaemonSet": frozenset({"deprecated.daemonset.template.generation"}),
+    "HorizontalPodAutoscaler": ROUND_TRIP,
 }
 """Annotations that say what the older version of a kind has no field for: they come with that version, not with the metadata."""
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 
-from kubetree.api.kinds import Kinds
+from kubetree.api.kinds import Kind, Kinds
 from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
@@ -19,6 +19,7 @@ from kubetree.apiserver.audit.build import build_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
+from kubetree.apiserver.cache.window import WindowLimits
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler, Middleware
@@ -37,7 +38,9 @@ from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.kubernetes_service import external_address
+from kubetree.apiserver.logs_page import logs_page
 from kubetree.apiserver.measured_store import MeasuredStore
+from kubetree.apiserver.metric_choice import Choice
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
@@ -79,7 +82,8 @@ async def build(
             store = EncryptedStore(store, encryption.transformer_of, named)
         elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
             store = EncryptedStore(store, lambda key: IDENTITY)
-        caches = Caches(store, kinds)
+        metrics.choice = Choice(config.disabled_metrics, {key: values.split(",") for key, values in config.metric_labels.items()})
+        caches = Caches(store, kinds, limits=partial(window_limits, config))
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
         webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
@@ -102,11 +106,17 @@ async def build(
         discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
         aggregation.on_change.append(discovery.changed)
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
-        health = Health(lambda: store_health(store), grace=config.livez_grace_period)
+        health = Health(
+            partial(store_health, store, config.etcd_healthcheck_timeout),
+            partial(store_health, store, config.etcd_readycheck_timeout),
+            grace=config.livez_grace_period,
+        )
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
         openapi = OpenAPI(kinds, aggregation, clock)
         add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        if config.enable_logs_handler:
+            dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}
         kinds.on_change(discovery.changed)
         kinds.on_change(openapi.changed)
         metrics.sections += [
@@ -116,7 +126,7 @@ async def build(
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage),
             aggregation.metrics,
-            lambda: build_lines(version_info()),
+            lambda: build_lines(version_info(), config.feature_gates),
             process_lines,
         ]
         for kind in kinds:
@@ -163,6 +173,7 @@ async def build(
             aggregation,
             address,
             tasks,
+            deadlines,
             flow_control,
         )
 
@@ -194,6 +205,11 @@ def _below(store: Store, prefix: str) -> tuple[Store, Named]:
         return store, str.encode
     part = PrefixedStore(store, prefix)
     return part, lambda key: part.key(key).encode()
+
+
+def window_limits(config: Config, kind: Kind) -> WindowLimits:
+    """How many events a kind's cache keeps at least; upstream's list of sizes may say 0, for which there is the default."""
+    return WindowLimits(least=max(1, config.watch_cache_sizes.get(kind.group_resource) or config.default_watch_cache_size))
 
 
 def _flow_control(config: Config, registry: Registry, lister: CacheLister, writer: RegistryWriter) -> FlowControl | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs
 
+from kubetree.grpc import TLS
+from kubetree.store.etcd import EtcdStore
 from kubetree.store.memory import MemoryStore
 from kubetree.store.protocol import Store
 from kubetree.store.sqlite import SQLiteStore
@@ -24,9 +26,6 @@ async def open_store(url: str) -> Store:
 
 
 async def _connect(rest: str, *, secure: bool) -> Store:
-    from kubetree.store.etcd import EtcdStore  # grpc is heavy, and must not be imported before the fork server forks
-    from kubetree.store.etcd.endpoints import TLS
-
     addresses, _, query = rest.partition("?")
     files = {name: Path(values[-1]) for name, values in parse_qs(query).items()}
     unknown = files.keys() - {"ca", "cert", "key"}

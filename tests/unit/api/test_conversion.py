@@ -56,6 +56,9 @@ def test_autoscalers() -> None:
     }
     assert old["status"] == {"currentReplicas": 1, "desiredReplicas": 2, "currentCPUUtilizationPercentage": 9}
     assert convert(old, "autoscaling/v2") == complete
+    noted = {**complete, "metadata": {"annotations": {**old["metadata"]["annotations"], "a": "b"}}}
+    apply_defaults(kind("autoscaling/v2", "HorizontalPodAutoscaler"), noted)
+    assert noted["metadata"] == {"annotations": {"mine": "x", "a": "b"}}
 
 
 def test_v1_carries_behavior_as_go_prints_the_internal_type() -> None:

@@ -39,6 +39,18 @@ def test_what_go_holds_by_value_or_writes_in_any_case_is_filled_in() -> None:
     assert role == {"metadata": {}, "rules": None}
 
 
+def test_an_empty_struct_is_filled_in_as_well() -> None:
+    pod = {"status": {"containerStatuses": [{"state": {"running": {}}}]}}
+    fill_always(CORE + "Pod", pod)
+    assert pod["status"]["containerStatuses"][0]["state"]["running"] == {"startedAt": None}
+
+
+def test_an_empty_list_of_policies_is_something_to_be_refused() -> None:
+    rules = {"policies": [], "selectPolicy": "Max"}
+    drop_zeros("io.k8s.api.autoscaling.v2.HPAScalingRules", rules)
+    assert rules["policies"] == []
+
+
 def test_an_empty_list_without_omitempty_is_owned_and_stored_as_null() -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": [], "metadata": {"name": "a"}}
     drop_zeros("io.k8s.api.rbac.v1.Role", role)

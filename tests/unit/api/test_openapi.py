@@ -1,8 +1,7 @@
 """The OpenAPI documents: what kubectl and generated clients look for in them."""
 
-import json
-
 import pytest
+import yaml
 
 from kubetree.api import kind_table
 from kubetree.api.kinds import STATUS, Kind, Kinds
@@ -10,6 +9,7 @@ from kubetree.api.openapi import (
     document_hash,
     document_names,
     encode_proto_v2,
+    encode_proto_v3,
     openapi_v2,
     openapi_v3,
     openapi_v3_document,
@@ -81,7 +81,7 @@ def test_every_reference_leads_somewhere(v2) -> None:
     for name in document_names(KINDS):
         document = openapi_v3_document(KINDS, name)
         found = {ref.removeprefix("#/components/schemas/") for ref in references(document, set())}
-        assert found <= document["components"]["schemas"].keys(), name
+        assert found <= document["components"].get("schemas", {}).keys(), name
 
 
 def test_kubectl_finds_field_validation_by_the_kind_of_a_patch() -> None:
@@ -174,12 +174,36 @@ def test_the_protobuf_encoding_holds_paths_and_definitions(v2) -> None:
     assert paths.keys() == v2["paths"].keys()
     read = fields(fields(paths["/api/v1/namespaces/{namespace}/pods/{name}"])[2][0])
     assert read[5] == [b"readCoreV1NamespacedPod"]
-    extensions = {name: json.loads(fields(value)[2][0]) for name, value in named(read[13]).items()}
+    extensions = {name: yaml.safe_load(fields(value)[2][0]) for name, value in named(read[13]).items()}
     assert extensions["x-kubernetes-group-version-kind"] == {"group": "", "kind": "Pod", "version": "v1"}
     definitions = named(fields(document[9][0])[1])
     assert definitions.keys() == v2["definitions"].keys()
     pod = fields(definitions["io.k8s.api.core.v1.Pod"])
     assert fields(pod[22][0])[1] == [b"object"] and "spec" in named(fields(pod[25][0])[1])
+
+
+def test_version_3_has_a_protobuf_encoding_too() -> None:
+    schema = {
+        "type": "object",
+        "default": {"a": 1},
+        "properties": {
+            "ref": {"$ref": "#/components/schemas/x", "default": ""},
+            "n": {"type": "integer", "default": 0, "minimum": 1, "nullable": True, "enum": ["*", "1", ""]},
+            "l": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "map"},
+            "m": {"type": "object", "additionalProperties": False},
+        },
+    }
+    document = fields(encode_proto_v3({"openapi": "3.0.0", "paths": {}, "components": {"schemas": {"s": schema}}}))
+    found = fields(fields(named(fields(fields(document[5][0])[1][0])[1])["s"])[1][0])
+    assert found[25] == [b"object"] and found[33] == [b""]
+    properties = named(fields(found[31][0])[1])
+    assert fields(fields(properties["ref"])[2][0])[1] == [b"#/components/schemas/x"]
+    number = fields(fields(properties["n"])[1][0])
+    assert [fields(value)[2][0] for value in number[24]] == [b"'*'\n", b'"1"\n', b'""\n']
+    assert number[1] == [1] and fields(number[33][0]).keys() == {1}
+    extensions = named(fields(fields(properties["l"])[1][0])[36])
+    assert fields(extensions["x-kubernetes-list-type"])[2] == [b"map\n"]
+    assert fields(fields(fields(properties["m"])[1][0])[32][0]) == {2: [0]}
 
 
 def test_unknown_documents_are_none() -> None:

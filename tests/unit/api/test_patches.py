@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
-from kubetree.api.patches import json_patch, merge_patch, strategic_merge
+from kubetree.api.patches import json_patch, merge_patch, restored, strategic_merge
 
 POD, DEPLOYMENT = kind("v1", "Pod"), kind("apps/v1", "Deployment")
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2)
@@ -212,3 +212,19 @@ def test_a_strategic_merge_is_idempotent_and_keeps_every_name(doc, patch) -> Non
     assert sorted(names) == sorted({c["name"] for o in (doc, patch) for c in o["spec"]["containers"]})
     assert [n for n in names if n in {c["name"] for c in patch["spec"]["containers"]}] == [c["name"] for c in patch["spec"]["containers"]]
     assert json.dumps([doc, patch]) == before
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("json: cannot unmarshal array into Go struct field Pod.spec of type v1.PodSpec", "cannot restore struct from: slice"),
+        ("json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container", "cannot restore slice from map"),
+        ("json: cannot unmarshal string into Go struct field ObjectMeta.metadata.labels of type map[string]string", "cannot restore map from string"),
+        ("json: cannot unmarshal number into Go struct field ConfigMap.data of type string", "cannot convert int64 to string"),
+        ("json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32", "cannot convert float64 to int32"),
+        ("json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32", "unrecognized type: int32"),
+        ("something else", "something else"),
+    ],
+)  # fmt: skip
+def test_a_strategic_patch_that_does_not_fit_is_refused_in_the_converters_words(message, words) -> None:
+    assert restored(message) == words

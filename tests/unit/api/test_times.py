@@ -65,3 +65,22 @@ def test_a_duration_reads_back(seconds: float) -> None:
 )  # fmt: skip
 def test_ages_as_kubectl_shows_them(seconds: int, age: str) -> None:
     assert human_age(timedelta(seconds=seconds)) == age == human_age(seconds)
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("x", ' as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006"'),
+        ("2026-1-01T00:00:00Z", ' as "2006-01-02T15:04:05Z07:00": cannot parse "1-01T00:00:00Z" as "01"'),
+        ("2026-01-01 00:00:00Z", ' as "2006-01-02T15:04:05Z07:00": cannot parse " 00:00:00Z" as "T"'),
+        ("2026-01-01T00:00:00", ' as "2006-01-02T15:04:05Z07:00": cannot parse "" as "Z07:00"'),
+        ("2026-13-01T00:00:00Z", ": month out of range"),
+        ("2026-02-30T00:00:00Z", ": day out of range"),
+        ("2026-01-01T24:00:00Z", ": hour out of range"),
+        ("2026-01-01T00:00:00Zx", ': extra text: "x"'),
+    ],
+)
+def test_what_is_no_time_is_refused_in_gos_words(text: str, why: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        parse_time(text)
+    assert str(refused.value) == f'parsing time "{text}"{why}'

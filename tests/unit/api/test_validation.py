@@ -204,6 +204,34 @@ def test_pods_do_not_gain_containers() -> None:
             ["data: Forbidden: field is immutable when `immutable` is set"],
         ),
         ("v1", "Secret", {"type": "Opaque"}, {"type": "mine"}, ['type: Invalid value: "mine": field is immutable']),
+        (
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            {"spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}},
+            {"spec.ingress.0.from.1.ipBlock.except": [""]},
+            [
+                'spec.ingress[0].from[1].ipBlock.except[0]: Invalid value: "": must be a valid CIDR value, '
+                "(e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            ],
+        ),
+        (
+            "resource.k8s.io/v1",
+            "ResourceClaim",
+            {"spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "c"}}]}}},
+            {"spec.devices.requests.0.name": "A b"},
+            [
+                'spec: Invalid value: {"Devices":{"Requests":[{"Name":"A b","Exactly":{"DeviceClassName":"c","Selectors":null,'
+                '"AllocationMode":"ExactCount","Count":1,"AdminAccess":null,"Tolerations":null,"Capacity":null},"FirstAvailable":null}],'
+                '"Constraints":null,"Config":null}}: field is immutable'
+            ],
+        ),
+        (
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            {"addressType": "FQDN", "endpoints": [{"addresses": ["a.b"]}]},
+            {"endpoints.0.addresses": [""]},
+            ["endpoints[0].addresses[0]: Required value"],
+        ),
         ("batch/v1", "Job", {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}}}, {"spec.completions": 5},
          ["spec.completions: Invalid value: 5: field is immutable"]),
     ],

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kubetree.grpc import TLS
 from kubetree.store import open_store
 from kubetree.store.etcd import EtcdStore, follower
 from kubetree.store.etcd import store as engine
-from kubetree.store.etcd.endpoints import TLS
 from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable, Watch
 from unit.store import etcd_server
 from unit.store.etcd_server import EtcdCluster, EtcdServer, free_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kubetree.api.defaults.autoscaling import horizontal_pod_autoscaler
+from kubetree.api.defaults.autoscaling import ROUND_TRIP, horizontal_pod_autoscaler
 from kubetree.api.validation.go_structs import from_go_struct, go_struct
 
 Object = dict[str, Any]
@@ -16,7 +16,6 @@ _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
 _GO_BEHAVIOR = "autoscaling.HorizontalPodAutoscalerBehavior"
 """The annotation holds the internal type, by the names of its fields in Go."""
-_ROUND_TRIP = (_METRICS, _CURRENT, _CONDITIONS, _BEHAVIOR)
 
 
 def _pick(**values: Any) -> Object:
@@ -29,6 +28,11 @@ def _is_cpu_utilization(metric: Object) -> bool:
     return metric.get("type") == "Resource" and resource.get("name") == "cpu" and target.get("averageUtilization") is not None
 
 
+def _reference(described: Object | None) -> Object | None:
+    """In the order of Go's fields, which the annotation shows."""
+    return {name: described[name] for name in ("kind", "name", "apiVersion") if name in described} if described is not None else None
+
+
 def _spec_to_v1(metric: Object) -> Object:
     """A v2 MetricSpec in the form that v1's annotation holds."""
     out: Object = {"type": metric.get("type")}
@@ -38,9 +42,9 @@ def _spec_to_v1(metric: Object) -> Object:
             target = source.get("target") or {}
             out[field] = _pick(
                 name=source.get("name"),
-                container=source.get("container"),
                 targetAverageUtilization=target.get("averageUtilization"),
                 targetAverageValue=target.get("averageValue"),
+                container=source.get("container"),
             )
     pods, described, external = metric.get("pods"), metric.get("object"), metric.get("external")
     if pods is not None:
@@ -50,7 +54,7 @@ def _spec_to_v1(metric: Object) -> Object:
     if described is not None:
         found, target = described.get("metric") or {}, described.get("target") or {}
         out["object"] = _pick(
-            target=described.get("describedObject"),
+            target=_reference(described.get("describedObject")),
             metricName=found.get("name"),
             targetValue=target.get("value") or "0",
             selector=found.get("selector"),
@@ -103,9 +107,9 @@ def _status_to_v1(metric: Object) -> Object:
             current = source.get("current") or {}
             out[field] = _pick(
                 name=source.get("name"),
-                container=source.get("container"),
                 currentAverageUtilization=current.get("averageUtilization"),
                 currentAverageValue=current.get("averageValue") or "0",
+                container=source.get("container"),
             )
     for field in ("pods", "object", "external"):
         source = metric.get(field)
@@ -117,7 +121,7 @@ def _status_to_v1(metric: Object) -> Object:
             out[field] = _pick(metricName=found.get("name"), currentAverageValue=average, selector=found.get("selector"))
         elif field == "object":
             out[field] = _pick(
-                target=source.get("describedObject"), metricName=found.get("name"), currentValue=current.get("value") or "0",
+                target=_reference(source.get("describedObject")), metricName=found.get("name"), currentValue=current.get("value") or "0",
                 selector=found.get("selector"), averageValue=current.get("averageValue"),
             )  # fmt: skip
         else:
@@ -155,7 +159,7 @@ def _encoded(value: Any) -> str:
 def to_v1(obj: Object) -> Object:
     """v2 to v1: the CPU target becomes a field, everything else an annotation."""
     spec, status, metadata = obj.get("spec") or {}, obj.get("status") or {}, dict(obj.get("metadata") or {})
-    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in _ROUND_TRIP}
+    notes = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in ROUND_TRIP}
     metrics = spec.get("metrics") or []
     others = [_spec_to_v1(m) for m in metrics if not _is_cpu_utilization(m)]
     cpu = next((m["resource"]["target"]["averageUtilization"] for m in metrics if _is_cpu_utilization(m)), None)
@@ -215,8 +219,8 @@ def to_v2(obj: Object) -> Object:
     else:
         status.setdefault("currentMetrics", None)
     status.setdefault("desiredReplicas", 0)
-    if any(name in notes for name in _ROUND_TRIP):
-        metadata["annotations"] = {k: v for k, v in notes.items() if k not in _ROUND_TRIP}
+    if any(name in notes for name in ROUND_TRIP):
+        metadata["annotations"] = {k: v for k, v in notes.items() if k not in ROUND_TRIP}
     converted = {**obj, "metadata": metadata, "spec": spec, "status": status}
     horizontal_pod_autoscaler(converted)  # what v1 cannot say, a reader of the stored version fills in
     return converted

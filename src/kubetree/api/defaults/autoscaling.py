@@ -6,6 +6,8 @@ from typing import Any
 
 from kubetree.api.defaults.resources import quantity_field
 
+ROUND_TRIP = frozenset(f"autoscaling.alpha.kubernetes.io/{part}" for part in ("metrics", "current-metrics", "conditions", "behavior"))
+"""Annotations in which v1 keeps what it has no field for."""
 _UP: dict[str, Any] = {
     "stabilizationWindowSeconds": 0,
     "selectPolicy": "Max",
@@ -28,7 +30,13 @@ def horizontal_pod_autoscaler_v1(obj: dict[str, Any]) -> None:
 
 
 def horizontal_pod_autoscaler(obj: dict[str, Any]) -> None:
-    """Scales by 80 % of the CPU request unless told otherwise."""
+    """Scales by 80 % of the CPU request unless told otherwise. What the annotations of older versions say is no part of this one."""
+    metadata = obj.get("metadata") or {}
+    notes = metadata.get("annotations")
+    if notes and not ROUND_TRIP.isdisjoint(notes):
+        metadata["annotations"] = {name: text for name, text in notes.items() if name not in ROUND_TRIP}
+        if not metadata["annotations"]:
+            del metadata["annotations"]
     spec = obj.setdefault("spec", {})
     if spec.get("minReplicas") is None:
         spec["minReplicas"] = 1

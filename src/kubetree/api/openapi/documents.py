@@ -24,7 +24,7 @@ Document = dict[str, Any]
 SchemaOf = Callable[[Kind], dict[str, Any] | None]
 """The `openAPIV3Schema` of a custom resource's kind; None for one without."""
 
-_INFO = {"title": "Kubernetes", "version": "v1.36.0+kubetree"}
+_INFO = {"title": "Kubernetes", "version": "1.36"}
 _CUSTOM_INFO = {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}
 _SECURITY = {"BearerToken": {"description": "Bearer Token authentication", "in": "header", "name": "authorization", "type": "apiKey"}}
 _META_DOCUMENTS: dict[str, tuple[tuple[str, Operation], ...]] = {
@@ -251,7 +251,7 @@ def _document(paths: dict[str, list[Operation]], own: Document | None = None, gr
         "openapi": "3.0.0",
         "info": _INFO,
         "paths": {path: _path_v3(paths[path]) for path in sorted(paths)},
-        "components": {"schemas": found, "securitySchemes": _SECURITY},
+        "components": ({"schemas": found} if found else {}) | {"securitySchemes": _SECURITY},
     }
 
 

@@ -1,17 +1,12 @@
-"""OpenAPI v2 in gnostic's protobuf encoding, which kubectl and client-go ask for (`application/com.github.proto-openapi.spec.v2...`).
-
-One table of field numbers; free values and extensions travel as YAML text, for which JSON will do.
-"""
+"""OpenAPI v2 in gnostic's protobuf encoding, which kubectl and client-go ask for (`application/com.github.proto-openapi.spec.v2...`)."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
-from kubetree.api.protobuf.wire import FIXED64, tagged, varint
+from kubetree.api.openapi.proto import ONE, TWO, Encoding, Fields, free_value, named, strings
+from kubetree.api.protobuf.wire import tagged
 
 MEDIA_TYPES = (
     "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
@@ -19,8 +14,7 @@ MEDIA_TYPES = (
 )
 """What clients ask for. Answers are of the first: the @ of the second is no valid media type."""
 
-# Member of the JSON: (field number, encoding). `x-` stands for all extensions.
-_MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
+_MESSAGES: dict[str, Fields] = {
     "Document": {
         "swagger": (1, "string"), "info": (2, "Info"), "host": (3, "string"), "basePath": (4, "string"), "schemes": (5, "[]string"),
         "consumes": (6, "[]string"), "produces": (7, "[]string"), "paths": (8, "Paths"), "definitions": (9, "{}Schema"), "parameters": (10, "{}BareParameter"),
@@ -61,104 +55,60 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "ApiKey": {"type": (1, "string"), "name": (2, "string"), "in": (3, "string"), "description": (4, "string"), "x-": (5, "")},
 }  # fmt: skip
 
-_ONE, _TWO = 1, 2
-
 
 def encode(document: dict[str, Any]) -> bytes:
     """The bytes of a whole OpenAPI v2 document."""
-    return _message("Document", document)
-
-
-def _any(value: Any) -> bytes:
-    return tagged(_TWO, orjson.dumps(value))
-
-
-def _named(name: str, value: bytes) -> bytes:
-    return tagged(_ONE, name.encode()) + tagged(_TWO, value)
-
-
-def _message(kind: str, value: dict[str, Any]) -> bytes:
-    fields, out = _MESSAGES[kind], []
-    for name, item in value.items():
-        found = fields.get(name)
-        if found is not None:
-            out.append(_field(*found, item))
-        elif name.startswith("x-"):
-            out.append(tagged(fields["x-"][0], _named(name, _any(item))))
-    return b"".join(out)
-
-
-def _field(number: int, kind: str, value: Any) -> bytes:
-    if kind == "string":
-        return tagged(number, value.encode())
-    if kind == "bool":
-        return varint(number << 3) + (b"\x01" if value else b"\x00")
-    if kind == "int":
-        return varint(number << 3) + varint(value)
-    if kind == "double":
-        return varint(number << 3 | FIXED64) + struct.pack("<d", value)
-    if kind.startswith("[]"):
-        return b"".join(tagged(number, _value(kind[2:], item)) for item in value)
-    if kind.startswith("{}"):
-        return tagged(number, b"".join(tagged(_ONE, _named(name, _value(kind[2:], item))) for name, item in value.items()))
-    return tagged(number, _value(kind, value))
-
-
-def _value(kind: str, value: Any) -> bytes:
-    if kind == "string":
-        encoded: bytes = value.encode()
-        return encoded
-    shape = _SHAPES.get(kind)
-    return shape(value) if shape is not None else _message(kind, value)
+    return _V2.message("Document", document)
 
 
 def _paths(value: dict[str, Any]) -> bytes:
-    return b"".join(tagged(_TWO, _named(path, _message("PathItem", item))) for path, item in value.items())
+    return b"".join(tagged(TWO, named(path, _V2.message("PathItem", item))) for path, item in value.items())
 
 
 def _parameter(value: dict[str, Any]) -> bytes:
     if "$ref" in value:
-        return tagged(_TWO, tagged(_ONE, value["$ref"].encode()))
-    return tagged(_ONE, _bare_parameter(value))
+        return tagged(TWO, tagged(ONE, value["$ref"].encode()))
+    return tagged(ONE, _bare_parameter(value))
 
 
 def _bare_parameter(value: dict[str, Any]) -> bytes:
     if value["in"] == "body":
-        return tagged(_ONE, _message("BodyParameter", value))
+        return tagged(ONE, _V2.message("BodyParameter", value))
     number, kind = (4, "PathParameter") if value["in"] == "path" else (3, "QueryParameter")
-    return tagged(_TWO, tagged(number, _message(kind, value)))
+    return tagged(TWO, tagged(number, _V2.message(kind, value)))
 
 
 def _responses(value: dict[str, Any]) -> bytes:
-    return b"".join(tagged(_ONE, _named(code, tagged(_ONE, _message("Response", item)))) for code, item in value.items())
+    return b"".join(tagged(ONE, named(code, tagged(ONE, _V2.message("Response", item)))) for code, item in value.items())
 
 
 def _additional(value: Any) -> bytes:
-    return _field(_TWO, "bool", value) if isinstance(value, bool) else tagged(_ONE, _message("Schema", value))
+    return _V2.field(TWO, "bool", value) if isinstance(value, bool) else tagged(ONE, _V2.message("Schema", value))
 
 
 def _schemas(value: Any) -> bytes:
-    return b"".join(tagged(_ONE, _message("Schema", item)) for item in (value if isinstance(value, list) else [value]))
+    return b"".join(tagged(ONE, _V2.message("Schema", item)) for item in (value if isinstance(value, list) else [value]))
 
 
 def _type(value: Any) -> bytes:
-    return b"".join(tagged(_ONE, name.encode()) for name in ([value] if isinstance(value, str) else value))
+    return strings([value] if isinstance(value, str) else value)
 
 
 def _security(value: dict[str, list[str]]) -> bytes:
-    return b"".join(tagged(_ONE, _named(name, _type(scopes))) for name, scopes in value.items())
+    return b"".join(tagged(ONE, named(name, strings(scopes))) for name, scopes in value.items())
 
 
 _SHAPES: dict[str, Callable[[Any], bytes]] = {
-    "any": _any,
+    "any": free_value,
     "Paths": _paths,
     "Parameter": _parameter,
     "BareParameter": _bare_parameter,
     "Responses": _responses,
-    "ResponseSchema": lambda value: tagged(_ONE, _message("Schema", value)),
+    "ResponseSchema": lambda value: tagged(ONE, _V2.message("Schema", value)),
     "Additional": _additional,
     "Items": _schemas,
     "Type": _type,
     "Security": _security,
-    "SecurityDefinition": lambda value: tagged(_TWO, _message("ApiKey", value)),
+    "SecurityDefinition": lambda value: tagged(TWO, _V2.message("ApiKey", value)),
 }
+_V2: Encoding = Encoding(_MESSAGES, _SHAPES)

@@ -3,5 +3,6 @@
 from kubetree.api.patches.json_patch import PatchFailed, json_patch
 from kubetree.api.patches.merge_patch import merge_patch
 from kubetree.api.patches.strategic_merge import go_value, strategic_merge
+from kubetree.api.patches.unstructured import restored
 
-__all__ = ["PatchFailed", "go_value", "json_patch", "merge_patch", "strategic_merge"]
+__all__ = ["PatchFailed", "go_value", "json_patch", "merge_patch", "restored", "strategic_merge"]

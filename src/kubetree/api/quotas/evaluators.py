@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from kubetree.api.quantities import Quantity
-from kubetree.api.quotas import claims, pods, services
+from kubetree.api.quotas import claims, pods, resource_claims, services
 from kubetree.api.quotas.resource_lists import ResourceList, add, masked
 
 CREATE, UPDATE = "CREATE", "UPDATE"
@@ -79,6 +79,7 @@ _SPECIAL = {
     "pods": Evaluator(pods.usage, pods.matches_name, pods.handles, pods.matches_scope, pods.lacking),
     "services": Evaluator(services.usage, services.matches_name, services.handles),
     "persistentvolumeclaims": Evaluator(claims.usage, claims.matches_name, claims.handles, claims.matches_scope),
+    "resourceclaims.resource.k8s.io": Evaluator(resource_claims.usage, resource_claims.matches_name, resource_claims.handles),
 }
 _MADE: dict[str, Evaluator] = {}
 IGNORED = frozenset({"events", "events.events.k8s.io"})

@@ -35,7 +35,7 @@ def parse(data: bytes) -> Any:
     try:
         return _decoder.decode(text)
     except ValueError:
-        raise ValueError(syntax_error(text)) from None
+        raise ValueError(syntax_error(data.decode("utf-8", "surrogateescape"))) from None
     except RecursionError:
         raise ValueError("exceeded max depth") from None
 
@@ -114,7 +114,7 @@ def syntax_error(text: str) -> str:
 
 def _invalid(c: str, where: str) -> str:
     if not c.isascii():
-        c = c.encode()[:1].decode("latin-1")  # Go looks at bytes
+        c = c.encode("utf-8", "surrogateescape")[:1].decode("latin-1")  # Go looks at bytes
     shown = {"'": r"\'", '"': '"', "\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\"}.get(c)
     return f"invalid character '{shown or (c if c.isprintable() else repr(c)[1:-1])}' {where}"
 

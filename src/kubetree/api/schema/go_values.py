@@ -22,8 +22,8 @@ _EMPTY: dict[str, Any] = {"string": "", "int": 0, "bool": False, "double": 0}
 _KEPT, _GOES, _NULL = range(3)
 """What becomes of an empty value: it stays, it goes, it is stored as null (but owned like any other value that was said)."""
 _ONE, _LIST, _MAP = range(3)
-_RESETS = ("meta/ObjectMeta", "managedFields")
-"""An empty list of managedFields is something to be said: it gives up all ownership."""
+_SAID = frozenset({("meta/ObjectMeta", "managedFields"), ("autoscaling.v2.HPAScalingRules", "policies")})
+"""Empty lists that say something: one of managedFields gives up all ownership, one of policies is refused where none has a default."""
 
 _FILLED_BELOW = {"core.v1.PodSpec": frozenset({"volumes"})}
 """Fields below which alone a struct is filled. What containers always have their defaults give, and pods are many."""
@@ -54,7 +54,7 @@ class Struct:
             several = bool(field.shape) or field.type == "bytes"
             if several or (field.type in _SCALARS and not field.pointer):
                 fate = _GOES if not field.spoken else _NULL if several else _KEPT
-                self._droppable[field.name] = _KEPT if (self._message, field.name) == _RESETS else fate
+                self._droppable[field.name] = _KEPT if (self._message, field.name) in _SAID else fate
             if inside is not None:
                 self._children[field.name] = inside, {"[]": _LIST, "{}": _MAP}.get(field.shape, _ONE)
             if field.spoken:

@@ -111,7 +111,9 @@ _ZERO = {"string": "", "integer": 0, "number": 0, "boolean": False}
 def _default(schema: d.Schema, dropped_when_zero: bool) -> Any:
     """The value with which a field is not written again: null, or the zero value that Go leaves out."""
     kind = d.type_of(schema)
-    if not dropped_when_zero or (kind, schema.get("format")) == ("string", "byte"):
+    if dropped_when_zero and (kind, schema.get("format")) == ("string", "byte"):
+        return b""
+    if not dropped_when_zero:
         return None
     if kind == "array":
         return msgspec.field(default_factory=list)

@@ -151,6 +151,13 @@ def keep_generate_name(new: Object, old: Object) -> None:
     restore(new["metadata"], old["metadata"], "generateName")
 
 
+def limit_range_create(obj: Object) -> None:
+    """One without a name is named by its uid."""
+    metadata = obj["metadata"]
+    if not metadata.get("name"):
+        metadata["name"] = metadata["uid"]
+
+
 def job_create(obj: Object) -> None:
     """Unless `manualSelector`, pods are found by the job's uid, under the old and the new label."""
     spec, metadata = obj["spec"], obj["metadata"]
@@ -234,7 +241,12 @@ def node_status(new: Object, old: Object) -> None:
 
 def resource_slice_create(obj: Object) -> None:
     """Taints are dated. The caller's clock has set creationTimestamp."""
+    date_taints(obj, obj["metadata"].get("creationTimestamp") or "")
+
+
+def date_taints(obj: Object, now: str) -> None:
+    """Dates the taints of a ResourceSlice that say nothing of when they came."""
     for device in (obj.get("spec") or {}).get("devices") or ():
         for taint in device.get("taints") or ():
-            if taint.get("timeAdded") is None and obj["metadata"].get("creationTimestamp"):
-                taint["timeAdded"] = obj["metadata"]["creationTimestamp"]
+            if taint.get("timeAdded") is None and now:
+                taint["timeAdded"] = now

@@ -9,7 +9,7 @@ import orjson
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies.disabled_fields import drop_disabled
 from kubetree.api.strategies.equality import semantic_equal
-from kubetree.api.strategies.hooks import restore
+from kubetree.api.strategies.hooks import date_taints, restore
 from kubetree.api.strategies.pods import only_ephemeral_containers, only_resources
 from kubetree.api.strategies.rows import is_custom, row
 
@@ -141,6 +141,8 @@ def prepare_for_update(kind: Kind, new: Object, old: Object, subresource: str = 
     drop_disabled(kind.api_version, kind.kind, new, old)
     if strategy.update is not None:
         strategy.update(new, old)
+    if kind.kind == "ResourceSlice":
+        date_taints(new, now)
     if strategy.generation and not all(semantic_equal(_at(new, path), _at(old, path)) for path in strategy.generation):
         _bump(new, old)
 

@@ -41,7 +41,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("v1", "Endpoints"): Row(creates_on_update=True),
     ("v1", "Event"): Row(creates_on_update=True),
     ("events.k8s.io/v1", "Event"): Row(creates_on_update=True),
-    ("v1", "LimitRange"): Row(creates_on_update=True),
+    ("v1", "LimitRange"): Row(create=hooks.limit_range_create, creates_on_update=True),
     ("v1", "Namespace"): Row({"phase": "Active"}, create=hooks.namespace_create, update=hooks.namespace_update),
     ("v1", "Node"): Row(update=hooks.keep_status, status_update=hooks.node_status),
     ("v1", "PersistentVolume"): Row(

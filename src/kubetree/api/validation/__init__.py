@@ -48,7 +48,7 @@ def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = No
         return errs
     if rules.metadata:
         metadata = obj["metadata"]
-        object_meta(errs, metadata, kind.namespaced, rules.name)
+        object_meta(errs, metadata, kind.namespaced, rules.name, prefix_rule=rules.prefix)
         if metadata.get("finalizers") and not rules.any_finalizer:
             builtin_finalizers(errs, metadata)
     if rules.create is not None and (template is None or not is_sound(template)):

@@ -59,6 +59,9 @@ def update(errs: Errors, new: Endpoints, old: Endpoints) -> None:
 
 
 def _slice_address(errs: Errors, text: str, family: str, path: str, known: tuple[str, ...]) -> None:
+    if family == "FQDN" and not text:
+        errs.append(required(path))
+        return
     if family == "FQDN":
         each(errs, path, text, dns_subdomain(text))
         if not dns_subdomain(text) and "." not in text:

@@ -92,5 +92,5 @@ def update(errs: Errors, new: Event, old: Event) -> None:
     for field in _IMMUTABLE:
         shown = "reportingController" if field == "reportingComponent" else field
         if not semantic_equal(new.get(field) or _ZEROS.get(field), old.get(field) or _ZEROS.get(field)):
-            value = new.get(field) or _ZEROS.get(field)
+            value = new.get(field) or _ZEROS.get(field, new.get(field))
             errs.append(invalid(shown, go_struct(_STRUCTS[field], value) if field in _STRUCTS else value, IMMUTABLE))

@@ -114,11 +114,13 @@ def _masked(prefix: str) -> str:
     return prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
 
 
-def object_meta(errs: Errors, meta: Object, namespaced: bool, rule: NameRule, path: str = "metadata") -> None:
-    """A new object's metadata; `rule` is the format of the kind's names."""
+def object_meta(
+    errs: Errors, meta: Object, namespaced: bool, rule: NameRule, path: str = "metadata", prefix_rule: NameRule | None = None
+) -> None:
+    """A new object's metadata; `rule` is the format of the kind's names, `prefix_rule` that of generateName where that is another."""
     prefix, name, namespace = meta.get("generateName"), meta.get("name"), meta.get("namespace")
     if prefix:
-        each(errs, f"{path}.generateName", prefix, rule(_masked(prefix)))
+        each(errs, f"{path}.generateName", prefix, (prefix_rule or rule)(_masked(prefix)))
     if not name:
         errs.append(required(f"{path}.name", "name or generateName is required"))
     else:

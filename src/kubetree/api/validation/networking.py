@@ -101,7 +101,7 @@ def network_policy_update(errs: Errors, new: Thing, old: Thing) -> None:
             for peer in rule.get(peers) or ():
                 block = peer.get("ipBlock") or {}
                 known.update([block.get("cidr") or "", *(block.get("except") or ())])
-    _policy(errs, new.get("spec") or {}, known)
+    _policy(errs, new.get("spec") or {}, known - {""})
 
 
 def _host(errs: Errors, host: str, path: str) -> None:

@@ -24,6 +24,8 @@ class Rules:
     create: Check | None = None
     update: ChangeCheck | None = None
     name: NameRule = dns_subdomain
+    prefix: NameRule | None = None
+    """The format of generateName; None: that of names."""
     subresources: Mapping[str, ChangeCheck] = field(default_factory=dict)
     metadata: bool = True
     anew: bool = False

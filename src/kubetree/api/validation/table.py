@@ -55,7 +55,9 @@ TABLE: dict[tuple[str, str], Rules] = {
         subresources={"status": pod_status.update, "ephemeralcontainers": pod.update_ephemeral_containers, "resize": resize.update},
     ),
     ("v1", "PodTemplate"): Rules(core.pod_template, core.pod_template_update),
-    ("v1", "ReplicationController"): Rules(workloads.replication_controller, subresources={"status": workloads.replica_status}),
+    ("v1", "ReplicationController"): Rules(
+        workloads.replication_controller, prefix=path_segment, subresources={"status": workloads.replica_status}
+    ),
     ("v1", "ResourceQuota"): Rules(
         quotas.resource_quota, quotas.resource_quota_update, subresources={"status": quotas.resource_quota_status}
     ),
@@ -122,12 +124,14 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("networking.k8s.io/v1", "NetworkPolicy"): Rules(networking.network_policy, networking.network_policy_update),
     ("networking.k8s.io/v1", "ServiceCIDR"): Rules(networking.service_cidr, networking.service_cidr_update),
     ("node.k8s.io/v1", "RuntimeClass"): Rules(policies.runtime_class, policies.runtime_class_update, anew=True),
-    ("policy/v1", "PodDisruptionBudget"): Rules(policies.disruption_budget, subresources={"status": policies.disruption_budget_status}),
+    ("policy/v1", "PodDisruptionBudget"): Rules(
+        policies.disruption_budget, name=path_segment, subresources={"status": policies.disruption_budget_status}
+    ),
     (f"{_RBAC}/v1", "ClusterRole"): Rules(rbac.cluster_role, name=path_segment),
     (f"{_RBAC}/v1", "ClusterRoleBinding"): Rules(rbac.binding(False), rbac.binding_update(False), name=path_segment),
     (f"{_RBAC}/v1", "Role"): Rules(rbac.role, name=path_segment),
     (f"{_RBAC}/v1", "RoleBinding"): Rules(rbac.binding(True), rbac.binding_update(True), name=path_segment),
-    ("resource.k8s.io/v1", "DeviceClass"): Rules(claims.device_class),
+    ("resource.k8s.io/v1", "DeviceClass"): Rules(claims.device_class, prefix=path_segment),
     ("resource.k8s.io/v1", "ResourceClaim"): Rules(claims.claim, claims.claim_update, subresources={"status": claims.claim_status}),
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): Rules(claims.template, claims.template_update, anew=True),
     ("resource.k8s.io/v1", "ResourceSlice"): Rules(slices.create, slices.update),

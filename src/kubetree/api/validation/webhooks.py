@@ -76,12 +76,11 @@ def _is_certificate(body: bytes) -> bool:
     return True
 
 
-def webhook_service(errs: Errors, service: Object, path: str, *, swapped: bool) -> None:
-    """`swapped`: a missing namespace is told of as the name and the other way round, as upstream does for admission webhooks."""
-    first, second = ("namespace", "name") if swapped else ("name", "namespace")
-    if not service.get(first):
+def webhook_service(errs: Errors, service: Object, path: str) -> None:
+    """A missing namespace is told of as the name and the other way round, as upstream does."""
+    if not service.get("namespace"):
         errs.append(required(f"{path}.name"))
-    if not service.get(second):
+    if not service.get("name"):
         errs.append(required(f"{path}.namespace"))
     port = service.get("port") or 0
     bad = port_number(port)
@@ -114,7 +113,7 @@ def client_config(errs: Errors, config: Object, path: str) -> None:
     elif url is not None:
         webhook_url(errs, url, f"{path}.url")
     else:
-        webhook_service(errs, service or {}, f"{path}.service", swapped=True)
+        webhook_service(errs, service or {}, f"{path}.service")
 
 
 def _resources(errs: Errors, resources: list[str], path: str) -> None:

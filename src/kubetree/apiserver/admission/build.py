@@ -244,10 +244,11 @@ def enabled_plugins(enable: Sequence[str], disable: Sequence[str]) -> list[Regis
     known = {row.plugin.name for row in PLUGINS} | _GATED
     for name in (*enable, *disable):
         if name not in known:
-            raise ValueError(f"unknown admission plugin {name!r}; there are {', '.join(sorted(known))}")
-    both = set(enable) & set(disable)
+            flag = "enable" if name in enable else "disable"
+            raise ValueError(f'{flag}-admission-plugins plugin "{name}" is unknown')
+    both = sorted(set(enable) & set(disable))
     if both:
-        raise ValueError(f"admission plugins both enabled and disabled: {', '.join(sorted(both))}")
+        raise ValueError(f"[{' '.join(both)}] in enable-admission-plugins and disable-admission-plugins overlapped")
     return [row for row in PLUGINS if row.plugin.name not in disable and (row.by_default or row.plugin.name in enable)]
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kubetree.api.times import parse_duration
 from kubetree.apiserver.audit.batching import BatchLimits
 from kubetree.apiserver.audit.policy import API_VERSION
+from kubetree.apiserver.flag_values import duration, integer, truth
 
 BATCH, BLOCKING, BLOCKING_STRICT = "batch", "blocking", "blocking-strict"
 MODES = (BATCH, BLOCKING, BLOCKING_STRICT)
@@ -54,26 +54,26 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--audit-policy-file", type=Path)
     add("--audit-log-path", default="", metavar="PATH", help="- is standard output")
-    add("--audit-log-maxage", type=int, default=d.log_max_age, metavar="DAYS")
-    add("--audit-log-maxbackup", type=int, default=d.log_max_backups, metavar="FILES")
-    add("--audit-log-maxsize", type=int, default=d.log_max_size, metavar="MEGABYTES")
-    add("--audit-log-compress", type=_bool, nargs="?", const=True, default=False)
-    add("--audit-log-format", choices=(LEGACY, JSON), default=JSON)
+    add("--audit-log-maxage", type=integer, default=d.log_max_age, metavar="DAYS")
+    add("--audit-log-maxbackup", type=integer, default=d.log_max_backups, metavar="FILES")
+    add("--audit-log-maxsize", type=integer, default=d.log_max_size, metavar="MEGABYTES")
+    add("--audit-log-compress", type=truth, nargs="?", const=True, default=False)
+    add("--audit-log-format", default=JSON)
     add("--audit-webhook-config-file", type=Path)
-    add("--audit-webhook-initial-backoff", "--audit-webhook-batch-initial-backoff", type=parse_duration, default=d.webhook_initial_backoff)
+    add("--audit-webhook-initial-backoff", "--audit-webhook-batch-initial-backoff", type=duration, default=d.webhook_initial_backoff)
     for name, backend in _BACKENDS.items():
         batch = backend.batch
-        add(f"--audit-{name}-version", choices=(API_VERSION,), default=API_VERSION)
-        add(f"--audit-{name}-mode", choices=MODES, default=backend.mode)
-        add(f"--audit-{name}-batch-buffer-size", type=int, default=batch.buffer)
-        add(f"--audit-{name}-batch-max-size", type=int, default=batch.largest)
-        add(f"--audit-{name}-batch-max-wait", type=parse_duration, default=batch.longest_wait)
-        add(f"--audit-{name}-batch-throttle-enable", type=_bool, nargs="?", const=True, default=bool(batch.rate))
+        add(f"--audit-{name}-version", default=API_VERSION)
+        add(f"--audit-{name}-mode", default=backend.mode)
+        add(f"--audit-{name}-batch-buffer-size", type=integer, default=batch.buffer)
+        add(f"--audit-{name}-batch-max-size", type=integer, default=batch.largest)
+        add(f"--audit-{name}-batch-max-wait", type=duration, default=batch.longest_wait)
+        add(f"--audit-{name}-batch-throttle-enable", type=truth, nargs="?", const=True, default=bool(batch.rate))
         add(f"--audit-{name}-batch-throttle-qps", type=float, default=batch.rate)
-        add(f"--audit-{name}-batch-throttle-burst", type=int, default=batch.burst)
-        add(f"--audit-{name}-truncate-enabled", type=_bool, nargs="?", const=True, default=False)
-        add(f"--audit-{name}-truncate-max-batch-size", type=int, default=backend.truncate_max_batch_size)
-        add(f"--audit-{name}-truncate-max-event-size", type=int, default=backend.truncate_max_event_size)
+        add(f"--audit-{name}-batch-throttle-burst", type=integer, default=batch.burst)
+        add(f"--audit-{name}-truncate-enabled", type=truth, nargs="?", const=True, default=False)
+        add(f"--audit-{name}-truncate-max-batch-size", type=integer, default=backend.truncate_max_batch_size)
+        add(f"--audit-{name}-truncate-max-event-size", type=integer, default=backend.truncate_max_event_size)
 
 
 def audit_config(options: argparse.Namespace) -> AuditConfig | None:
@@ -118,9 +118,3 @@ def _backend(name: str, given: dict[str, Any], used: bool) -> Backend:
     rate, burst = (own["batch_throttle_qps"], own["batch_throttle_burst"]) if throttled else (0.0, 0)
     limits = BatchLimits(own["batch_buffer_size"], own["batch_max_size"], own["batch_max_wait"], rate, burst)
     return Backend(own["mode"], limits, own["truncate_enabled"], event, batch)
-
-
-def _bool(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"

@@ -178,7 +178,8 @@ def build_authenticator(
         tokens.append(AudienceAgnostic(StaticTokens(read_token_file(config.token_auth_file)), audiences))
     if keys is not None:
         objects = LiveObjects(lister, writer)
-        tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, objects, clock, writer, counters.account_tokens))
+        lookup, uses = config.service_account_lookup, counters.account_tokens
+        tokens.append(ServiceAccountTokens(keys, config.service_account_issuer, audiences, objects, clock, writer, uses, lookup=lookup))
     if config.enable_bootstrap_token_auth:
         tokens.append(AudienceAgnostic(BootstrapTokens(lister, clock), audiences))
     structured, algorithms = _structured(config)

@@ -55,6 +55,7 @@ class ServiceAccountTokens:
     """`issuers` are all accepted ones, `implicit_audiences` the API server's own. `clock` gives seconds since the epoch.
 
     `writer` notes the use of legacy tokens in their secrets (None: it is not noted); `uses` counts, see Counters.account_tokens.
+    Without `lookup` legacy tokens are good for as long as their signature is.
     """
 
     def __init__(
@@ -66,6 +67,8 @@ class ServiceAccountTokens:
         clock: Callable[[], float],
         writer: Writer | None = None,
         uses: dict[str, int] | None = None,
+        *,
+        lookup: bool = True,
     ) -> None:
         self._keys = keys
         self._issuers = frozenset(issuers)
@@ -74,6 +77,7 @@ class ServiceAccountTokens:
         self._clock = clock
         self._writer = writer
         self._uses = uses if uses is not None else {}
+        self._lookup = lookup
 
     async def authenticate_token(self, token: str, audiences: Sequence[str]) -> Verdict | None:
         issuer = _unverified_issuer(token)
@@ -157,6 +161,8 @@ class ServiceAccountTokens:
             raise TokenRejected(f"{missing} claim is missing")
         if split_service_account(claims["sub"]) != (namespace, name):
             raise TokenRejected("sub claim is invalid")
+        if not self._lookup:
+            return Verdict(User(service_account_name(namespace, name), uid, service_account_groups(namespace)))
         secret = await self._objects.get(SECRET, namespace, secret_name)
         if secret is None or "deletionTimestamp" in secret["metadata"]:
             raise TokenRejected("Token has been invalidated")

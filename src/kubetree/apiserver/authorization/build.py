@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kubetree.api.errors import quoted_all
 from kubetree.apiserver.access_metrics import Decisions, Reloads
 from kubetree.apiserver.authorization.abac import ABAC, read_abac
 from kubetree.apiserver.authorization.attributes import Authorizer, Decision
@@ -139,9 +140,9 @@ def _from_flags(config: Config) -> list[AuthorizerConfiguration]:
     modes, hook = config.authorization_mode, config.authorization_webhook_config_file
     unknown = next((mode for mode in modes if mode not in MODES), None)
     if unknown is not None:
-        raise ValueError(f"{unknown!r} is not an authorization mode; choose from {', '.join(MODES)}")
+        raise ValueError(f'authorization-mode "{unknown}" is not a valid mode')
     if len(set(modes)) < len(modes):
-        raise ValueError(f"authorization-mode [{' '.join(modes)}] has mode specified more than once")
+        raise ValueError(f"authorization-mode {quoted_all(modes)} has mode specified more than once")
     if WEBHOOK in modes and hook is None:
         raise ValueError("authorization-mode Webhook's authorization config file not passed")
     if hook is not None and WEBHOOK not in modes:

@@ -29,6 +29,11 @@ class Deadlines:
         self._over: set[asyncio.Task[object]] = set()
         self._watching = False
 
+    @property
+    def running(self) -> int:
+        """How many requests are under way."""
+        return len(self._running) + len(self._shorter)
+
     def left(self) -> float:
         """The seconds that the request of this task still has; infinite where that is not known."""
         task = asyncio.current_task()

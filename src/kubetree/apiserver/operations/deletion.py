@@ -26,6 +26,8 @@ from kubetree.apiserver.registry import Registry, Resource
 Object = dict[str, Any]
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+_OWN_DELETE = ("namespaces", _DEFINITIONS)
+"""What has a way of its own to be deleted, which words preconditions in its own way."""
 
 
 async def delete(registry: Registry, resource: Resource, name: str, options: DeleteOptions, scope: WriteScope) -> tuple[Stored, bool]:
@@ -110,12 +112,19 @@ def check_preconditions(resource: Resource, name: str, options: DeleteOptions, m
     """Raises Conflict."""
     kind = resource.kind
     uid, revision = metadata.get("uid", ""), metadata.get("resourceVersion", "")
+    if kind.group_resource in _OWN_DELETE:
+        for what, wanted, found in (("UID", options.uid, uid), ("ResourceVersion", options.resource_version, revision)):
+            if wanted is not None and wanted != found:
+                why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+                raise errors.conflict(kind.plural, kind.group, name, why)
+        return
+    group = kind.group if kind.group != "events.k8s.io" else ""
     if options.uid is not None and options.uid != uid:
         why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
-        raise errors.conflict(kind.kind, kind.group, name, why)
+        raise errors.conflict(kind.kind, group, name, why)
     if options.resource_version is not None and options.resource_version != revision:
         why = f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in record ({revision}). The object might have been modified"
-        raise errors.conflict(kind.kind, kind.group, name, why)
+        raise errors.conflict(kind.kind, group, name, why)
 
 
 _PENDING: Object = {}

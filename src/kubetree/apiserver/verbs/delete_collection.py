@@ -24,10 +24,10 @@ async def delete_collection(call: Call) -> web.StreamResponse:
     output = call.output()
     listed = list_options(call.ctx.query, watch=False)
     options = delete_options(call.ctx.query, delete_options_body(call.ctx, await call.body()))
-    call.ctx.warnings.extend(rules.deletion_warnings(call.resource.kind, options))
     selection = select(call.resource, call.namespace, call.name, listed)
+    call.ctx.warnings.extend(rules.deletion_warnings(call.resource.kind, options))
     listing = await read(call.registry, call.resource, selection, listed)
-    turns = asyncio.Semaphore(_PARALLEL)
+    turns = asyncio.Semaphore(call.registry.config.delete_collection_workers or _PARALLEL)
 
     async def remove(namespace: str, name: str) -> None:
         scope = delete_scope(call, options)

@@ -21,7 +21,7 @@ async def get(call: Call) -> web.StreamResponse:
     if query.get("export"):
         _refuse_export(query["export"][0])
     if wanted != "0":
-        await resource.cache.fresh(revision_of(wanted))
+        await resource.cache.fresh(_revision(wanted, resource.storage.group_resource) if wanted else 0)
     entry = resource.cache.get(resource.key(call.namespace, call.name))
     if entry is None:
         raise call.not_found()
@@ -30,6 +30,16 @@ async def get(call: Call) -> web.StreamResponse:
             return answer(call.ctx, entry.data, output)
         return answer_message(call.ctx, protobuf.wrap(resource.kind.api_version, resource.kind.kind, entry.message))
     return call.object(await shown(resource, entry.obj), output)
+
+
+def _revision(wanted: str, resource: str) -> int:
+    """Events are read past upstream's watch cache, which words it in its own way. Raises BadRequest."""
+    try:
+        return revision_of(wanted)
+    except errors.BadRequest as error:
+        if resource in ("events", "events.events.k8s.io"):
+            raise errors.BadRequest(f"invalid resource version: {error.message}") from None
+        raise
 
 
 def _refuse_export(text: str) -> None:

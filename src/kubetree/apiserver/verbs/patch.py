@@ -17,7 +17,7 @@ from kubetree.api.apply import apply, go_kind
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.errors import Cause
 from kubetree.api.kinds import Kind
-from kubetree.api.patches import go_value, json_patch, merge_patch, strategic_merge
+from kubetree.api.patches import go_value, json_patch, merge_patch, restored, strategic_merge
 from kubetree.api.schema.go_json import go_name, parse
 from kubetree.api.times import format_time
 from kubetree.apiserver.bodies import check_type, unconvertible
@@ -223,7 +223,7 @@ def merged(kind: Kind, request: PatchRequest, live: Object) -> Object:
     try:
         request.warnings.extend(schema.check(kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
-        raise _misfit(request, new, error.message) from None
+        raise _misfit(request, new, restored(error.message) if request.type == STRATEGIC else error.message) from None
     return new
 
 

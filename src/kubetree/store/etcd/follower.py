@@ -11,10 +11,8 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
-import grpc.aio
-
 from kubetree.store.etcd.endpoints import Endpoints
-from kubetree.store.etcd.messages import DELETE, WatchCreateRequest, WatchRequest
+from kubetree.store.etcd.messages import read_watch, watch_request
 from kubetree.store.fanout import Hub
 from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable
 
@@ -27,35 +25,20 @@ _RETRY = 0.2
 
 async def stream(endpoints: Endpoints, after: int) -> AsyncIterator[Sequence[StoreEvent]]:
     """All changes of the key space with a revision greater than `after`. Raises Compacted, StoreUnavailable when the stream ends."""
-    at, call = endpoints.stream()
-    try:
-        everything = WatchCreateRequest(key=b"\0", range_end=b"\0", start_revision=after + 1)
-        await call.write(WatchRequest(create_request=everything))
-        async for response in call:
-            if response.compact_revision:
-                raise Compacted(after, response.compact_revision)
-            if response.canceled:
-                raise StoreUnavailable(f"etcd ended the watch: {response.cancel_reason}")
-            if response.events:
-                yield [_event(e) for e in response.events]
+    async with endpoints.watch() as call:
+        call.send(watch_request(after))
+        async for messages in call:
+            events: list[StoreEvent] = []
+            for message in messages:
+                watched = read_watch(message)
+                if watched.compacted:
+                    raise Compacted(after, watched.compacted)
+                if watched.canceled is not None:
+                    raise StoreUnavailable(f"etcd ended the watch: {watched.canceled}")
+                events += watched.events
+            if events:
+                yield events
         raise StoreUnavailable("etcd ended the watch")
-    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-        endpoints.leave(at)
-        details = error.details() if isinstance(error, grpc.aio.AioRpcError) else error
-        raise StoreUnavailable(f"the watch of etcd at {endpoints.names} broke: {details}") from None
-    except StoreUnavailable:
-        endpoints.leave(at)
-        raise
-    finally:
-        call.cancel()
-
-
-def _event(event: object) -> StoreEvent:
-    kv = event.kv  # type: ignore[attr-defined]
-    key, revision = kv.key.decode(errors="surrogateescape"), kv.mod_revision
-    if event.type == DELETE:  # type: ignore[attr-defined]
-        return StoreEvent(revision, key, None)
-    return StoreEvent(revision, key, kv.value, kv.create_revision)
 
 
 class Follower:

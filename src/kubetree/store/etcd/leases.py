@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kubetree.store.etcd.endpoints import Endpoints
-from kubetree.store.etcd.messages import LeaseGrantRequest
+from kubetree.store.etcd.messages import LEASE_GRANT, lease_request, read_lease
 
 MAX_KEYS = 1000
 _SHARED_SECONDS, _SHARED_PART = 60.0, 0.05
@@ -36,7 +36,7 @@ class Leases:
             if lease is None or lease.until <= self._clock() or lease.keys >= MAX_KEYS:
                 shared = min(_SHARED_SECONDS, ttl * _SHARED_PART)
                 asked = self._clock()
-                granted = await self._endpoints.call("lease_grant", LeaseGrantRequest(TTL=math.ceil(ttl + shared)), repeatable=True)
-                lease = self._by_ttl[ttl] = _Lease(granted.ID, asked + shared)
+                granted = await self._endpoints.call(LEASE_GRANT, lease_request(math.ceil(ttl + shared)), repeatable=True)
+                lease = self._by_ttl[ttl] = _Lease(read_lease(granted), asked + shared)
             lease.keys += 1
             return lease.id

@@ -6,21 +6,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
-from kubetree.store.etcd.endpoints import TLS, Endpoints
+from kubetree.grpc import TLS
+from kubetree.store.etcd.endpoints import Endpoints
 from kubetree.store.etcd.follower import Follower
 from kubetree.store.etcd.leases import Leases
 from kubetree.store.etcd.messages import (
-    EQUAL,
-    TARGET_MOD,
-    CompactionRequest,
-    Compare,
-    DeleteRangeRequest,
-    PutRequest,
-    RangeRequest,
-    RequestOp,
-    TxnRequest,
+    COMPACT,
+    RANGE,
+    TXN,
+    Range,
+    compaction_request,
+    delete_request,
+    put_request,
+    range_request,
+    read_range,
+    read_txn,
 )
 from kubetree.store.fanout import MAX_PENDING, Hub, LocalWatch
 from kubetree.store.protocol import Compacted, Entry, Page, StoreUnavailable, Written
@@ -54,32 +55,27 @@ class EtcdStore:
         """`addresses` are host:port of the members. Raises StoreUnavailable when none answers."""
         endpoints = Endpoints(addresses, tls)
         try:
-            response = await endpoints.call("range", RangeRequest(key=_NO_KEY, count_only=True), repeatable=True)
+            answer = await endpoints.call(RANGE, range_request(_NO_KEY, count_only=True), repeatable=True)
         except BaseException:
             await endpoints.close()
             raise
-        return cls(endpoints, response.header.revision, clock, max_pending)
+        return cls(endpoints, read_range(answer).revision, clock, max_pending)
 
     async def revision(self) -> int:
         self._check_open()
         return await self._revision.result()
 
     async def get(self, key: str, revision: int = 0) -> tuple[Entry | None, int]:
-        response = await self._range(RangeRequest(key=key.encode(), revision=revision), revision)
-        at = revision or response.header.revision
-        return (_entry(response.kvs[0]) if response.kvs else None), at
+        found = await self._range(range_request(key.encode(), revision=revision), revision)
+        return (found.entries[0] if found.entries else None), revision or found.revision
 
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         start = max(prefix.encode(), after.encode() + b"\0") if after else prefix.encode()
-        request = RangeRequest(key=start or b"\0", range_end=_end_of(prefix), limit=limit, revision=revision)
-        response = await self._range(request, revision)
-        entries = [_entry(kv) for kv in response.kvs]
-        return Page(entries, revision or response.header.revision, response.count - len(entries))
+        found = await self._range(range_request(start or b"\0", _end_of(prefix), limit=limit, revision=revision), revision)
+        return Page(found.entries, revision or found.revision, found.total - len(found.entries))
 
     async def count(self, prefix: str) -> int:
-        request = RangeRequest(key=prefix.encode() or b"\0", range_end=_end_of(prefix), count_only=True)
-        count: int = (await self._range(request, 0)).count
-        return count
+        return (await self._range(range_request(prefix.encode() or b"\0", _end_of(prefix), count_only=True), 0)).total
 
     async def create(self, key: str, value: bytes, *, ttl: int = 0) -> Written:
         return await self._write(key, value, 0, ttl)
@@ -91,10 +87,7 @@ class EtcdStore:
         if expected == 0:
             entry, revision = await self.get(key)
             return Written(False, revision, entry)
-        response = await self._swap(key, expected, RequestOp(request_delete_range=DeleteRangeRequest(key=key.encode(), prev_kv=True)))
-        (answer,) = response.responses
-        found = answer.response_delete_range.prev_kvs if response.succeeded else answer.response_range.kvs
-        return Written(response.succeeded, response.header.revision, _entry(found[0]) if found else None)
+        return await self._swap(delete_request(key.encode(), expected))
 
     @asynccontextmanager
     async def watch(self, prefix: str, after: int) -> AsyncIterator[LocalWatch]:
@@ -119,7 +112,7 @@ class EtcdStore:
         self._check_open()
         revision = min(revision, await self.revision())
         with suppress(Compacted):  # another API server did it
-            await self._endpoints.call("compact", CompactionRequest(revision=revision), repeatable=True)
+            await self._endpoints.call(COMPACT, compaction_request(revision), repeatable=True)
         self._compacted = max(revision, self._compacted)
 
     async def close(self) -> None:
@@ -138,35 +131,23 @@ class EtcdStore:
             self._following.result()
 
     async def _read_revision(self) -> int:
-        revision: int = (await self._range(RangeRequest(key=_NO_KEY, count_only=True), 0)).header.revision
-        return revision
+        return (await self._range(range_request(_NO_KEY, count_only=True), 0)).revision
 
-    async def _range(self, request: Any, revision: int) -> Any:
+    async def _range(self, request: bytes, revision: int) -> Range:
         self._check_open()
         try:
-            return await self._endpoints.call("range", request, repeatable=True)
+            return read_range(await self._endpoints.call(RANGE, request, repeatable=True))
         except Compacted:
             raise Compacted(revision, self._compacted) from None
 
     async def _write(self, key: str, value: bytes, expected: int, ttl: int) -> Written:
         self._check_open()
         lease = await self._leases.lease(ttl) if ttl else 0
-        put = RequestOp(request_put=PutRequest(key=key.encode(), value=value, lease=lease))
-        response = await self._swap(key, expected, put)
-        if response.succeeded:
-            return Written(True, response.header.revision)
-        found = response.responses[0].response_range.kvs
-        return Written(False, response.header.revision, _entry(found[0]) if found else None)
+        return await self._swap(put_request(key.encode(), value, expected, lease))
 
-    async def _swap(self, key: str, expected: int, change: Any) -> Any:
+    async def _swap(self, request: bytes) -> Written:
         self._check_open()
-        at = key.encode()
-        request = TxnRequest(
-            compare=[Compare(result=EQUAL, target=TARGET_MOD, key=at, mod_revision=expected)],
-            success=[change],
-            failure=[RequestOp(request_range=RangeRequest(key=at))],
-        )
-        return await self._endpoints.call("txn", request, repeatable=False)
+        return read_txn(await self._endpoints.call(TXN, request, repeatable=False))
 
 
 class _SharedCalls:
@@ -206,10 +187,6 @@ class _SharedCalls:
                 self._next = None
             if not mine.done():
                 mine.set_result(None)
-
-
-def _entry(kv: Any) -> Entry:
-    return Entry(kv.key.decode(errors="surrogateescape"), kv.value, kv.mod_revision, kv.create_revision)
 
 
 def _end_of(prefix: str) -> bytes:

@@ -48,7 +48,7 @@ def test_the_order_is_upstreams() -> None:
     on = [row.plugin.name for row in enabled_plugins((), ())]
     assert {"NodeDeclaredFeatureValidator", "PodSecurity", "MutatingAdmissionWebhook"} <= set(on)
     assert enabled_plugins(("PodGroupProtection",), ("JobValidation",)) == enabled_plugins((), ())
-    with pytest.raises(ValueError, match="unknown admission plugin 'Nonsense'"):
+    with pytest.raises(ValueError, match='enable-admission-plugins plugin "Nonsense" is unknown'):
         enabled_plugins(("Nonsense",), ())
 
 

@@ -279,7 +279,7 @@ def _conversion(errs: Errors, conversion: Object | None, unknown: bool) -> None:
     elif config.get("url") is not None:
         webhook_url(errs, config["url"], f"{path}.webhookClientConfig.url")
     else:
-        webhook_service(errs, config["service"], f"{path}.webhookClientConfig.service", swapped=False)
+        webhook_service(errs, config["service"], f"{path}.webhookClientConfig.service")
     _review_versions(errs, versions, f"{path}.conversionReviewVersions")
 
 

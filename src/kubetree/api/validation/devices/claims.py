@@ -38,8 +38,11 @@ def claim(errs: Errors, obj: Thing) -> None:
 
 
 def claim_update(errs: Errors, new: Thing, old: Thing) -> None:
-    _claim_spec(errs, new.get("spec") or {}, "spec")
+    """What may not change at all is not looked at any further."""
+    count = len(errs)
     immutable(errs, new.get("spec"), old.get("spec"), "spec", struct="resource.ResourceClaimSpec")
+    if len(errs) == count:
+        _claim_spec(errs, new.get("spec") or {}, "spec")
 
 
 def template(errs: Errors, obj: Thing) -> None:
