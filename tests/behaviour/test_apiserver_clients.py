@@ -10,7 +10,7 @@ from typing import Any
 import kubernetes
 import pytest
 
-from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from behaviour.apiserver_harness import MAPS, Http, Reply, config_map, running_server
 from storage_modes import Place
 
 
@@ -61,6 +61,20 @@ async def test_two_servers_over_one_store_agree(place: Place) -> None:
         stale = (await one.get(f"{MAPS}/m0")).json
         await two.patch(f"{MAPS}/m0", {"data": {"k": "v"}})
         assert (await one.put(f"{MAPS}/m0", stale)).status == 409
+
+
+async def test_the_service_kubernetes_leads_to_every_server_that_lives(place: Place) -> None:
+    def addresses(reply: Reply) -> list[str]:
+        return [a["ip"] for subset in reply.json.get("subsets") or () for a in subset["addresses"]]
+
+    path = "/api/v1/namespaces/default/endpoints/kubernetes"
+    async with running_server(place, servers=1, advertise_address="10.1.0.1") as one:
+        async with running_server(place, servers=1, advertise_address="10.1.0.2") as two:
+            for http in (one, two):
+                await http.everywhere(path, lambda reply: addresses(reply) == ["10.1.0.1", "10.1.0.2"])
+        assert addresses(await one.get(path)) == ["10.1.0.1"]
+        slices = (await one.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")).json
+        assert [e["addresses"] for e in slices["endpoints"]] == [["10.1.0.1"]]
 
 
 async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(http: Http) -> None:
