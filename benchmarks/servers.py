@@ -27,7 +27,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`pids` are the API server's and, where that is another process, its store's."""
+    """`pids` are the API server's and then, where that is another process, its store's."""
 
     name: str
     url: str
@@ -41,9 +41,10 @@ class Server:
             total += (int(fields[11]) + int(fields[12])) / _TICK
         return total
 
-    def memory(self) -> float:
-        """Resident MiB of all its processes."""
-        kib = (re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()) for pid in self.pids)
+    def memory(self, *, store: bool = True) -> float:
+        """Resident MiB of all its processes, or of the API server's alone."""
+        pids = self.pids if store else self.pids[:1]
+        kib = (re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()) for pid in pids)
         return sum(int(found[1]) for found in kib if found) / 1024
 
     def ask(self, method: str, path: str, body: bytes = b"") -> bytes:

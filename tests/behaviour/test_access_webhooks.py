@@ -71,7 +71,7 @@ def may(review: Object) -> Object | int:
 
 def authorization(directory: Path, hook: Webhook, *, policy: str = "NoOpinion", first: bool = True, **fields: Any) -> Path:
     connection = {"type": "KubeConfigFile", "kubeConfigFile": str(hook.kubeconfig)}
-    settings = {"timeout": "3s", "subjectAccessReviewVersion": "v1", "failurePolicy": policy, "connectionInfo": connection, **fields}
+    settings = {"timeout": "30s", "subjectAccessReviewVersion": "v1", "failurePolicy": policy, "connectionInfo": connection, **fields}
     authorizers: list[Object] = [{"type": "Webhook", "name": "hook", "webhook": settings}, {"type": "RBAC", "name": "rbac"}]
     path = directory / "authz"
     kind = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthorizationConfiguration"}

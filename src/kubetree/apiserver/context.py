@@ -43,8 +43,8 @@ class RequestContext:
     """Which flow schema and priority level took the request in; shared."""
     has_begun: Callable[[], None] | None = None
     """To be called by a watch that has sent what it begins with: from then on it takes up nobody's time."""
-    waited: float = 0.0
-    """Seconds that the request spent in queues and with webhooks."""
+    waits: dict[str, float] = field(default_factory=dict)
+    """Seconds that the request spent waiting for others, by whom: in queues, with webhooks."""
     routed: bool = True
     """False once a filter has answered: such requests are not counted."""
     fresh: bool = True

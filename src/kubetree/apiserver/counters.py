@@ -52,6 +52,53 @@ class Events(Histogram):
         self.buckets[-1] += len(sizes) - before
 
 
+class Calls:
+    """What the server asks of others, as client-go counts it, and what it thinks of their certificates."""
+
+    def __init__(self) -> None:
+        sizes = (64.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0)
+        self._requests = Counter(
+            "rest_client_requests_total",
+            "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
+            *("code", "host", "method"),
+        )
+        self._times = Distribution(
+            "rest_client_request_duration_seconds",
+            "[ALPHA] Request latency in seconds. Broken down by verb, and host.",
+            (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0),
+            *("host", "verb"),
+        )
+        self._sent = Distribution(
+            "rest_client_request_size_bytes", "[ALPHA] Request size in bytes. Broken down by verb and host.", sizes, "host", "verb"
+        )
+        self._got = Distribution(
+            "rest_client_response_size_bytes", "[ALPHA] Response size in bytes. Broken down by verb and host.", sizes, "host", "verb"
+        )
+        self.nameless = Counter(
+            "apiserver_webhooks_x509_missing_san_total",
+            f"[ALPHA] {_X509.format('missing SAN extension', 'the lack of x509 certificate SAN extension missing')}",
+        )
+        self.weak = Counter(
+            "apiserver_webhooks_x509_insecure_sha1_total",
+            f"[ALPHA] {_X509.format('with insecure SHA1 signatures', 'the insecure SHA1 signatures')}",
+        )
+        self.families = (self._requests, self._times, self._sent, self._got, self.nameless, self.weak)
+
+    def add(self, host: str, method: str, code: str, seconds: float, sent: int, got: int) -> None:
+        """`code` is <error> where there was no answer; `got` -1: nothing was."""
+        self._requests.add(code, host, method)
+        self._times.add(seconds, host, method)
+        self._sent.add(sent, host, method)
+        if got >= 0:
+            self._got.add(got, host, method)
+
+
+_X509 = (
+    "Counts the number of requests to servers {} in their serving certificate OR the number of connection failures due to {} (either/or, "
+    "based on the runtime environment)"
+)
+
+
 class Counters:
     """`clock` gives seconds that only grow."""
 
@@ -62,6 +109,22 @@ class Counters:
             "[BETA] Response latency distribution in seconds for watch list requests broken by group, version, resource and scope.",
             (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
             *("group", "version", "resource", "scope"),
+        )
+        self.pod_security = Counter(
+            "pod_security_evaluations_total",
+            "[ALPHA] Number of policy evaluations that occurred, not counting ignored or exempt requests.",
+            *("decision", "policy_level", "policy_version", "mode", "request_operation", "resource", "subresource"),
+        )
+        self.pod_security_exemptions = Counter(
+            "pod_security_exemptions_total",
+            "[ALPHA] Number of exempt requests, not counting ignored or out of scope requests.",
+            *("request_operation", "resource", "subresource"),
+        )
+        self.calls = Calls()
+        self.addresses = Counter(
+            "kube_apiserver_clusterip_allocator_allocation_total",
+            "[ALPHA] Number of Cluster IPs allocations",
+            *("cidr", "scope"),
         )
         self.certificates = Histogram(_LIFETIMES)
         """Seconds that certificates were still good for as requests came with them."""
@@ -154,6 +217,10 @@ class Counters:
                 f"serviceaccount_{what}_total", "counter", f"[ALPHA] Cumulative {text} used", [("", self.account_tokens[what])]
             )
         for metric in (
+            *self.calls.families,
+            self.addresses,
+            self.pod_security,
+            self.pod_security_exemptions,
             self.watch_lists,
             self.init_events,
             self.compilations,

@@ -105,6 +105,10 @@ class Health:
         """The start is over."""
         self.done(*STEPS, *_LATE_STEPS, AUTOREGISTRATION)
 
+    @property
+    def started(self) -> bool:
+        return AUTOREGISTRATION in self._done
+
     def stopping(self) -> None:
         self._stopping = True
 

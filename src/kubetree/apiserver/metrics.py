@@ -130,11 +130,11 @@ class Metrics:
         times.add(seconds)
         if size >= 0 and row.sizes is not None:
             row.sizes.add(size)
-        if ctx.waited and times is row.times:
+        if ctx.waits and times is row.times:
             if row.sli is None:
                 row.sli = (Histogram(_EDGES), Histogram(_EDGES))
             row.sli[0].add(seconds)
-            row.sli[1].add(max(0.0, seconds - ctx.waited))
+            row.sli[1].add(max(0.0, seconds - sum(ctx.waits.values())))
 
     def deprecated(self, info: RequestInfo, removed_release: str) -> None:
         """Somebody uses a version that will go."""

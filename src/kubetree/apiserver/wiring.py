@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
 
@@ -15,7 +15,7 @@ from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.allocators.build import build_allocators
 from kubetree.apiserver.allocators.metrics import allocation_lines
-from kubetree.apiserver.audit.build import build_auditing
+from kubetree.apiserver.audit.build import build_auditing, no_auditing
 from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
@@ -72,8 +72,8 @@ from kubetree.store.protocol import Store
 async def build(
     config: Config, kinds: Kinds, store: Store, clock: Callable[[], datetime], metrics: Metrics, address: Callable[[], str]
 ) -> AsyncIterator[Parts]:
-    """`address` gives the server's URL once it listens."""
-    async with asyncio.TaskGroup() as tasks:
+    """`address` gives the server's URL once it listens. What is made here is closed again in the opposite order."""
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as closing:
         store, named = _below(store, config.etcd_prefix)
         measured = MeasuredStore(store, kinds)
         store = measured
@@ -84,42 +84,87 @@ async def build(
             store = EncryptedStore(store, lambda key: IDENTITY)
         metrics.choice = Choice(config.disabled_metrics, {key: values.split(",") for key, values in config.metric_labels.items()})
         caches = Caches(store, kinds, limits=partial(window_limits, config))
+        if encryption is not None:
+            closing.push_async_callback(encryption.close)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
         writer, lister = RegistryWriter(registry), CacheLister(caches)
-        webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing))
+        webhooks = WebhookClient(service_resolver(lister, endpoints=config.enable_aggregator_routing), counts=registry.counters.calls)
+        closing.push_async_callback(webhooks.close)
+
+        # Who asks, and what they may do.
         authorization = build_authorizer(config, lister, webhooks)
         registry.authorizer = authorization.authorizer
-        convert = converter(kinds, lambda row: registry.resource(row).codec)
-        deadlines = Deadlines(config.request_timeout)
-        chain = registry.admission = build_admission(
-            config, lister, writer, authorization, now=clock, kinds=kinds, webhooks=webhooks, convert=convert, left=deadlines.left
-        )
-        metrics.sections.append(chain.metrics.render)
         authentication = build_authenticator(config, lister, writer, webhooks, counters=registry.counters)
-        allocators = build_allocators(config, lister, writer, store, clock)
+        closing.push_async_callback(authentication.close)
+
+        # What a write goes through, and what is reserved along with it.
+        deadlines, convert = Deadlines(config.request_timeout), converter(kinds, lambda row: registry.resource(row).codec)
+        chain = registry.admission = build_admission(
+            config,
+            lister,
+            writer,
+            authorization,
+            now=clock,
+            kinds=kinds,
+            webhooks=webhooks,
+            convert=convert,
+            left=deadlines.left,
+            counters=registry.counters,
+        )
+        allocators = build_allocators(config, lister, writer, store, clock, registry.counters)
         registry.add_hook(allocators.hook)
+
+        # Kinds that users define, and those that other servers have.
         registry.codec_of = Codecs(webhooks, new_uuid, registry.counters)
         following = Following(registry, caches)
         definitions = DefinitionController(registry, writer, following)
         backends = Backends(config)
+        closing.push_async_callback(backends.close)
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
+
+        # What is to be found at which path.
         discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
-        aggregation.on_change.append(discovery.changed)
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
         health = Health(
             partial(store_health, store, config.etcd_healthcheck_timeout),
             partial(store_health, store, config.etcd_readycheck_timeout),
             grace=config.livez_grace_period,
         )
+        openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        openapi = OpenAPI(kinds, aggregation, clock)
         add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
         if config.enable_logs_handler:
             dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}
-        kinds.on_change(discovery.changed)
-        kinds.on_change(openapi.changed)
+        for changed in (discovery.changed, openapi.changed):
+            kinds.on_change(changed)
+        aggregation.on_change.append(discovery.changed)
+
+        closing.callback(tasks.create_task(caches.run()).cancel)
+        await _filled(caches, registry, following, health)
+
+        # What a request passes on its way to the dispatcher, from the inside out.
+        flow_control, access = _flow_control(config, registry, lister, writer), AccessMetrics()
+        auditing = build_auditing(config.audit, tasks, clock, webhooks)
+        if auditing is not None:
+            auditing.ready = lambda: health.started
+            closing.push_async_callback(auditing.sink.close)
+        layers = (
+            authorize(registry.authorizer, access),
+            _admit_requests(config, flow_control, metrics, dispatcher),
+            act_as(registry.authorizer),
+            *([audit(auditing)] if auditing is not None else ()),
+            authenticate(authentication.requests, access, partial(record_refusal, auditing) if auditing is not None else None),
+            limit_time(deadlines),
+            render_errors(metrics),
+            *answer_headers(config),
+        )
+        handler: Handler = dispatcher
+        for layer in layers:
+            handler = layer(handler)
+
         metrics.sections += [
+            chain.metrics.render,
             registry.counters.lines,
             authentication.metrics,
             measured.metrics,
@@ -128,75 +173,50 @@ async def build(
             aggregation.metrics,
             lambda: build_lines(version_info(), config.feature_gates),
             process_lines,
+            lambda: access.lines(authorization.decisions),
+            auditing.metrics if auditing is not None else no_auditing,
         ]
-        for kind in kinds:
-            if kind.stored:
-                registry.resource(kind)
-        filling = tasks.create_task(caches.run())
-        await caches.ready()
-        following.sync()
-        await caches.ready()
-        health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
-        flow_control = _flow_control(config, registry, lister, writer)
-        auditing = build_auditing(config.audit, tasks, clock, webhooks)
-        access = AccessMetrics()
-        metrics.sections.append(lambda: access.lines(authorization.decisions))
         followed = (authentication.reloads, authorization.reloads, encryption.reloads if encryption is not None else None)
         metrics.sections += [reloads.lines for reloads in followed if reloads is not None]
-        if auditing is not None:
-            metrics.sections.append(auditing.metrics)
-        refused = partial(record_refusal, auditing) if auditing is not None else None
-        handler: Handler = dispatcher
-        for layer in (
-            authorize(registry.authorizer, access),
-            _admit_requests(config, flow_control, metrics, dispatcher),
-            act_as(registry.authorizer),
-            *([audit(auditing)] if auditing is not None else ()),
-            authenticate(authentication.requests, access, refused),
-            limit_time(deadlines),
-            render_errors(metrics),
-        ):
-            handler = layer(handler)
-        for layer in answer_headers(config):
-            handler = layer(handler)
-        parts = Parts(
-            registry,
-            writer,
-            lister,
-            discovery,
-            dispatcher,
-            health,
-            handler,
-            allocators,
-            definitions,
-            webhooks,
-            aggregation,
-            address,
-            tasks,
-            deadlines,
-            flow_control,
-        )
 
+        # What goes on beside requests.
         if encryption is not None and (encryption.uses_kms or config.encryption_provider_config_automatic_reload):
             health.add(Check("kms-providers", encryption.check))
         if authentication.run is not None:
             authentication.run(tasks)
-        reloading = tasks.create_task(authorization.follow()) if authorization.follow is not None else None
-        try:
-            yield parts
-        finally:
-            if reloading is not None:
-                reloading.cancel()
-            parts.stopping()
-            await parts.ended()
-            filling.cancel()
-            if auditing is not None:
-                await auditing.sink.close()
-            if encryption is not None:
-                await encryption.close()
-            await authentication.close()
-            await backends.close()
-            await webhooks.close()
+        if authorization.follow is not None:
+            closing.callback(tasks.create_task(authorization.follow()).cancel)
+        parts = Parts(
+            registry=registry,
+            writer=writer,
+            lister=lister,
+            discovery=discovery,
+            dispatcher=dispatcher,
+            health=health,
+            handler=handler,
+            allocators=allocators,
+            definitions=definitions,
+            webhooks=webhooks,
+            aggregation=aggregation,
+            address=address,
+            tasks=tasks,
+            deadlines=deadlines,
+            flow_control=flow_control,
+        )
+        closing.push_async_callback(parts.ended)
+        closing.callback(parts.stopping)
+        yield parts
+
+
+async def _filled(caches: Caches, registry: Registry, following: Following, health: Health) -> None:
+    """Returns when the caches show what is stored, and the rows of custom resources are there with theirs."""
+    for kind in registry.kinds:
+        if kind.stored:
+            registry.resource(kind)
+    await caches.ready()
+    following.sync()
+    await caches.ready()
+    health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
 
 
 def _below(store: Store, prefix: str) -> tuple[Store, Named]:

@@ -500,3 +500,22 @@ def test_owners_own_only_what_is_there_and_appliers_get_what_they_said(steps) ->
         for owner, fields in owners(live).items():
             missing = set(fs.paths(fields)) - there
             assert not missing, (owner, sorted(map(fs.path_text, missing)))
+
+
+def test_a_null_that_is_applied_is_a_change_of_the_value() -> None:
+    service = kind("v1", "Service")
+    live = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"type": "NodePort"}}
+    track_update(service, None, live, manager="other", now="2026-01-01T00:00:00Z")
+    applied = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"type": None}}
+    with pytest.raises(errors.Conflict):
+        apply(service, live, applied, manager="me", force=False, now="2026-01-01T00:00:00Z")
+    forced = apply(service, live, applied, manager="me", force=True, now="2026-01-01T00:00:00Z")
+    assert "type" not in (forced.get("spec") or {})
+
+
+def test_a_null_is_a_key_as_well() -> None:
+    port = {"port": 80, "protocol": None}
+    applied = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [port]}}
+    new = apply(kind("v1", "Service"), None, applied, manager="me", force=False, now="2026-01-01T00:00:00Z")
+    owned = new["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:ports"]
+    assert list(owned) == ['k:{"port":80,"protocol":null}']

@@ -104,7 +104,7 @@ def test_connections_are_counted_while_they_last() -> None:
 def test_what_others_took_is_no_part_of_the_indicator() -> None:
     metrics = Metrics(builtin())
     slow, quick = context("POST", "/api/v1/namespaces/default/pods"), context("POST", "/api/v1/namespaces/default/pods")
-    slow.waited = 9.0
+    slow.waits["apf-queue-wait"] = 9.0
     ask(metrics, slow, 201, 9.01)
     ask(metrics, quick, 201, 0.01)
     text = metrics.render()

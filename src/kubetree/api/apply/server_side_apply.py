@@ -94,6 +94,12 @@ def _check(of_type: Type, obj: Object, what: str, *, duplicates: bool) -> None:
         raise BadRequest(f"{what}: {text}")
 
 
+def _says_null(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(item is None or _says_null(item) for item in value.values())
+    return isinstance(value, list) and any(map(_says_null, value))
+
+
 class _Apply:
     """One apply: what it is about, and the steps of it."""
 
@@ -115,6 +121,9 @@ class _Apply:
         # A list that lost its last entry is null here: it is gone, and with it whoever owned it.
         left = self._type.without_nulls(new) if self._versions.builtin else new
         changed, removed = self._type.compare(standing, left)
+        if self._versions.builtin and _says_null(applied):
+            told = fs.intersection(self._type.compare(standing, new)[0] or LEAF, mine.fields)
+            changed = fs.union(changed or LEAF, told)  # a null that was said is a change of the value, and not its end
         changes = Changes(self._versions, standing, new, (self._ownable(changed), self._ownable(removed)), self._ownable)
         if not force:
             self._refuse_conflicts(managed, changes)

@@ -306,7 +306,7 @@ class List(Type):
         found = {}
         for key in self.keys:
             value = item.get(key, self.defaults.get(key))
-            if value is not None:
+            if value is not None or key in item:
                 found[key] = value
         if not found:
             names = " ".join(f'"{key}"' for key in self.keys)

@@ -15,6 +15,8 @@ def _http_get(action: dict[str, Any]) -> None:
         action["path"] = "/"
     if not action.get("scheme"):
         action["scheme"] = "HTTP"
+    for header in action.get("httpHeaders") or ():
+        header.setdefault("value", "")
 
 
 def _probe(probe: dict[str, Any]) -> None:
@@ -84,6 +86,8 @@ def container(c: dict[str, Any]) -> None:
         for handler in (lifecycle.get("postStart"), lifecycle.get("preStop")):
             if handler and handler.get("httpGet") is not None:
                 _http_get(handler["httpGet"])
+            if handler and handler.get("sleep") is not None:
+                handler["sleep"].setdefault("seconds", 0)
 
 
 def _host_ports(containers: list[dict[str, Any]] | None) -> None:

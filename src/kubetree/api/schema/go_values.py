@@ -25,7 +25,7 @@ _ONE, _LIST, _MAP = range(3)
 _SAID = frozenset({("meta/ObjectMeta", "managedFields"), ("autoscaling.v2.HPAScalingRules", "policies")})
 """Empty lists that say something: one of managedFields gives up all ownership, one of policies is refused where none has a default."""
 
-_FILLED_BELOW = {"core.v1.PodSpec": frozenset({"volumes"})}
+_FILLED_BELOW = {"core.v1.PodSpec": frozenset({"affinity", "volumes"})}
 """Fields below which alone a struct is filled. What containers always have their defaults give, and pods are many."""
 
 

@@ -72,6 +72,7 @@ from kubetree.apiserver.admission.webhooks.validating import ValidatingAdmission
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.escalation import EscalationCheck
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.identifiers import new_suffix as random_suffix
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
@@ -101,6 +102,7 @@ class Needs:
     configuration: Configuration = field(default_factory=Configuration)
     toleration_seconds: tuple[int, int] = (300, 300)
     """On nodes that are not ready and on those that are not reachable."""
+    counters: Counters = field(default_factory=Counters)
 
     def hooks(self, plugin: type[Plugin], name: str, step: str) -> Configurations:
         return Configurations(self.lister, kind(_GROUP, name), step, _webhook_credentials(self.configuration, plugin.name))
@@ -189,7 +191,7 @@ PLUGINS: tuple[Registered, ...] = (
         lambda n: ImagePolicyWebhook(image_policy_settings(n.configuration), n.calls().client, n.clock),
         by_default=False,
     ),
-    Registered(PodSecurity, lambda n: PodSecurity(n.lister, n.writer, _pod_security(n.configuration))),
+    Registered(PodSecurity, lambda n: PodSecurity(n.lister, n.writer, _pod_security(n.configuration), n.counters)),
     Registered(
         PodNodeSelector,
         lambda n: PodNodeSelector(n.lister, n.writer, n.configuration.of("PodNodeSelector").get("podNodeSelectorPluginConfig")),
@@ -266,6 +268,7 @@ def build_admission(
     metrics: AdmissionMetrics | None = None,
     convert: Convert = convert_builtin,
     left: Callable[[], float] = lambda: math.inf,
+    counters: Counters | None = None,
 ) -> AdmissionChain:
     """The chain for --enable-admission-plugins and --disable-admission-plugins, with the checks that are always on at its ends.
     `left` gives the seconds that the request of this task still has.
@@ -279,7 +282,7 @@ def build_admission(
     )
     seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
     configuration = read_configuration(config.admission_control_config_file)
-    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds)
+    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds, counters or Counters())
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
     plugins.insert(0, ParameterAccess(authorization.authorizer, kinds, writer))
     if authorization.rbac is not None:

@@ -18,6 +18,7 @@ from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
 from kubetree.apiserver.admission.pod_security_checks import BASELINE, LATEST, PRIVILEGED, RESTRICTED, Violation, detailed, violations
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.authentication.live_objects import Reader
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.lister import Lister
 
 NAMESPACE, POD = kind("v1", "Namespace"), kind("v1", "Pod")
@@ -101,8 +102,10 @@ class PodSecurity(Plugin):
     subresources = ANY_SUBRESOURCE
     validates = True
 
-    def __init__(self, lister: Lister, reader: Reader, settings: Settings = Settings()) -> None:
+    def __init__(self, lister: Lister, reader: Reader, settings: Settings = Settings(), counters: Counters | None = None) -> None:
         self._lister, self._reader, self._settings = lister, reader, settings
+        self._counters = counters or Counters()
+        self._labels: dict[tuple[object, ...], tuple[str, ...]] = {}
 
     async def validate(self, request: AdmissionRequest) -> None:
         group_resource = request.kind.group_resource
@@ -132,29 +135,47 @@ class PodSecurity(Plugin):
             what = "user"
         if what:
             request.annotations[_EXEMPT] = what
+            self._count_exemption(request)
         return bool(what)
+
+    def _count_exemption(self, request: AdmissionRequest) -> None:
+        self._counters.pod_security_exemptions.add(request.operation.lower(), _counted_as(request), request.subresource)
+
+    def _count(self, request: AdmissionRequest, mode: str, level: Level, denied: bool) -> None:
+        key = (denied, level, mode, request.operation, request.kind.plural, request.subresource)
+        labels = self._labels.get(key)
+        if labels is None:
+            stated, _, version = str(level).partition(":")
+            decision, operation = "deny" if denied else "allow", request.operation.lower()
+            labels = self._labels[key] = (decision, stated, version, mode, operation, _counted_as(request), request.subresource)
+        self._counters.pod_security.add(*labels)
 
     def _exempt_class(self, request: AdmissionRequest, spec: Object) -> bool:
         if spec.get("runtimeClassName") not in self._settings.runtime_classes:
             return False
         request.annotations[_EXEMPT] = "runtimeClass"
+        self._count_exemption(request)
         return True
 
     async def _pod(self, request: AdmissionRequest) -> None:
         if request.subresource in _UNCHECKED or request.obj is None or self._exempt(request):
             return
         policy = await self._policy(request)
-        if policy is _NOTHING or policy == _NOTHING or (request.operation == UPDATE and not _matters(request.obj, request.old or {})):
+        if policy is _NOTHING or policy == _NOTHING:
+            self._count(request, "enforce", policy.enforce, False)
+            return
+        if request.operation == UPDATE and not _matters(request.obj, request.old or {}):
             return
         metadata, spec = request.obj["metadata"], request.obj.get("spec") or {}
         if self._exempt_class(request, spec):
             return
         request.annotations["pod-security.kubernetes.io/enforce-policy"] = str(policy.enforce)
         found = policy.enforce.violations(metadata, spec)
-        _audit(request, policy, metadata, spec)
+        self._count(request, "enforce", policy.enforce, bool(found))
+        self._audit(request, policy, metadata, spec)
         if found:
             raise refusal(request, f'violates PodSecurity "{policy.enforce}": {detailed(found)}')
-        _warn(request, policy, metadata, spec)
+        self._warn(request, policy, metadata, spec)
 
     async def _controller(self, request: AdmissionRequest, path: Sequence[str]) -> None:
         if self._exempt(request):
@@ -170,8 +191,22 @@ class PodSecurity(Plugin):
         metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
         if self._exempt_class(request, spec):
             return
-        _audit(request, policy, metadata, spec)
-        _warn(request, policy, metadata, spec)
+        self._audit(request, policy, metadata, spec)
+        self._warn(request, policy, metadata, spec)
+
+    def _audit(self, request: AdmissionRequest, policy: Policy, metadata: Object, spec: Object) -> None:
+        found = policy.audit.violations(metadata, spec)
+        if found:
+            self._count(request, "audit", policy.audit, True)
+            request.annotations["pod-security.kubernetes.io/audit-violations"] = (
+                f'would violate PodSecurity "{policy.audit}": {detailed(found)}'
+            )
+
+    def _warn(self, request: AdmissionRequest, policy: Policy, metadata: Object, spec: Object) -> None:
+        found = policy.warn.violations(metadata, spec)
+        if found:
+            self._count(request, "warn", policy.warn, True)
+            request.warnings.append(f'would violate PodSecurity "{policy.warn}": {detailed(found)}')
 
     def _namespace(self, request: AdmissionRequest) -> None:
         if request.subresource or request.obj is None:
@@ -259,18 +294,9 @@ def _invalid(label: str, value: str, detail: str) -> Cause:
     return Cause("FieldValueInvalid", f"Invalid value: {json.dumps(value)}: {detail}", f"metadata.labels[{label}]")
 
 
-def _audit(request: AdmissionRequest, policy: Policy, metadata: Object, spec: Object) -> None:
-    found = policy.audit.violations(metadata, spec)
-    if found:
-        request.annotations["pod-security.kubernetes.io/audit-violations"] = (
-            f'would violate PodSecurity "{policy.audit}": {detailed(found)}'
-        )
-
-
-def _warn(request: AdmissionRequest, policy: Policy, metadata: Object, spec: Object) -> None:
-    found = policy.warn.violations(metadata, spec)
-    if found:
-        request.warnings.append(f'would violate PodSecurity "{policy.warn}": {detailed(found)}')
+def _counted_as(request: AdmissionRequest) -> str:
+    """What kind of resource a request is about, as upstream counts them."""
+    return {"pods": "pod", "namespaces": "namespace"}.get(request.kind.group_resource, "controller")
 
 
 def _matters(new: Object, old: Object) -> bool:

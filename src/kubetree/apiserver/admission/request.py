@@ -49,6 +49,8 @@ class AdmissionRequest:
     """Audit annotations that plugins add."""
     verb: str = ""
     """The verb that writes: `patch` of an UPDATE that came as one."""
+    waits: dict[str, float] = field(default_factory=dict)
+    """Seconds spent waiting for others, by whom."""
     reinvocation: Reinvocation | None = None
 
     def annotate(self, key: str, value: str) -> None:

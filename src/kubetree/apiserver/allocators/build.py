@@ -12,6 +12,7 @@ from kubetree.apiserver.allocators.node_ports import NodePorts
 from kubetree.apiserver.allocators.repair import Repair
 from kubetree.apiserver.allocators.services import ServiceAllocation
 from kubetree.apiserver.config import Config
+from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
 from kubetree.store.protocol import Store
@@ -25,9 +26,11 @@ class Allocators:
     repair: Repair
 
 
-def build_allocators(config: Config, lister: Lister, writer: Writer, store: Store, clock: Callable[[], datetime]) -> Allocators:
+def build_allocators(
+    config: Config, lister: Lister, writer: Writer, store: Store, clock: Callable[[], datetime], counters: Counters | None = None
+) -> Allocators:
     """Raises ValueError for ranges that are none."""
     random = Random()
-    addresses = ClusterIPs(config.service_cluster_ip_range, lister, writer, random)
+    addresses = ClusterIPs(config.service_cluster_ip_range, lister, writer, random, (counters or Counters()).addresses)
     ports = NodePorts(*config.service_node_port_range, store)
     return Allocators(ServiceAllocation(addresses, ports, writer, random), Repair(ports, writer, clock))

@@ -14,6 +14,7 @@ from typing import Any
 from kubetree.api.errors import AlreadyExists, NotFound
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.allocators.ip_ranges import Address, IPRange, family_of
+from kubetree.apiserver.exposition import Counter
 from kubetree.apiserver.lister import Lister
 from kubetree.apiserver.registry import Writer
 
@@ -38,7 +39,8 @@ class Full(AllocationError):
 class ClusterIPs:
     """`configured` are the ranges of --service-cluster-ip-range, the first one's family is the default of Services."""
 
-    def __init__(self, configured: Sequence[str], lister: Lister, writer: Writer, random: Random) -> None:
+    def __init__(self, configured: Sequence[str], lister: Lister, writer: Writer, random: Random, counted: Counter | None = None) -> None:
+        self._counted = counted
         self._configured = [IPRange.of(cidr) for cidr in configured]
         self._lister, self._writer, self._random = lister, writer, random
         self._generation = -1
@@ -57,6 +59,7 @@ class ClusterIPs:
             raise self._out_of_range(wanted)
         if not dry_run:
             await self._create(service, wanted)
+            self._count(mine[0], "static")
         return str(wanted)
 
     async def take_any(self, service: Object, family: str, *, dry_run: bool) -> str:
@@ -71,8 +74,13 @@ class ClusterIPs:
                     await self._create(service, candidate)
                 except AllocationError:
                     continue
+                self._count(found, "dynamic")
                 return str(candidate)
         raise Full()
+
+    def _count(self, found: IPRange, scope: str) -> None:
+        if self._counted is not None:
+            self._counted.add(found.cidr, scope)
 
     async def release(self, addresses: Sequence[str]) -> None:
         """Frees them; what was not taken is left so."""

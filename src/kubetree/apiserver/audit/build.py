@@ -35,6 +35,8 @@ class Auditing:
     losses: Losses
     levels: dict[Level, int] = field(default_factory=dict)
     """Requests by how much of them is recorded."""
+    ready: Callable[[], bool] = lambda: True
+    """Whether the start is over."""
     rejected: int = 0
     """Requests that were not worked on because their record could not be kept."""
 
@@ -45,6 +47,12 @@ class Auditing:
         yield from family("apiserver_audit_requests_rejected_total", "counter", _TEXTS["rejected"], [("", self.rejected)])
         lost = [(labelled(("plugin",), (plugin,)), n) for plugin, n in sorted(self.losses.by_plugin.items())]
         yield from family("apiserver_audit_error_total", "counter", _TEXTS["lost"], lost)
+
+
+def no_auditing() -> Iterator[str]:
+    """The counters of a server that records nothing."""
+    yield from family("apiserver_audit_event_total", "counter", _TEXTS["events"], [("", 0)])
+    yield from family("apiserver_audit_requests_rejected_total", "counter", _TEXTS["rejected"], [("", 0)])
 
 
 def build_auditing(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kubetree.api.times import format_micro_time
+from kubetree.api.times import format_duration, format_micro_time
 from kubetree.apiserver.audit.policy import (
     API_VERSION,
     PANIC,
@@ -34,6 +34,8 @@ Object = dict[str, Any]
 _LONGEST_USER_AGENT = 1024
 _STATUS_FIELDS = ("status", "message", "reason", "details")
 _IS_STATUS = b'{"kind":"Status"'
+_SLOW = 0.5
+"""Seconds from which on a request's record says where its time went."""
 _CLOSED_EARLY = {"metadata": {}, "status": "Success", "message": "Connection closed early", "code": 200}
 
 
@@ -41,6 +43,7 @@ class AuditRecord:
     """`ctx.annotations` are the event's. What is too much for the level is never copied."""
 
     __slots__ = (
+        "_began",
         "_clock",
         "_ctx",
         "_head",
@@ -56,7 +59,8 @@ class AuditRecord:
 
     def __init__(self, ctx: RequestContext, recording: Recording, sink: Sink, clock: Callable[[], datetime]) -> None:
         self._ctx, self._recording, self._sink, self._clock = ctx, recording, sink, clock
-        self._received = format_micro_time(clock())
+        self._began = clock()
+        self._received = format_micro_time(self._began)
         self._request: Any = None
         self._response: Any = None
         self._status: Object | None = None
@@ -123,7 +127,15 @@ class AuditRecord:
         if long_running:
             await self.started(code)
         self._code(code)
+        self._note_latency()
         await self._tell(RESPONSE_COMPLETE)
+
+    def _note_latency(self) -> None:
+        """Of slow requests: how long they took, and how much of that they waited for others."""
+        total = (self._clock() - self._began).total_seconds()
+        if total > _SLOW:
+            for layer, seconds in (*self._ctx.waits.items(), ("total", total)):
+                self._ctx.annotations[f"apiserver.latency.k8s.io/{layer}"] = format_duration(seconds)
 
     async def closed_early(self, *, long_running: bool) -> None:
         """The client left before it was answered."""

@@ -7,6 +7,7 @@ everything else; what failed to authenticate is told by `record_refusal`.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 
 from aiohttp import web
 
@@ -18,6 +19,8 @@ from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.middleware.authorization import attributes_of
 from kubetree.apiserver.middleware.errors import as_api_error
 from kubetree.apiserver.middleware.timeout import TimedOut, is_long_running
+
+_STARTUP = "apiserver.k8s.io/startup"
 
 
 def audit(auditing: Auditing) -> Middleware:
@@ -62,8 +65,17 @@ def begin(ctx: RequestContext, auditing: Auditing) -> AuditRecord | None:
     auditing.levels[recording.level] = auditing.levels.get(recording.level, 0) + 1
     if recording.level is Level.NONE:
         return None
+    if not auditing.ready() and not ctx.user_agent.startswith("kube-probe/"):
+        ctx.annotations[_STARTUP] = f"early=true self=false loopback={str(_is_loopback(ctx.remote)).lower()}"
     ctx.audit = AuditRecord(ctx, recording, auditing.sink, auditing.clock)
     return ctx.audit
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 async def record_refusal(auditing: Auditing, ctx: RequestContext, error: errors.ApiError) -> None:

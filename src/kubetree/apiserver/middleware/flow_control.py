@@ -96,7 +96,7 @@ async def _wait(
         if ticket.line:
             traffic.lines.add(ticket.line)
         waited = loop.time() - began
-        ctx.waited += waited
+        ctx.waits["apf-queue-wait"] = waited
         traffic.waits.setdefault(executed, Histogram(WAITS)).add(waited)
 
 

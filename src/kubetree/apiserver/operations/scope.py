@@ -27,6 +27,7 @@ class WriteScope:
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
     defaulted: bool = False
     """The object to be created has its defaults."""
     nameless: bool = False
@@ -53,6 +54,7 @@ class WriteScope:
             self.warnings,
             self.annotations,
             "patch" if patching else operation.lower(),
+            self.waits,
         )
 
 

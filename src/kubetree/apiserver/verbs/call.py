@@ -75,6 +75,7 @@ class Call:
             options.to_dict(options_kind),
             ctx.warnings,
             ctx.annotations,
+            ctx.waits,
         )
 
     def not_found(self) -> errors.NotFound:

@@ -39,4 +39,5 @@ def delete_scope(call: Call, options: DeleteOptions) -> WriteScope:
         options.to_dict(),
         ctx.warnings,
         ctx.annotations,
+        ctx.waits,
     )

@@ -5,8 +5,8 @@ waited, and how a failure is worded.
 """
 
 from kubetree.apiserver.webhooks.client import WebhookClient, retried
-from kubetree.apiserver.webhooks.credentials import Credentials, load_credentials
-from kubetree.apiserver.webhooks.destinations import Destination, of_client_config, of_kubeconfig
+from kubetree.apiserver.webhooks.credentials import Credentials, load_credentials, of_kubeconfig
+from kubetree.apiserver.webhooks.destinations import Destination, of_client_config
 from kubetree.apiserver.webhooks.failures import CallFailed
 from kubetree.apiserver.webhooks.resolution import ServiceResolver, service_resolver
 from kubetree.apiserver.webhooks.tls import Trust, TrustCache

@@ -6,17 +6,22 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import aiohttp
 import orjson
+from multidict import CIMultiDict
 from yarl import URL
 
 from kubetree.api.errors import ApiError
 from kubetree.api.schema.go_json import parse
+from kubetree.apiserver.counters import Calls
 from kubetree.apiserver.webhooks import failures
 from kubetree.apiserver.webhooks.destinations import Destination
+from kubetree.apiserver.webhooks.exec_plugin import Issued, PluginFailed
 from kubetree.apiserver.webhooks.failures import CallFailed
 from kubetree.apiserver.webhooks.resolution import Address, ServiceResolver
 from kubetree.apiserver.webhooks.tls import TrustCache
@@ -34,8 +39,10 @@ _MOST_REDIRECTS = 10
 class WebhookClient:
     """Made once a server; `close` ends what is under way. `wait` is how the seconds pass that another server asks for."""
 
-    def __init__(self, resolver: ServiceResolver, trusts: TrustCache | None = None, wait: Wait = asyncio.sleep) -> None:
-        self.resolver, self._wait = resolver, wait
+    def __init__(
+        self, resolver: ServiceResolver, trusts: TrustCache | None = None, wait: Wait = asyncio.sleep, counts: Calls | None = None
+    ) -> None:
+        self.resolver, self._wait, self._counts = resolver, wait, counts or Calls()
         self.trusts = trusts or TrustCache()
         self._session: aiohttp.ClientSession | None = None
 
@@ -72,26 +79,53 @@ class WebhookClient:
 
     async def _exchange(self, destination: Destination, shown: str, body: bytes) -> bytes:
         """A kept connection that the other side closed meanwhile is no failure: the next one is tried, as Go does."""
+        issued = None
+        if destination.plugin is not None:
+            try:
+                issued = await destination.plugin.credentials()
+            except PluginFailed as error:
+                raise CallFailed(f'Post "{shown}": {error}') from None
+            destination = _with(destination, issued)
         try:
             context = self.trusts.context(destination.trust)
         except ValueError as error:
             raise CallFailed(f"could not get REST client: {error}") from None
         for attempt in range(_STALE_TRIES + 1):
             state: dict[str, bool] = {}
+            started, code, got = perf_counter(), "<error>", -1
             try:
-                return await self._request(destination, shown, body, context, state)
+                data = await self._request(destination, shown, body, context, state)
+                code, got = "200", len(data)
+                return data
+            except CallFailed as error:
+                code = str(error.status.status_code) if error.status is not None else code
+                if issued is not None and destination.plugin is not None and code == "401":
+                    destination.plugin.forget(issued)
+                raise
             except (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError) as error:
                 if attempt == _STALE_TRIES or not state.get("reused"):
                     raise failures.not_reached(shown, error) from None
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if isinstance(error, TimeoutError):
                     raise
+                self._look_at(error)
                 raise failures.not_reached(shown, error) from None
+            finally:
+                self._counts.add(destination.host_port, "POST", code, perf_counter() - started, len(body), got)
         raise AssertionError("unreachable")
+
+    def _look_at(self, error: Exception) -> None:
+        """Certificates that Go refuses as well: those that name no host but in their subject, and those signed with SHA-1."""
+        why = failures.distrusted(error)
+        if why == failures.NO_NAMES:
+            self._counts.nameless.add()
+        elif why == failures.SHA1:
+            self._counts.weak.add()
 
     async def _request(self, destination: Destination, shown: str, body: bytes, context: Any, state: dict[str, bool]) -> bytes:
         url = URL(shown, encoded=True)
-        headers = _HEADERS | destination.headers
+        headers = CIMultiDict(_HEADERS | destination.headers)
+        headers.extend(destination.repeated)
         if destination.token_file:
             headers["Authorization"] = f"Bearer {Path(destination.token_file).read_text().strip()}"
         name = None
@@ -129,6 +163,13 @@ class WebhookClient:
                 trace_configs=[trace],
             )
         return self._session
+
+
+def _with(destination: Destination, issued: Issued) -> Destination:
+    """With what a program has given."""
+    headers = {**destination.headers, "Authorization": f"Bearer {issued.token}"} if issued.token else destination.headers
+    trust = replace(destination.trust, certificate=issued.certificate, key=issued.key) if issued.certificate else destination.trust
+    return replace(destination, headers=headers, trust=trust)
 
 
 def told(url: str, timeout: float) -> str:

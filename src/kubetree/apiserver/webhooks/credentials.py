@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from kubetree.apiserver.webhooks.destinations import Destination
-from kubetree.client.config import ConfigError, read_kubeconfig, read_pem
+from kubetree.apiserver.webhooks.destinations import Destination, clean
+from kubetree.apiserver.webhooks.exec_plugin import ExecPlugin
+from kubetree.apiserver.webhooks.tls import Trust
+from kubetree.client.config import ConfigError, load_kubeconfig, read_kubeconfig, read_pem
 
 Object = dict[str, Any]
 _HTTPS = ":443"
@@ -22,12 +24,25 @@ _HTTPS = ":443"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`certificate` and `key` are PEM. A `token_file` is read anew for each call."""
+    """`certificate` and `key` are PEM. See Destination for the others."""
 
     headers: dict[str, str] = field(default_factory=dict)
     token_file: str = ""
     certificate: bytes = b""
     key: bytes = b""
+    repeated: tuple[tuple[str, str], ...] = ()
+    plugin: ExecPlugin | None = None
+
+    def to(self, destination: Destination) -> Destination:
+        """The destination with this shown to it."""
+        return replace(
+            destination,
+            trust=replace(destination.trust, certificate=self.certificate, key=self.key),
+            headers={**destination.headers, **self.headers},
+            token_file=self.token_file,
+            repeated=self.repeated,
+            plugin=self.plugin,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +57,7 @@ class Credentials:
         if not self.users:
             return destination
         shown = self._of(destination.host_port)
-        if shown is None:
-            return destination
-        trust = replace(destination.trust, certificate=shown.certificate, key=shown.key)
-        return replace(destination, trust=trust, headers={**destination.headers, **shown.headers}, token_file=shown.token_file)
+        return shown.to(destination) if shown is not None else destination
 
     def _of(self, host_port: str) -> Shown | None:
         for name in _names(host_port):
@@ -74,8 +86,17 @@ def load_credentials(file: Path) -> Credentials:
     return Credentials(users, users.get(current.get("user") or ""))
 
 
+def of_kubeconfig(path: Path) -> Destination:
+    """Of the file that names an authentication, authorization, audit or image policy webhook. Raises client.ConfigError."""
+    found, usual = load_kubeconfig(path), load_credentials(path).usual
+    url = urlsplit(found.server)
+    where = f"{url.scheme}://{url.netloc}{clean(url.path, quoted=True)}" + (f"?{url.query}" if url.query else "")
+    destination = Destination(where, Trust(ca=found.ca or b"", insecure=found.insecure))
+    return usual.to(destination) if usual is not None else destination
+
+
 def _shown(user: Object, file: Path) -> Shown:
-    headers = dict(_impersonation(user))
+    headers: dict[str, str] = {}
     token, token_file = user.get("token") or "", user.get("tokenFile") or ""
     if token:
         token_file = ""
@@ -85,21 +106,19 @@ def _shown(user: Object, file: Path) -> Shown:
     elif user.get("username") or user.get("password"):
         pair = f"{user.get('username') or ''}:{user.get('password') or ''}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    if user.get("exec") or user.get("auth-provider"):
-        raise ConfigError(f"kubeconfig {file}: users that need a program to authenticate cannot be used for webhooks")
+    if user.get("auth-provider"):
+        name = (user["auth-provider"] or {}).get("name")
+        raise ConfigError(f'kubeconfig {file}: no Auth Provider found for name "{name}"')
+    plugin = ExecPlugin(user["exec"], file) if user.get("exec") else None
     certificate, key = read_pem(user, "client-certificate", file), read_pem(user, "client-key", file)
-    return Shown(headers, token_file, certificate or b"", key or b"")
+    return Shown(headers, token_file, certificate or b"", key or b"", tuple(_impersonation(user)), plugin)
 
 
 def _impersonation(user: Object) -> Iterator[tuple[str, str]]:
-    """One header a name: of several groups or values, aiohttp's mapping would keep the last, so they are refused."""
     if user.get("as"):
         yield "Impersonate-User", user["as"]
     if user.get("as-uid"):
         yield "Impersonate-Uid", user["as-uid"]
-    values = {"Impersonate-Group": user.get("as-groups") or ()}
-    values |= {f"Impersonate-Extra-{quote(key, safe='')}": given for key, given in (user.get("as-user-extra") or {}).items()}
-    for header, given in values.items():
-        if len(given) > 1:
-            raise ConfigError(f"{header} can have one value only")
-        yield from ((header, value) for value in given)
+    yield from (("Impersonate-Group", group) for group in user.get("as-groups") or ())
+    for key, values in (user.get("as-user-extra") or {}).items():
+        yield from ((f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values)

@@ -6,12 +6,11 @@ import base64
 import binascii
 import posixpath
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from kubetree.apiserver.webhooks.exec_plugin import ExecPlugin
 from kubetree.apiserver.webhooks.tls import Trust
-from kubetree.client.config import load_kubeconfig
 
 Object = dict[str, Any]
 _DEFAULT_PORT = 443
@@ -28,13 +27,16 @@ class ServiceReference(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Destination:
     """`url` is how messages name it; with a `service`, the host in it is the name that its certificate must have, and no more.
-    `headers` carry credentials."""
+    `headers` carry credentials, `repeated` those that come several times; a `token_file` is read anew for each call, and a `plugin`
+    asked."""
 
     url: str
     trust: Trust
     service: ServiceReference | None = None
     headers: dict[str, str] = field(default_factory=dict)
     token_file: str = ""
+    repeated: tuple[tuple[str, str], ...] = ()
+    plugin: ExecPlugin | None = None
 
     @property
     def server_name(self) -> str:
@@ -58,24 +60,14 @@ def of_client_config(config: Object) -> Destination:
         port = service.get("port") or _DEFAULT_PORT
         host = f"{service['name']}.{service['namespace']}.svc"
         where = ServiceReference(service["namespace"], service["name"], port)
-        return Destination(f"https://{host}:{port}{_clean(service.get('path') or '')}", trust, where)
+        return Destination(f"https://{host}:{port}{clean(service.get('path') or '')}", trust, where)
     if not config.get("url"):
         raise ValueError("webhook configuration must have either service or URL")
     url = urlsplit(config["url"])
-    return Destination(f"{url.scheme}://{url.netloc}{_clean(url.path, quoted=True)}", trust)
+    return Destination(f"{url.scheme}://{url.netloc}{clean(url.path, quoted=True)}", trust)
 
 
-def of_kubeconfig(path: Path) -> Destination:
-    """Of the file that names an authentication, authorization, audit or image policy webhook. Raises client.ConfigError."""
-    found = load_kubeconfig(path)
-    trust = Trust(found.ca or b"", found.client_cert or b"", found.client_key or b"", found.insecure)
-    headers = {"Authorization": f"Bearer {found.token}"} if found.token else {}
-    url = urlsplit(found.server)
-    where = f"{url.scheme}://{url.netloc}{_clean(url.path, quoted=True)}"
-    return Destination(where + (f"?{url.query}" if url.query else ""), trust, None, headers, found.token_file)
-
-
-def _clean(path: str, *, quoted: bool = False) -> str:
+def clean(path: str, *, quoted: bool = False) -> str:
     """As client-go joins paths: one leading slash, none at the end."""
     cleaned = posixpath.normpath("/" + path.lstrip("/"))
     return cleaned if quoted else quote(cleaned)

@@ -75,6 +75,16 @@ def not_reached(url: str, error: Exception) -> CallFailed:
     return CallFailed(f'Post "{url}": {worded(error)}', reset=reset)
 
 
+NO_NAMES, SHA1 = 62, 68
+"""OpenSSL's verification results for certificates without the name asked for, and for weak signatures."""
+
+
+def distrusted(error: Exception) -> int:
+    """OpenSSL's verification result, 0 for another failure."""
+    found = (e for e in _chain(error) if isinstance(e, ssl.SSLCertVerificationError) and not isinstance(e, aiohttp.ClientError))
+    return next((e.verify_code for e in found), 0)
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error

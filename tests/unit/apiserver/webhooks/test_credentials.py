@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from kubetree.apiserver.webhooks import Credentials, Destination, load_credentials, of_client_config
+from kubetree.apiserver.webhooks.exec_plugin import ExecPlugin, PluginFailed
 from kubetree.client.config import ConfigError
 
 Object = dict[str, Any]
@@ -75,13 +78,90 @@ def test_passwords_certificates_token_files_and_impersonation(tmp_path: Path) ->
     config = {"url": "https://a", "caBundle": base64.b64encode(b"ca").decode()}
     shown = loaded(tmp_path, {"*": {**user, "username": "u", "password": "p"}}).to(of_client_config(config))
     assert (shown.trust.ca, shown.trust.certificate, shown.trust.key) == (b"ca", b"certificate", b"key")
-    assert shown.headers == {"Authorization": f"Basic {base64.b64encode(b'u:p').decode()}", "Impersonate-User": "someone"}
+    assert shown.headers == {"Authorization": f"Basic {base64.b64encode(b'u:p').decode()}"}
+    assert shown.repeated == (("Impersonate-User", "someone"),)
     shown = loaded(tmp_path, {"*": {"tokenFile": "token"}}).to(url("https://a"))
     assert (shown.token_file, shown.headers) == (str(tmp_path / "token"), {})
 
 
-def test_users_that_need_a_program_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="need a program"):
-        loaded(tmp_path, {"*": {"exec": {"command": "login"}}})
+def test_every_group_and_value_is_impersonated(tmp_path: Path) -> None:
+    user: Object = {"as": "jane", "as-uid": "7", "as-groups": ["dev", "ops"], "as-user-extra": {"reason/why": ["a", "b"]}}
+    assert loaded(tmp_path, {"*": user}).to(url("https://a")).repeated == (
+        ("Impersonate-User", "jane"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Group", "dev"),
+        ("Impersonate-Group", "ops"),
+        ("Impersonate-Extra-reason%2Fwhy", "a"),
+        ("Impersonate-Extra-reason%2Fwhy", "b"),
+    )
+
+
+def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='no Auth Provider found for name "x"'):
+        loaded(tmp_path, {"*": {"auth-provider": {"name": "x"}}})
+    for wrong, words in (
+        ({"command": "login"}, "invalid apiVersion"),
+        ({"apiVersion": API, "args": []}, "no command"),
+        ({"apiVersion": API, "command": "login", "interactiveMode": "Always"}, "standard input is not a terminal"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            loaded(tmp_path, {"*": {"exec": wrong}})
     with pytest.raises(ConfigError, match="No such file"):
         load_credentials(tmp_path / "none")
+
+
+API = "client.authentication.k8s.io/v1"
+
+
+def program(directory: Path, text: str) -> Object:
+    file = directory / "login"
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+    return {"apiVersion": API, "command": "./login", "args": ["one"], "env": [{"name": "WHO", "value": "me"}]}
+
+
+_LOGIN = """echo again >> $0.asked
+echo "$KUBERNETES_EXEC_INFO" > $0.info
+cat <<END
+{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+ "status": {"token": "$WHO-$1-$(wc -l < $0.asked)", "expirationTimestamp": "2026-01-01T00:10:00Z"}}
+END"""
+
+
+async def test_a_program_gives_credentials_until_they_expire(tmp_path: Path) -> None:
+    spec = program(tmp_path, _LOGIN)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    plugin = ExecPlugin(spec, tmp_path / "kubeconfig", lambda: now)
+    first = await plugin.credentials()
+    assert first.token == "me-one-1" and (await plugin.credentials()) is first
+    assert json.loads((tmp_path / "login.info").read_text()) == {
+        "kind": "ExecCredential",
+        "apiVersion": API,
+        "spec": {"interactive": False},
+    }
+    plugin.forget(first)
+    assert (await plugin.credentials()).token == "me-one-2"
+    now += timedelta(minutes=11)
+    assert (await plugin.credentials()).token == "me-one-3"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("exit 3", "failed with exit code 3"),
+        ("echo no", "decoding stdout"),
+        ('echo \'{"apiVersion": "other/v1"}\'', f"exec plugin is configured to use API version {API}, plugin returned version other/v1"),
+        (f'echo \'{{"apiVersion": "{API}"}}\'', "didn't return a status field"),
+        (f'echo \'{{"apiVersion": "{API}", "status": {{}}}}\'', "didn't return a token or cert/key pair"),
+        (f'echo \'{{"apiVersion": "{API}", "status": {{"clientKeyData": "k"}}}}\'', "returned only certificate or key, not both"),
+    ],
+)
+async def test_programs_that_give_none_are_said_to(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(PluginFailed, match=words):
+        await ExecPlugin(program(tmp_path, text), tmp_path / "kubeconfig").credentials()
+
+
+async def test_a_program_that_is_not_there_comes_with_its_hint(tmp_path: Path) -> None:
+    spec = {"apiVersion": API, "command": "./none", "installHint": "get it somewhere"}
+    with pytest.raises(PluginFailed, match="none not found: No such file or directory\n\nget it somewhere"):
+        await ExecPlugin(spec, tmp_path / "kubeconfig").credentials()

@@ -127,6 +127,9 @@ class Caller:
     def observe(self, hook: Hook, request: AdmissionRequest, step: str, started: float, error: Exception | None) -> ApiError | None:
         """Counts a call, and gives what refuses the request because of it: None when it was allowed or its failure does not matter."""
         name, operation, elapsed = hook.name, request.operation, self.monotonic() - started
+        layer = _LAYERS[step]  # mutating ones are asked one after the other, validating ones all at once
+        before = request.waits.get(layer, 0.0)
+        request.waits[layer] = before + elapsed if step == "admit" else max(before, elapsed)
         match error:
             case None:
                 self.metrics.called(name, step, operation, 200, False, elapsed)
@@ -149,6 +152,9 @@ class Caller:
                 self.metrics.called(name, step, operation, 0, True, elapsed)
                 return error
         raise error
+
+
+_LAYERS = {"admit": "mutating-webhook", "validating": "validating-webhook"}
 
 
 def denial(name: str, result: Object | None) -> ApiError:
