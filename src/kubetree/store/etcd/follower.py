@@ -67,21 +67,21 @@ class Follower:
                 away = True
                 await asyncio.sleep(_RETRY)
 
-    def recent(self, after: int, prefix: str) -> list[StoreEvent] | None:
-        """The published changes after a revision, None when they reach back too little."""
-        if after < self._complete_after:
-            return None
-        return [e for e in self._recent if e.revision > after and e.key.startswith(prefix)]
+    async def recent(self, after: int, prefix: str, upto: int) -> list[StoreEvent] | None:
+        """The changes in (after, upto] as far as they are kept; None when those reach back too little.
 
-    async def history(self, after: int, prefix: str, upto: int) -> list[StoreEvent]:
-        """The changes in (after, upto]. Those of the recent past are kept, since the caches of a server that starts all ask for them;
-        others come from a stream of their own. Raises Compacted, StoreUnavailable."""
-        if upto - after <= RECENT:
+        Those from a little before this process began are fetched once: the caches of a server that starts all ask for them. Raises
+        Compacted, StoreUnavailable.
+        """
+        if after < self._complete_after and upto - after <= RECENT:
             async with self._reaching_back:
                 await self._reach_back(after)
-            recent = self.recent(after, prefix)
-            if recent is not None:
-                return [e for e in recent if e.revision <= upto]
+        if after < self._complete_after:
+            return None
+        return [e for e in self._recent if after < e.revision <= upto and e.key.startswith(prefix)]
+
+    async def history(self, after: int, prefix: str, upto: int) -> list[StoreEvent]:
+        """The changes in (after, upto], from a stream of their own. Raises Compacted, StoreUnavailable."""
         found: list[StoreEvent] = []
         async for events in stream(self._endpoints, after):
             found.extend(e for e in events if e.revision <= upto and e.key.startswith(prefix))
