@@ -86,7 +86,6 @@ async def test_limit_ranges_and_pod_security(http: Http) -> None:
     limits = {"limits": [{"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "100m"}, "max": {"cpu": "1"}}]}
     body = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "l"}, "spec": limits}
     assert (await http.post("/api/v1/namespaces/default/limitranges", body)).status == 201
-    await http.caught_up()
     made = (await http.post(PODS, pod("a"))).json
     assert made["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "500m"}, "requests": {"cpu": "100m"}}
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}

@@ -54,7 +54,7 @@ class ResourceQuota(Plugin):
     def __init__(self, lister: Lister, writer: Writer, clock: Callable[[], datetime], limited: Sequence[Object] = ()) -> None:
         """`limited` are the configuration's limitedResources: what may only be used where a quota says how much."""
         self._limited = limited
-        self._quotas = ByNamespace(lister, RESOURCE_QUOTA)
+        self._quotas = ByNamespace(lister, RESOURCE_QUOTA, writer)
         self._writer, self._clock = writer, clock
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._turns: dict[str, asyncio.Lock] = {}
@@ -62,7 +62,7 @@ class ResourceQuota(Plugin):
     async def validate(self, request: AdmissionRequest) -> None:
         if not request.namespace or request.obj is None or request.kind.group_resource == "namespaces":
             return
-        quotas = self._quotas(request.namespace)
+        quotas = await self._quotas.surely(request.namespace)
         if not quotas and not self._limited:
             return
         evaluator = evaluator_of(request.kind.group_resource)
