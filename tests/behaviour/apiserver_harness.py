@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -68,11 +68,7 @@ class Http:
 
     async def caught_up(self) -> None:
         """Returns once no server lags behind what has been written: its caches have it, and what follows them has had its turn."""
-        for server in self.servers:
-            now = await server.parts.registry.store.revision()
-            for cache in server.parts.lister._caches:
-                await cache.fresh(now)
-        await asyncio.sleep(0)
+        await caught_up(self.servers)
 
     async def request(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         sent = {k.replace("_", "-"): v for k, v in headers.items()}
@@ -114,6 +110,14 @@ class Http:
                     yield json.loads(line)
 
             yield events()
+
+
+async def caught_up(servers: Sequence[ApiServer]) -> None:
+    for server in servers:
+        now = await server.parts.registry.store.revision()
+        for cache in server.parts.lister._caches:
+            await cache.fresh(now)
+    await asyncio.sleep(0)
 
 
 @asynccontextmanager

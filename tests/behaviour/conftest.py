@@ -5,6 +5,7 @@ A test marked `one_store` brings its own storage, or none, and runs once.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,17 +16,19 @@ from storage_modes import MODES
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.get_closest_marker("one_store") is None:
-        _check_fixtures(metafunc)
+    if metafunc.definition.get_closest_marker("one_store") is None and not _outlived(metafunc):
         metafunc.parametrize("storage", metafunc.config.getoption("--store"), indirect=True, scope="session")
 
 
-def _check_fixtures(metafunc: pytest.Metafunc) -> None:
-    """A server that outlives a test without depending on `storage` would be that of the first mode in all of them."""
+def _outlived(metafunc: pytest.Metafunc) -> bool:
+    """Whether the test has a server that outlives it without depending on `storage`: it would be that of the first mode in all of them."""
     for name, found in metafunc.definition._fixtureinfo.name2fixturedefs.items():
         for fixture in found:
             if fixture.baseid.endswith(".py") and fixture.scope != "function" and "storage" not in fixture.argnames:
-                raise pytest.UsageError(f"{fixture.baseid}: the fixture {name} lives longer than a test and so must ask for `storage`")
+                words = f"{fixture.baseid}: the fixture {name} outlives a test without asking for `storage`: its tests run over memory only"
+                warnings.warn(words, pytest.PytestWarning, stacklevel=1)
+                return True
+    return False
 
 
 @pytest.fixture(scope="session", autouse=True)

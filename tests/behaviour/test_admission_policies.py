@@ -187,6 +187,34 @@ async def test_a_configuration_is_applied_and_nothing_atomic_is_touched() -> Non
         assert reply.json["reason"] == "Invalid"
 
 
+@pytest.mark.parametrize(
+    ("mutation", "told"),
+    [
+        (apply("Object{data: null}"), ".data: expected map, got &{NULL_VALUE}"),
+        (apply("Object{immutable: null}"), ".immutable: expected boolean, got &{NULL_VALUE}"),
+        (apply("Object{data: {'a': null}}"), ".data.a: expected string, got &value.valueUnstructured{Value:0}"),
+        (apply("Object{metadata: Object.metadata{ownerReferences: null}}"), ".metadata.ownerReferences: expected list, got &{NULL_VALUE}"),
+        (
+            apply("Object{metadata: Object.metadata{generation: null}}"),
+            ".metadata.generation: expected numeric (int or float), got structpb.NullValue",
+        ),
+        (patch("[JSONPatch{op: 'replace', path: '/data', value: Object{a: null}}]"), "proto: invalid type: structpb.NullValue"),
+        (patch("[JSONPatch{op: 'replace', path: '/data', value: {'a': Object{b: [null]}}}]"), "proto: invalid type: structpb.NullValue"),
+    ],
+)
+async def test_nulls_in_objects_that_expressions_build_fit_nowhere(mutation: Object, told: str) -> None:
+    async with running_server() as http:
+        await mutating(http, mutation)
+        reply = await http.post(MAPS, config_map("x", a="b"))
+        assert reply.status == 403 and reply.json["message"].endswith(told), reply.text
+
+
+async def test_a_plain_null_may_be_a_value_of_a_json_patch() -> None:
+    async with running_server() as http:
+        await mutating(http, patch("[JSONPatch{op: 'replace', path: '/data', value: {'a': null}}]"))
+        assert (await http.post(MAPS, config_map("x", a="b"))).json["data"] == {"a": ""}
+
+
 async def test_a_json_patch_is_applied_in_order() -> None:
     async with running_server() as http:
         steps = (

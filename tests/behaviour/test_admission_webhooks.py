@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from aiohttp import web
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from behaviour.custom_resources import FOOS, definition, establish, fields, string, version
 from kubetree.api.kind_table import kind as row_of
 from webhook_servers import WebhookServer, allow, deny, patching, webhook_server
 
@@ -113,6 +115,27 @@ async def test_a_patched_object_is_defaulted_and_loses_what_its_kind_does_not_kn
         reply = await http.post(pods, {**pod, "metadata": {"name": "q"}})
         assert reply.status == 500
         assert reply.json["message"].startswith("Internal error occurred: ")
+
+
+async def test_fields_that_a_custom_resource_does_not_know_are_seen_by_later_webhooks_and_not_stored() -> None:
+    rule = {"operations": ["CREATE", "UPDATE"], "apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["foos"]}
+    spec = fields(a={"type": "integer"}, d=string(default="x"))
+    foo = {"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "f"}, "spec": {"a": 1}}
+    async with both() as (http, webhooks):
+        await establish(http, definition(version(spec=spec)))
+        changing = hook(webhooks.on("/m", patching({"op": "add", "path": "/spec/more", "value": 1}, {"op": "remove", "path": "/spec/d"})))
+        await configure(http, "Mutating", {**changing, "rules": [rule]})
+        await configure(http, "Validating", {**hook(webhooks.on("/v", allow)), "rules": [rule]})
+        made = await http.post(FOOS, foo)
+        assert made.status == 201 and made.json["spec"] == {"a": 1, "d": "x"}
+        assert "f:more" not in json.dumps(made.json["metadata"]["managedFields"])
+        changed = await http.put(f"{FOOS}/f", {**made.json, "spec": {"a": 2}})
+        assert changed.json["spec"] == (await http.get(f"{FOOS}/f")).json["spec"] == {"a": 2, "d": "x"}
+        seen = [review["request"]["object"]["spec"] for review in webhooks.asked("/v")]
+        assert seen == [{"a": 1, "d": "x", "more": 1}, {"a": 2, "d": "x", "more": 1}]
+        webhooks.on("/m", patching({"op": "add", "path": "/spec/a", "value": None}))
+        refused = await http.post(FOOS, {**foo, "metadata": {"name": "g"}})
+        assert refused.status == 422 and 'spec.a in body must be of type integer: "null"' in refused.json["message"]
 
 
 async def test_a_hook_that_asks_for_it_sees_what_came_after_it() -> None:

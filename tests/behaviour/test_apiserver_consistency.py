@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from kubetree.store.memory import MemoryStore
+from kubetree.store.protocol import Written
 
 Object = dict[str, Any]
 NAMES = [f"m{i}" for i in range(12)]
@@ -73,3 +75,23 @@ async def test_a_watch_replayed_is_the_list(seed: int) -> None:
             o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in final
         }
         assert all(state[o["metadata"]["name"]].get("data") == o.get("data") for o in final)
+
+
+async def test_unconditional_writers_of_one_object_do_not_make_each_other_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each starts from what the one before it wrote: as many tries at the store as there are writes, and every one is seen."""
+    tries = 0
+    plain = MemoryStore.update
+
+    async def slow(self: MemoryStore, key: str, *args: Any, **options: Any) -> Written:
+        nonlocal tries
+        tries += key.endswith("/hot")
+        await asyncio.sleep(0)
+        return await plain(self, key, *args, **options)
+
+    monkeypatch.setattr(MemoryStore, "update", slow)
+    async with running_server(MemoryStore()) as http:
+        await http.post(MAPS, config_map("hot", n="0"))
+        answers = await asyncio.gather(*(http.put(f"{MAPS}/hot", config_map("hot", n=str(n))) for n in range(1, 9)))
+        assert [a.status for a in answers] == [200] * 8
+        assert len({a.json["metadata"]["resourceVersion"] for a in answers}) == 8
+    assert tries == 8

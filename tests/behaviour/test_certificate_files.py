@@ -51,6 +51,18 @@ async def eventually(holds: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_clients_that_do_not_get_through_are_counted(tmp_path: Path) -> None:
+    async with secured_server(tmp_path) as cluster:
+        before = cluster.server.metrics.handshake_errors()
+        reader, writer = await asyncio.open_connection("127.0.0.1", cluster.server.port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        await reader.read()
+        writer.close()
+        assert cluster.server.metrics.handshake_errors() == before + 1
+        await shown(cluster)
+        assert cluster.server.metrics.handshake_errors() == before + 1
+
+
 async def test_a_new_serving_certificate_is_shown_to_new_connections(tmp_path: Path) -> None:
     async with secured_server(tmp_path) as cluster:
         before = (await shown(cluster)).serial_number

@@ -53,7 +53,7 @@ async def test_a_server_that_stops_is_not_ready_and_still_alive(http: Http) -> N
 
 
 async def test_a_delayed_stop_serves_until_the_end() -> None:
-    async with running_server(servers=1, shutdown_delay_duration=0.3) as http:
+    async with running_server(servers=1, shutdown_delay_duration=1.0) as http:
         ending = asyncio.ensure_future(http.server.stop())
         await asyncio.sleep(0.05)
         assert (await http.get("/readyz")).status == 500
@@ -195,8 +195,14 @@ async def test_debug_shows_what_runs_and_can_be_off(http: Http) -> None:
     assert "goroutine" in (await http.get("/debug/pprof/")).text
     assert "watch cache of /registry/pods/" in (await http.get("/debug/pprof/goroutine?debug=1")).text
     assert "asyncio" in (await http.get("/debug/pprof/profile?seconds=0.1")).text
-    assert (await http.put("/debug/flags/v", "0")).text == "successfully set klog.logging.verbosity to 0"
+    assert (await http.put("/debug/flags/v", "0")).text == "successfully set klog.logging.verbosity to 0\n"
     assert (await http.put("/debug/flags/v", "much")).status == 400
+    moved = await http.request("GET", "/debug/pprof")
+    assert "goroutine" in moved.text, "a redirect to the index"
+    unknown = await http.get("/debug/pprof/nothing")
+    assert (unknown.status, unknown.text, unknown.headers["X-Go-Pprof"]) == (404, "Unknown profile\n", "1")
+    assert "asyncio" in (await http.get("/debug/pprof/trace?seconds=0.1")).text
+    assert "<tr>v<br>" in (await http.get("/debug/flags/")).text
     async with running_server(servers=1, profiling=False) as other:
         assert (await other.get("/debug/pprof/")).status == 404
 

@@ -215,3 +215,29 @@ async def test_an_empty_bundle_of_authorities_is_none(http: Http) -> None:
     made = await http.post(path, {"metadata": {"name": "w"}, "webhooks": [hook]})
     assert made.json["webhooks"][0]["clientConfig"] == {"url": "https://x.example.com/"}
     await http.delete(f"{path}/w")
+
+
+async def test_a_custom_resource_says_what_it_is(http: Http) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
+    spec = {"group": "said.example.com", "scope": "Namespaced", "names": {"plural": "bars", "kind": "Bar"}, "versions": versions}
+    await http.post(path, {"metadata": {"name": "bars.said.example.com"}, "spec": spec})
+    bars = "/apis/said.example.com/v1/namespaces/default/bars"
+    silent = await http.post(bars, {"kind": "Bar", "metadata": {"name": "x"}})
+    assert (silent.status, silent.json["message"][:34]) == (400, "the API version in the data () doe")
+    bar = {"apiVersion": "said.example.com/v1", "kind": "Bar", "metadata": {"name": "x", "finalizers": [], "labels": {}}}
+    made = (await http.post(bars, bar)).json
+    assert "managedFields" not in made["metadata"] and "finalizers" not in made["metadata"]
+    for value, status, words in (
+        ("x", 422, "must be said.example.com/v1"),
+        (5, 422, "cannot unmarshal number into Go struct field .apiVersion of type string"),
+        (None, 422, ".apiVersion accessor error: <nil>"),
+        ("", 400, "Object 'apiVersion' is missing"),
+    ):
+        refused = await http.patch(f"{bars}/x", [{"op": "replace", "path": "/apiVersion", "value": value}], "json-patch+json")
+        assert (refused.status, words in refused.json["message"]) == (status, True), refused.text
+    refused = await http.patch(f"{bars}/x", [{"op": "remove", "path": "/kind"}], "json-patch+json")
+    assert "Object 'Kind' is missing" in refused.json["message"]
+    named = await http.patch(f"{bars}/x", {"metadata": {"finalizers": ["A b/c"]}})
+    assert (named.status, named.json["details"]["causes"][0]["field"]) == (422, "metadata.finalizers")

@@ -9,9 +9,16 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from kubetree.apiserver.exposition import Histogram, family, labelled
+from kubetree.apiserver.exposition import Histogram, family, heading, labelled
 
-_EDGES = tuple(0.001 * 2**i for i in range(15))
+_ATTEMPT_EDGES = tuple(0.001 * 2**i for i in range(15))
+_FILTER_EDGES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 5.0, 10.0, 15.0, 30.0)
+_EDGES = tuple(sorted({*_ATTEMPT_EDGES, *_FILTER_EDGES}))
+"""One measurement serves both families."""
+_FILTER, _FILTERED = (
+    "apiserver_request_filter_duration_seconds",
+    "[ALPHA] Request filter latency distribution in seconds, for each filter type",
+)
 _KNOWN = frozenset({"admin", "client", "kube_proxy", "kubelet", "system:serviceaccount:kube-system:default"})
 _USER = "[ALPHA] Counter of authenticated requests broken out by username."
 _ATTEMPTS = {
@@ -50,7 +57,14 @@ class Attempts:
         if results:
             yield from (f"# HELP {name} {timed}", f"# TYPE {name} histogram")
         for result, found in results:
-            yield from found.lines(name, f'result="{result}"')
+            yield from found.lines(name, f'result="{result}"', _ATTEMPT_EDGES)
+
+    def whole(self) -> Histogram:
+        """Of all results."""
+        found = Histogram(_EDGES)
+        for times in self._by_result.values():
+            found = found.merged(times)
+        return found
 
 
 class AccessMetrics:
@@ -68,6 +82,9 @@ class AccessMetrics:
         yield from family("authenticated_user_requests", "counter", _USER, users)
         yield from self.authentication.lines("authentication", "authentication_attempts")
         yield from self.authorization.lines("authorization", "authorization_attempts_total")
+        yield from heading(_FILTER, "histogram", _FILTERED)
+        for name, attempts in (("authentication", self.authentication), ("authorization", self.authorization)):
+            yield from attempts.whole().lines(_FILTER, f'filter="{name}"', _FILTER_EDGES)
         decided = [(labelled(("decision", "name", "type"), key), n) for key, n in sorted(decisions.items())]
         yield from family("apiserver_authorization_decisions_total", "counter", _DECISIONS, decided)
 

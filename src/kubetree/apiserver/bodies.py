@@ -165,8 +165,11 @@ def unconvertible(given_version: str, given_kind: str, api_version: str, kind: s
 
 
 def _check_version(obj: Object, api_version: str) -> None:
-    """`check_type` of a custom resource: what kind it says it is, is for its validation."""
-    given = obj["apiVersion"] = obj.get("apiVersion") or api_version
+    """`check_type` of a custom resource, which must say its version; what kind it says it is, is for its validation."""
+    given = obj.get("apiVersion", "")
+    if given is None:
+        why = ".apiVersion accessor error: <nil> is of the type <nil>, expected string"
+        raise errors.BadRequest(f'{obj["kind"]} in version "" cannot be handled as a {obj["kind"]}: {why}')
     if given != api_version:
         raise _other_version(given, api_version)
 

@@ -139,6 +139,8 @@ class Config:
     """0: the Service kubernetes has a cluster IP only."""
     etcd_healthcheck_timeout: float = 2.0
     etcd_readycheck_timeout: float = 2.0
+    etcd_db_metric_poll_interval: float = 30.0
+    """How often the size of the store is looked at."""
     enable_logs_handler: bool = False
     """Whether /logs shows the files of /var/log."""
     disabled_metrics: tuple[str, ...] = ()

@@ -36,20 +36,20 @@ class Events(Histogram):
     def __init__(self) -> None:
         super().__init__(_EVENT_SIZES)
 
-    def sent(self, frames: Sequence[bytes], size: int) -> None:
-        """`size`: of all of them together. A batch is sorted once rather than looked at frame by frame."""
-        self.sum += size
+    def sent(self, frames: Sequence[bytes], size: int, watches: int = 1) -> None:
+        """`size`: of all of them together; each was sent to so many. A batch is sorted once rather than looked at frame by frame."""
+        self.sum += size * watches
         if len(frames) == 1:
-            self.buckets[0 if size <= 1024 else bisect.bisect_left(self.edges, size)] += 1
+            self.buckets[0 if size <= 1024 else bisect.bisect_left(self.edges, size)] += watches
             return
         sizes, before = sorted(map(len, frames)), 0
         for at, edge in enumerate(self.edges):
             until = bisect.bisect_right(sizes, edge, before)
-            self.buckets[at] += until - before
+            self.buckets[at] += (until - before) * watches
             if until == len(sizes):
                 return
             before = until
-        self.buckets[-1] += len(sizes) - before
+        self.buckets[-1] += (len(sizes) - before) * watches
 
 
 class Calls:
@@ -121,6 +121,8 @@ class Counters:
             *("request_operation", "resource", "subresource"),
         )
         self.calls = Calls()
+        self.stored_bytes = 0
+        """How large the store was when it was last looked at; 0: it is not on a disk."""
         self.addresses = Counter(
             "kube_apiserver_clusterip_allocator_allocation_total",
             "[ALPHA] Number of Cluster IPs allocations",

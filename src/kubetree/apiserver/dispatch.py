@@ -91,8 +91,8 @@ class Dispatcher:
             ctx.annotations["k8s.io/deprecated"] = "true"
         resource = self._registry.resource(kind)
         response = await verb(Call(ctx, self._registry, resource))
-        if info.verb in _WRITES and resource.cache.crowded:
-            await resource.cache.told()
+        if info.verb in _WRITES and resource.cache.turns.crowded:
+            await resource.cache.turns.over()
         return response
 
     async def _lately(self, ctx: RequestContext) -> Kind | None:

@@ -41,7 +41,6 @@ TOLERATED: dict[Callable[[str], Any], dict[str, Any]] = {
         "coordinated-leadership-renew-deadline": 10.0,
         "coordinated-leadership-retry-period": 2.0,
         "etcd-count-metric-poll-period": 60.0,
-        "etcd-db-metric-poll-interval": 30.0,
         "kubelet-timeout": 5.0,
         "log-flush-frequency": 5.0,
         "storage-initialization-timeout": 60.0,
@@ -113,6 +112,7 @@ def add_more_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shutdown-watch-termination-grace-period", type=duration, default=0.0)
     parser.add_argument("--livez-grace-period", type=duration, default=0.0)
     parser.add_argument("--etcd-healthcheck-timeout", type=duration, default=2.0)
+    parser.add_argument("--etcd-db-metric-poll-interval", type=duration, default=30.0)
     parser.add_argument("--etcd-readycheck-timeout", type=duration, default=2.0)
     boolean(parser, "aggregator-reject-forwarding-redirect", True)
     boolean(parser, "service-account-lookup", True)

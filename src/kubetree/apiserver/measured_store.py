@@ -27,7 +27,7 @@ class MeasuredStore:
     def __init__(self, inner: Store, kinds: Kinds, clock: Callable[[], float] = time.perf_counter) -> None:
         self._inner, self._kinds, self._clock = inner, kinds, clock
         self.revision, self.count, self.watch = inner.revision, inner.count, inner.watch
-        self.compact, self.close = inner.compact, inner.close
+        self.compact, self.size, self.close = inner.compact, inner.size, inner.close
         self._times: dict[Labels, Histogram] = {}
         self._errors: dict[Labels, int] = {}
         self._lists: dict[tuple[str, str], list[int]] = {}

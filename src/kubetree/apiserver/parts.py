@@ -24,7 +24,7 @@ from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.middleware.timeout import Deadlines
-from kubetree.apiserver.post_start import compact_regularly, run_hooks
+from kubetree.apiserver.post_start import compact_regularly, measure_regularly, run_hooks
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.webhooks import WebhookClient
 from kubetree.apiserver.writer import RegistryWriter
@@ -62,6 +62,7 @@ class Parts:
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
+        self.run("size of the store", partial(measure_regularly, self.registry))
         self.run("compaction", partial(compact_regularly, self.registry))
         port = int(self.address().rpartition(":")[2])
         config = self.registry.config

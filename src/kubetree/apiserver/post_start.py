@@ -69,6 +69,16 @@ async def store_health(store: Store, longest: float) -> str:
     return ""
 
 
+async def measure_regularly(registry: Registry) -> None:
+    """How large the store is, again and again."""
+    while True:
+        try:
+            registry.counters.stored_bytes = await registry.store.size()
+        except (StoreUnavailable, OSError) as error:
+            log.debug("the size of the store is not known: %s", error)
+        await asyncio.sleep(registry.config.etcd_db_metric_poll_interval)
+
+
 async def ensure_namespaces(writer: Writer) -> None:
     standing = {obj["metadata"]["name"] for obj in await writer.list(_NAMESPACE)}
     for name in SYSTEM_NAMESPACES:

@@ -14,6 +14,7 @@ from kubetree.apiserver.authorization.attributes import Authorizer
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.streams import Streams
+from kubetree.apiserver.underway import Underway
 from kubetree.apiserver.watch_cache import WatchCache
 from kubetree.store.protocol import Store
 
@@ -167,6 +168,7 @@ class Registry:
     hooks: dict[str, WriteHook] = field(default_factory=dict)
     streams: Streams = field(default_factory=Streams)
     known_specs: KnownSpecs = field(default_factory=KnownSpecs)
+    underway: Underway = field(default_factory=Underway)
     codec_of: CodecOf = no_codec
     counters: Counters = field(default_factory=Counters)
     compacted: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kubetree.api import errors
-from kubetree.api.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
+from kubetree.api.selectors import FieldRequirement, FieldSelector, Selector, parse_field_selector, parse_label_selector
 from kubetree.api.strategies import field_label_supported, selectable_fields, stored_field_label, unsupported_field_label
 from kubetree.apiserver.options import ListOptions
 from kubetree.apiserver.registry import Resource
@@ -64,7 +64,7 @@ def select(resource: Resource, namespace: str, name: str, options: ListOptions) 
         if exact.get("metadata.name", name) != name or (fields is not None and "metadata.name" not in exact):
             raise errors.BadRequest("fieldSelector metadata.name doesn't match requested name")
         if fields is None:
-            fields = parse_field_selector(f"metadata.name={name}")
+            fields = FieldSelector((FieldRequirement("metadata.name", "=", name),))
             exact = {"metadata.name": name}
     if not namespace and kind.namespaced:
         namespace = exact.get("metadata.namespace", "")

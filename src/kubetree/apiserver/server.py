@@ -109,11 +109,12 @@ class ApiServer:
         self._http = HttpServer(
             self._serve,
             access_log=None,
-            auto_decompress=True,
+            auto_decompress=False,
             keepalive_timeout=300,
         )
-        self.metrics.handshake_errors = lambda: self._http.handshake_errors if self._http is not None else 0
         certificates = ServingCertificates(config) if config.tls else None
+        if certificates is not None:
+            self.metrics.handshake_errors = lambda: certificates.handshake_errors
         context = certificates.context if certificates is not None else None
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(

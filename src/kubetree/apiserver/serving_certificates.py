@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,6 +64,9 @@ class ServingCertificates:
         if config.tls is None:
             raise ValueError("a server without TLS files has no certificates to serve with")
         self._config = config
+        self.handshake_errors = 0
+        """Clients that did not get through TLS."""
+        self._handshakes = _counting(self._handshake_failed)
         self._default = Named(config.tls.certificate, config.tls.key)
         self._authorities = [path for path in (config.tls.client_ca, config.requestheader_client_ca) if path is not None]
         self._pairs = [self._default, *(Named(*given) for given in config.tls_sni_cert_keys)]
@@ -76,6 +79,7 @@ class ServingCertificates:
 
     def _context(self, pair: Named) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = self._handshakes
         context.minimum_version = VERSIONS[self._config.tls_min_version]
         chosen = [CIPHERS[name] for name in self._config.tls_cipher_suites if name in CIPHERS]
         if chosen:
@@ -88,6 +92,9 @@ class ServingCertificates:
         if context.verify_mode == ssl.CERT_OPTIONAL:
             accept_any_client_certificate(context)
         return context
+
+    def _handshake_failed(self) -> None:
+        self.handshake_errors += 1
 
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, context: ssl.SSLContext) -> None:
         """For each handshake: the certificate of the name asked for, else of the name with its first label free, else the default."""
@@ -125,6 +132,22 @@ class ServingCertificates:
                     log.info("serving with new certificates from %s", ", ".join(str(pair.certificate) for pair in self._pairs))
             except (OSError, ssl.SSLError, ValueError) as error:
                 log.error("the files of the serving certificate cannot be used, the old one stays: %s", error)
+
+
+def _counting(failed: Callable[[], None]) -> type[ssl.SSLObject]:
+    """A connection's TLS that tells of handshakes that fail: the event loop says nothing of them."""
+
+    class Handshakes(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError:
+                failed()
+                raise
+
+    return Handshakes
 
 
 def _by_name(pairs: Iterable[tuple[Named, ssl.SSLContext]]) -> dict[str, ssl.SSLContext]:

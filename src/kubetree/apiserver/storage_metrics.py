@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 from kubetree.apiserver.cache.cacher import Cacher
@@ -27,7 +26,7 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Cacher], float]], ...] = (
     (
         "apiserver_watch_cache_resource_version",
         "gauge",
-        "[ALPHA] Current resource version of watch cache broken by resource type.",
+        "[ALPHA] Current resource version of watch cache broken by resource type. This is truncated to the 15 least significant digits.",
         lambda cache: cache.revision,
     ),
     (
@@ -64,8 +63,8 @@ _FAMILIES: tuple[tuple[str, str, str, Callable[[Cacher], float]], ...] = (
 _WAITS = "apiserver_watch_cache_read_wait_seconds"
 
 
-def storage_lines(caches: Caches, url: str) -> Iterator[str]:
-    """`url` is the store's."""
+def storage_lines(caches: Caches, url: str, size: int) -> Iterator[str]:
+    """`url` is the store's, `size` the bytes that it takes on disk."""
     found = sorted(caches, key=lambda c: (c.kind.group, c.kind.plural))
     old: list[Sample] = [(labelled(("resource",), (cache.kind.group_resource,)), len(cache)) for cache in found]
     text = (
@@ -81,15 +80,9 @@ def storage_lines(caches: Caches, url: str) -> Iterator[str]:
         at_once = Histogram(cache.waits.edges)
         at_once.add_least(cache.reads)
         yield from at_once.merged(cache.waits).lines(_WAITS, pairs(_NAMES, (cache.kind.group, cache.kind.plural)))
-    sizes = list(_size(url))
+    sizes = [size] if size else []
+    endpoint = url.partition("?")[0].replace("etcds://", "https://").replace("etcd://", "http://")
     text = "[STABLE] Size of the storage database file physically allocated in bytes."
     yield from family("apiserver_storage_size_bytes", "gauge", text, [('{storage_cluster_id="etcd-0"}', n) for n in sizes])
     text = "[ALPHA] Total size of the storage database file physically allocated in bytes."
-    yield from family("apiserver_storage_db_total_size_in_bytes", "gauge", text, [(labelled(("endpoint",), (url,)), n) for n in sizes])
-
-
-def _size(url: str) -> Iterator[int]:
-    """Of a store that is a file, with what has not been folded into it yet."""
-    path = url.removeprefix("sqlite://")
-    if path != url and os.path.exists(path):
-        yield sum(os.path.getsize(path + end) for end in ("", "-wal") if os.path.exists(path + end))
+    yield from family("apiserver_storage_db_total_size_in_bytes", "gauge", text, [(labelled(("endpoint",), (endpoint,)), n) for n in sizes])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -91,7 +91,7 @@ class CacheWatch(Protocol):
         """True as soon as there is something to take; False after `timeout` seconds or when woken with nothing to take."""
         ...
 
-    def notify(self, callback: Callable[[], None]) -> None:
+    def notify(self, callback: Callable[[], Iterable[None] | None]) -> None:
         """`wait` without a task: calls `callback` once, as soon as there is something to take. It must not raise and may `take`."""
         ...
 
@@ -102,6 +102,63 @@ class CacheWatch(Protocol):
     @property
     def revision(self) -> int:
         """Every event at or below it has been taken: what a bookmark may say."""
+        ...
+
+
+Write = Callable[[bytes], object]
+Sent = Callable[[Sequence[bytes], int, int], object]
+"""Told of frames that are being sent, of how many bytes they are together, and to how many watches."""
+
+
+class Member(Protocol):
+    """A watcher that goes with an Audience. Neither call may raise."""
+
+    def admitted(self) -> None:
+        """It waited for the audience to come as far as it is itself, and may look again."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """There is no more to come: Expired, WatchEnded, or what encoding raised."""
+        ...
+
+
+class Audience(Protocol):
+    """Watchers that are sent the same bytes. Who is told up to `told` may join; who is behind reads `since` first, who is ahead waits."""
+
+    @property
+    def told(self) -> int:
+        """The revision up to which members have been told."""
+        ...
+
+    def reached(self, member: Member) -> int:
+        """Nothing at or below it is still to be told to this member: what a bookmark may say."""
+        ...
+
+    def since(self, revision: int) -> Iterable[tuple[bytes, int]]:
+        """What was told after `revision`, in pieces, each with the revision that it reaches to. Raises Expired."""
+        ...
+
+    def join(self, member: Member, write: Write) -> None:
+        """From now on `write` is called with what comes, in turns. It must not raise."""
+        ...
+
+    def leave(self, member: Member) -> int:
+        """Nothing more is written to it, and it no longer waits. Gives the revision up to which a member was told."""
+        ...
+
+    def wait(self, member: Member) -> None:
+        """Calls `admitted` when more has been told."""
+        ...
+
+
+class Turns(Protocol):
+    @property
+    def crowded(self) -> bool:
+        """Many watchers are still to be told of what has happened."""
+        ...
+
+    async def over(self) -> None:
+        """Returns once they have been, as far as they could take it."""
         ...
 
 
@@ -124,12 +181,8 @@ class WatchCache(Protocol):
     def watcher_count(self) -> int: ...
 
     @property
-    def crowded(self) -> bool:
-        """Many watchers are still to be told of what has happened."""
-        ...
-
-    async def told(self) -> None:
-        """Returns once they have been: a moment later, however slowly they read. For a crowded cache only."""
+    def turns(self) -> Turns:
+        """When its watchers are told."""
         ...
 
     async def ready(self) -> None:
@@ -163,4 +216,11 @@ class WatchCache(Protocol):
         """Events with a revision greater than `after`, of keys that start with `prefix` (one that does not end in a slash is a whole
         key). `index` are fields that must have just this value: only events whose object has it now or had it before need come.
         Raises Expired: "too old resource version: 5 (10)"."""
+        ...
+
+    def audience(
+        self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Callable[[Any], bytes], sent: Sent
+    ) -> AbstractContextManager[Audience]:
+        """The watchers that have the same `key`, which says all that makes a difference. `show` gives the frame of a CacheEvent, empty
+        for what they are not to see; it may raise, which ends all of them. `prefix` and `index` are those of `watch`."""
         ...

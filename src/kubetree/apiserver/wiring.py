@@ -169,7 +169,7 @@ async def build(
             authentication.metrics,
             measured.metrics,
             lambda: allocation_lines(lister, config.service_node_port_range),
-            lambda: storage_lines(caches, config.storage),
+            lambda: storage_lines(caches, config.storage, registry.counters.stored_bytes),
             aggregation.metrics,
             lambda: build_lines(version_info(), config.feature_gates),
             process_lines,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubetree.api.times import parse_duration
+from kubetree.controllers.certificates.authority_files import AuthorityFiles, PEMSource
 from kubetree.controllers.certificates.requests import SIGNERS
 
 
@@ -31,7 +32,7 @@ class Options:
     large_cluster_size_threshold: int = 50
     unhealthy_zone_threshold: float = 0.55
     terminated_pod_gc_threshold: int = 12500
-    signing: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    signing: Mapping[str, PEMSource] = field(default_factory=dict)
     """Certificates and keys of the CAs that sign certificate requests, PEM, by the name of the signer; none: nothing is signed."""
     signing_duration: float = 8760 * 3600.0
     service_account_key: bytes = b""
@@ -108,18 +109,18 @@ def options_of(given: argparse.Namespace) -> Options:
     )
 
 
-def _signing(given: argparse.Namespace) -> dict[str, tuple[bytes, bytes]]:
+def _signing(given: argparse.Namespace) -> dict[str, PEMSource]:
     """Raises ValueError for half a pair, and for one for all besides one for some; OSError."""
 
-    def pair(flags: str) -> tuple[bytes, bytes] | None:
+    def pair(flags: str) -> AuthorityFiles | None:
         certificate, key = getattr(given, f"{flags}_cert_file"), getattr(given, f"{flags}_key_file")
         if bool(certificate) != bool(key):
             raise ValueError(f"--{flags.replace('_', '-')}-cert-file and -key-file must be specified together")
-        return (certificate.read_bytes(), key.read_bytes()) if certificate else None
+        return AuthorityFiles(certificate, key) if certificate else None
 
     whole = pair("cluster_signing")
     found = {signer: pair(f"cluster_signing_{name.replace('-', '_')}") for name, signer in _SIGNER_FLAGS.items()}
-    some = {signer: files for signer, files in found.items() if files is not None}
+    some: dict[str, PEMSource] = {signer: files for signer, files in found.items() if files is not None}
     if whole is not None and some:
         raise ValueError("cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file flags at the same time")
     return dict.fromkeys(SIGNERS, whole) if whole is not None else some

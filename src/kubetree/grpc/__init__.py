@@ -7,6 +7,7 @@ channels. docs/decisions/grpc.md says why not grpc.aio.
 
 from kubetree.grpc.calls import StreamCall
 from kubetree.grpc.channel import TLS, Channel
+from kubetree.grpc.connection import Keepalive
 from kubetree.grpc.status import Code, RpcError
 
-__all__ = ["TLS", "Channel", "Code", "RpcError", "StreamCall"]
+__all__ = ["TLS", "Channel", "Code", "Keepalive", "RpcError", "StreamCall"]

@@ -105,6 +105,9 @@ class MemoryStore:
             self._forget_before(key, revision)
         del self._log[:end]
 
+    async def size(self) -> int:
+        return 0
+
     async def close(self) -> None:
         self._closed = True
         self._expiry.close()

@@ -115,7 +115,9 @@ class Cluster:
         self.kubeconfig.chmod(0o600)
         authority = self._certificates.authority.pair
         options = Options(
-            controllers=self._controllers, root_ca=self._ca.decode(), signing=dict.fromkeys(SIGNERS, (authority.certificate, authority.key))
+            controllers=self._controllers,
+            root_ca=self._ca.decode(),
+            signing=dict.fromkeys(SIGNERS, lambda: (authority.certificate, authority.key)),
         )
         manager = duties(options)
         runner = Runner(await self._inside("controllers"), manager, clock=self.clock, separate_accounts=True)

@@ -16,10 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kubetree.cluster.certificates import Authority
 from kubetree.controllers.certificates import approving, cleaning
+from kubetree.controllers.certificates.authority_files import AuthorityFiles
 from kubetree.controllers.certificates.requests import CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY, Refused, Unusable, check, parse
 from kubetree.controllers.certificates.signing import Signing, SigningAuthority
 from kubetree.controllers.options import add_arguments, options_of
-from kubetree.controllers.plan import Delete, Outcome, Plan, RequeueAfter
+from kubetree.controllers.plan import Delete, Outcome, Plan, RequeueAfter, Update
 from kubetree.controllers.snapshot import ObjectSnapshot
 
 Object = dict[str, Any]
@@ -135,6 +136,34 @@ def test_a_signer_may_have_an_authority_of_its_own(tmp_path: Path) -> None:
     for signer, usage, number in ((KUBELET_SERVING, "server auth", 1), (KUBELET_CLIENT, "client auth", 0)):
         asked = csr(request("system:node:n", "system:nodes", DNS), condition("Approved"), signerName=signer, usages=[*BASE, usage])
         assert len(signing.reconcile(ObjectSnapshot([asked]), ("", "c"), NOW).actions) == number
+
+
+def test_an_authority_that_changes_on_disk_signs_from_then_on(tmp_path: Path) -> None:
+    files = certificate, key = tmp_path / "crt", tmp_path / "key"
+
+    def write(name: str) -> bytes:
+        pair = Authority.create(name, NOW).pair
+        certificate.write_bytes(pair.certificate)
+        key.write_bytes(pair.key)
+        return x509.load_pem_x509_certificate(pair.certificate).subject.public_bytes()
+
+    def issuer() -> bytes:
+        asked = csr(
+            request("system:node:n", "system:nodes", DNS), condition("Approved"), signerName=KUBELET_SERVING, usages=[*BASE, "server auth"]
+        )
+        (action,) = signing.reconcile(ObjectSnapshot([asked]), ("", "c"), NOW).actions
+        assert isinstance(action, Update)
+        return x509.load_pem_x509_certificate(base64.b64decode(action.obj["status"]["certificate"])).issuer.public_bytes()
+
+    first = write("first")
+    signing = Signing({KUBELET_SERVING: AuthorityFiles(*files)}, 3600)
+    assert issuer() == first
+    second = write("the second one")
+    assert issuer() == second
+    key.write_bytes(b"nonsense")
+    assert issuer() == second
+    key.unlink()
+    assert issuer() == second
 
 
 def test_a_request_that_is_not_allowed_yet_is_looked_at_again() -> None:

@@ -87,6 +87,10 @@ class EtcdServer:
             self._process.wait()
             self._process = None
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -301,3 +301,9 @@ async def test_watches_opened_amid_writes_see_everything_once_and_in_order(store
     truth.sort()
     for after, follower in followers:
         assert [(e.revision, e.key, e.value) for e in follower.result()] == [t for t in truth if t[0] > after]
+
+
+async def test_the_size_is_that_of_the_disk(store: Store) -> None:
+    await store.create("/registry/pods/a/x", b"x" * 10_000)
+    size = await store.size()
+    assert size == 0 if type(store).__name__ == "MemoryStore" else size > 10_000

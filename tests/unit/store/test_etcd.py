@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from kubetree.grpc import TLS
+from kubetree.grpc import TLS, Keepalive
 from kubetree.store import open_store
-from kubetree.store.etcd import EtcdStore, follower
+from kubetree.store.etcd import EtcdStore, endpoints, follower
 from kubetree.store.etcd import store as engine
 from kubetree.store.etcd.endpoints import Endpoints
 from kubetree.store.etcd.follower import stream
@@ -195,23 +196,115 @@ async def test_keys_with_one_time_to_live_share_a_lease(store: EtcdStore) -> Non
     assert await store._leases.lease(600) != leases[0]
 
 
+async def test_writers_of_one_key_take_turns_and_losers_share_a_read(store: EtcdStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await store.create("/a", b"first")
+    calls: list[str] = []
+    call = store._endpoints.call
+
+    async def counted(method: str, request: bytes, *, repeatable: bool) -> bytes:
+        calls.append(method.rpartition("/")[2])
+        return await call(method, request, repeatable=repeatable)
+
+    monkeypatch.setattr(store._endpoints, "call", counted)
+    written = await asyncio.gather(*(store.update("/a", b"%d" % n, first.revision) for n in range(8)))
+    assert [w.ok for w in written] == [True] + [False] * 7
+    assert calls == ["Txn", "Range"], "etcd need not be asked eight times whether the key has changed"
+    assert {w.current for w in written[1:]} == {(await store.get("/a"))[0]}
+
+    revision = written[0].revision
+    deleted, updated, created = await asyncio.gather(
+        store.delete("/a", revision), store.update("/a", b"", revision), store.create("/a", b"anew")
+    )
+    assert deleted.ok and deleted.current is not None and deleted.current.value == b"0"
+    assert not updated.ok and updated.current is None
+    assert not created.ok and created.current is None
+    leader = asyncio.create_task(store.create("/a", b"never awaited"))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(store.create("/b", b"")), asyncio.create_task(store.create("/a", b""))]
+    await asyncio.sleep(0)
+    leader.cancel()
+    assert (await asyncio.gather(*waiting))[0].ok
+    assert not store._writing
+
+
+async def test_many_counters_lose_no_step(store: EtcdStore, server: EtcdServer) -> None:
+    """Two API servers, four writers each, one key."""
+    other = await EtcdStore.connect([server.address])
+    await store.create("/n", b"0")
+
+    async def count(through: EtcdStore) -> None:
+        entry, _ = await through.get("/n")
+        for _ in range(20):
+            while True:
+                assert entry is not None
+                written = await through.update("/n", b"%d" % (int(entry.value) + 1), entry.revision)
+                if written.ok:
+                    entry, _ = await through.get("/n")
+                    break
+                entry = written.current
+
+    await asyncio.gather(*(count(through) for through in (store, other) for _ in range(4)))
+    entry, _ = await store.get("/n")
+    await other.close()
+    assert entry is not None and entry.value == b"160"
+
+
+async def test_what_is_too_large_is_refused_in_etcds_words(store: EtcdStore) -> None:
+    assert (await store.create("/large", bytes(1_400_000))).ok
+    with pytest.raises(ValueError, match=r"^etcdserver: request is too large$"):
+        await store.create("/larger", bytes(1_700_000))
+    entry, _ = await store.get("/large")
+    assert entry is not None and entry.value == bytes(1_400_000)
+
+
+async def test_a_member_that_stands_still_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGSTOP: the kernel still takes its connections and bytes. Calls and the watch go on at another member."""
+    monkeypatch.setattr(endpoints, "KEEPALIVE", Keepalive(urgent=0.2, idle=1, answer=0.5))
+    cluster = EtcdCluster()
+    try:
+        cluster.start()
+        store = await EtcdStore.connect([m.address for m in cluster.members])
+        async with store.watch("/", await store.revision()) as watch:
+            await create_until_it_works(store, "/before")
+            assert await keys(watch, 1) == ["/before"]
+            stopped = cluster.members[0]
+            stopped.signal(signal.SIGSTOP)
+            try:
+                with pytest.raises(StoreUnavailable):
+                    await asyncio.wait_for(store.create("/lost", b""), 5)
+                await create_until_it_works(store, "/after")
+                assert (await keys(watch, 1))[-1] == "/after"
+            finally:
+                stopped.signal(signal.SIGCONT)
+        await store.close()
+    finally:
+        cluster.remove()
+
+
 async def test_concurrent_reads_of_the_revision_share_calls() -> None:
-    calls = 0
+    calls, go = 0, asyncio.Event()
 
     async def call() -> int:
         nonlocal calls
         calls += 1
-        await asyncio.sleep(0.01)
-        return calls
+        mine = calls
+        await go.wait()
+        return mine
 
     shared = engine._SharedCalls(call)
-    assert sorted(set(await asyncio.gather(*(shared.result() for _ in range(50))))) == [1, 2]
     first = asyncio.create_task(shared.result())
-    await asyncio.sleep(0.005)
-    late = [asyncio.create_task(shared.result()) for _ in range(3)]
     await asyncio.sleep(0)
-    assert await first == 3
-    assert [await task for task in late] == [4, 4, 4], "what was under way when they asked may be too old for them"
+    late = [asyncio.create_task(shared.result()) for _ in range(50)]
+    await asyncio.sleep(0)
+    go.set()
+    assert await first == 1
+    assert [await task for task in late] == [2] * 50, "what was under way when they asked may be too old for them"
+    either = engine._SharedCalls(call, any_will_do=True)
+    go.clear()
+    together = [asyncio.create_task(either.result()) for _ in range(5)]
+    await asyncio.sleep(0)
+    go.set()
+    assert [await task for task in together] == [3] * 5
 
 
 async def test_a_caller_that_goes_away_takes_nobody_along() -> None:

@@ -44,12 +44,17 @@ def _fields(of: Map, value: Object, path: str) -> Iterator[str]:
             yield from atomics(kind, item, f"{path}.{name}")
 
 
-def merged(of: Type, live: Object, patch: Object) -> Object:
-    """`live` overlaid with `patch`. Raises ValueError, worded as upstream's, for a patch that does not fit or touches what is atomic."""
+def check_fit(of: Type, patch: Object) -> None:
+    """Raises ValueError, worded as upstream's, for a patch that does not fit."""
     wrong = list(of.validate(patch, "", False))
     if wrong:
         text = wrong[0] if len(wrong) == 1 else "\n  ".join(("errors:", *wrong))
         raise ValueError(f"failed to convert patch object to typed object: {text}")
+
+
+def merged(of: Type, live: Object, patch: Object) -> Object:
+    """`live` overlaid with `patch`. Raises ValueError, worded as upstream's, for a patch that does not fit or touches what is atomic."""
+    check_fit(of, patch)
     touched = list(atomics(of, patch))
     if touched:
         raise ValueError(f"invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {', '.join(touched)}")

@@ -78,7 +78,19 @@ class Type:
 SCALAR = Type()
 
 
+class ExpressedNull:
+    """A null that an expression has made: to upstream a value of its own, structpb.NullValue, that fits no type."""
+
+    def __str__(self) -> str:
+        return "NULL_VALUE"
+
+
+EXPRESSED_NULL = ExpressedNull()
+
+
 def _go(value: Any) -> str:
+    if value is EXPRESSED_NULL:
+        return "0"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):
@@ -89,6 +101,8 @@ def _go(value: Any) -> str:
 
 
 def _go_type(value: Any) -> str:
+    if value is EXPRESSED_NULL:
+        return "structpb.NullValue"
     if isinstance(value, dict):
         return "map[string]interface {}"
     return {bool: "bool", str: "string", int: "int64", float: "float64"}.get(type(value), "[]interface {}")

@@ -97,19 +97,35 @@ def misnamed(value: Any, path: str = OBJECT_NAME) -> list[str]:
     return found
 
 
-def to_json(value: Any) -> Any:
-    """Raises EvaluationError for what has no JSON."""
+def holds_null(value: Any, *, built: bool = False) -> bool:
+    """Whether an object that the expression has built has a null in it, however deep: upstream finds no JSON for one."""
+    value = native(value)
+    if isinstance(value, Optional):
+        return value is not NONE and holds_null(value.value, built=built)
+    if isinstance(value, Built):
+        return any(holds_null(field, built=True) for field in value.fields.values())
+    if isinstance(value, Mapping):
+        return any(holds_null(item, built=built) for item in value.values())
+    if isinstance(value, list):
+        return any(holds_null(item, built=built) for item in value)
+    return built and value is None
+
+
+def to_json(value: Any, null: Any = None) -> Any:
+    """`null` stands for null. Raises EvaluationError for what has no JSON."""
     value = native(value)
     if isinstance(value, Built):
-        return {name: to_json(field) for name, field in value.fields.items()}
+        return {name: to_json(field, null) for name, field in value.fields.items()}
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
                 raise EvaluationError(f'map key "{key}" is of type {type(key).__name__}, not string')
-        return {key: to_json(item) for key, item in value.items()}
+        return {key: to_json(item, null) for key, item in value.items()}
     if isinstance(value, list):
-        return [to_json(item) for item in value]
-    if value is None or isinstance(value, bool | str | float):
+        return [to_json(item, null) for item in value]
+    if value is None:
+        return null
+    if isinstance(value, bool | str | float):
         return value
     if isinstance(value, int):
         return int(value)
@@ -120,5 +136,5 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Duration):
         return duration_text(value.nanos)
     if isinstance(value, Optional):
-        return None if value is NONE else to_json(value.value)
+        return None if value is NONE else to_json(value.value, null)
     raise EvaluationError(f"unsupported conversion to JSON: {type(value).__name__}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_SMALL = tuple(bytes((value,)) for value in range(0x80))
 
 
 class WireError(ValueError):
@@ -59,7 +60,7 @@ def signed(value: int) -> int:
 
 def varint(value: int) -> bytes:
     if 0 <= value < 0x80:
-        return bytes((value,))
+        return _SMALL[value]
     value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while value >= 0x80:

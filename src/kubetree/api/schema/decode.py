@@ -89,6 +89,7 @@ def decode_custom(
         obj = None
     whole = isinstance(obj, dict) and not faults and data.count(b":") == orjson.dumps(obj).count(b":")
     if whole and obj.get("kind") and _plain_meta(obj, data):
+        drop_zeros(d.OBJECT_META, obj.get("metadata") or {})
         refused = f'{kind} in version "{version}" cannot be handled as a {kind}'
         unknown = _coerced(coerce, obj, refused)
         return obj, _judged(unknown, validation, refused) if unknown else []
@@ -109,6 +110,7 @@ def decode_custom(
         free = {}
     if "metadata" in free:
         free["metadata"] = _decoded_meta(walk, free["metadata"], given_kind or kind, shown, kind)
+        drop_zeros(d.OBJECT_META, free["metadata"])
     refused = f'{given_kind or kind} in version "{shown}" cannot be handled as a {kind}'
     strict = walk.strict_errors + _coerced(coerce, free, refused)
     return free, _judged(strict, validation, refused)
@@ -124,6 +126,7 @@ def check_custom(obj: dict[str, Any], validation: str, faults: Sequence[str], co
                 raise Fault(walk.error)
         except Fault as fault:
             raise errors.BadRequest(str(fault)) from None
+    drop_zeros(d.OBJECT_META, obj.get("metadata") or {})
     return _judged(walk.strict_errors + _coerced(coerce, obj, ""), validation, "")
 
 
@@ -135,6 +138,8 @@ def object_meta(value: Any, path: str) -> tuple[dict[str, Any], list[str], str]:
         found = walk.metadata(value, path)
     except Fault as fault:
         return {}, [], str(fault)
+    if found:
+        drop_zeros(d.OBJECT_META, found)
     unknown = [error.split('"')[1] for error in walk.strict_errors if error.startswith("unknown field")]
     return found or {}, unknown, walk.error
 

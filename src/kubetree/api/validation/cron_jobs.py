@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from kubetree.api.times import parse_duration
 from kubetree.api.validation.errors import Errors, Object, invalid, not_supported, required
 from kubetree.api.validation.jobs import job_spec
 from kubetree.api.validation.metadata import nonnegative_fields
@@ -16,7 +17,6 @@ _BOUNDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month"
 _MONTHS = {m: i + 1 for i, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])}
 _DAYS = {d: i for i, d in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 _DESCRIPTORS = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
-_DURATION = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h)(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))*|0")
 _ZONE_PART = re.compile(r"[A-Za-z\.\-_0-9+]{1,14}").fullmatch
 
 
@@ -83,9 +83,10 @@ def parse_schedule(schedule: str) -> None:
         if text in _DESCRIPTORS:
             return
         if text.startswith("@every "):
-            duration = text.removeprefix("@every ")
-            if not _DURATION.fullmatch(duration):
-                raise ValueError(f'failed to parse duration {text}: time: invalid duration "{duration}"')
+            try:
+                parse_duration(text.removeprefix("@every "))
+            except ValueError as error:
+                raise ValueError(f"failed to parse duration {text}: {error}") from None
             return
         raise ValueError(f"unrecognized descriptor: {text}")
     fields = text.split()

@@ -144,7 +144,8 @@ def not_supported(field: str, value: Any, supported: Iterable[str]) -> FieldErro
 
 
 def too_long(field: str, limit: int) -> FieldError:
-    return FieldError(TOO_LONG, field, "", f"may not be more than {limit} {'byte' if limit == 1 else 'bytes'}")
+    detail = f"may not be more than {limit} {'byte' if limit == 1 else 'bytes'}"
+    return FieldError(TOO_LONG, field, "", detail if limit >= 0 else "value is too long")
 
 
 def too_many(field: str, actual: int, limit: int) -> FieldError:

@@ -173,6 +173,8 @@ def object_meta_update(errs: Errors, new: Object, old: Object, path: str = "meta
             if name != "creationTimestamp" or old.get(name):
                 errs.append(invalid(f"{path}.{name}", value, IMMUTABLE))
     _parts(errs, new, path)
+    if new.get("finalizers"):
+        _finalizers(errs, new["finalizers"], f"{path}.finalizers")
 
 
 def immutable(errs: Errors, new: Any, old: Any, path: str, shown: Any = None, *, struct: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.authentication.user import User
@@ -23,6 +23,13 @@ class Reinvocation:
     wanted: bool = False
     running: bool = False
     kept: dict[str, Any] = field(default_factory=dict)
+
+
+class Origin(Protocol):
+    """The operation that a request is of. `unsettled`: a webhook or policy has changed a custom resource, which may have fields now that
+    its schema does not know. Later ones see them, as upstream's do; what is stored has none."""
+
+    unsettled: bool
 
 
 @dataclass(slots=True)
@@ -51,6 +58,7 @@ class AdmissionRequest:
     """The verb that writes: `patch` of an UPDATE that came as one."""
     waits: dict[str, float] = field(default_factory=dict)
     """Seconds spent waiting for others, by whom."""
+    origin: Origin | None = None
     reinvocation: Reinvocation | None = None
 
     def annotate(self, key: str, value: str) -> None:

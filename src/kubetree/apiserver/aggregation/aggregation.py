@@ -62,9 +62,14 @@ class Aggregation:
             (labelled(("name",), (obj["metadata"]["name"],)), float(not has_condition(obj, AVAILABLE)))
             for obj in self._lister.list(API_SERVICE)
         ]
-        yield from family("aggregator_unavailable_apiservice", "gauge", "[ALPHA] Whether an APIService cannot be used now.", down)
+        yield from family(
+            "aggregator_unavailable_apiservice",
+            "gauge",
+            "[ALPHA] Gauge of APIServices which are marked as unavailable broken down by APIService name.",
+            down,
+        )
         outages = [(labelled(("name", "reason"), key), n) for key, n in sorted(self.remotes.outages.items())]
-        text = "[ALPHA] How often an APIService became unavailable, and why."
+        text = "[ALPHA] Counter of APIServices which are marked as unavailable broken down by APIService name and reason."
         yield from family("aggregator_unavailable_apiservice_total", "counter", text, outages)
 
     # What discovery asks: see discovery.endpoints.Aggregation.

@@ -27,10 +27,14 @@ def allocation_lines(lister: Lister, ports: tuple[int, int]) -> Iterator[str]:
         taken.append((labelled(("cidr",), (text,)), used))
         free.append((labelled(("cidr",), (text,)), max(usable - used, 0)))
     prefix = "kube_apiserver_clusterip_allocator"
-    yield from family(f"{prefix}_allocated_ips", "gauge", "[ALPHA] Cluster IPs that Services have.", taken)
-    yield from family(f"{prefix}_available_ips", "gauge", "[ALPHA] Cluster IPs that are free.", free)
+    yield from family(f"{prefix}_allocated_ips", "gauge", "[ALPHA] Gauge measuring the number of allocated IPs for Services", taken)
+    yield from family(f"{prefix}_available_ips", "gauge", "[ALPHA] Gauge measuring the number of available IPs for Services", free)
     given = len({port for service in lister.list(SERVICE) for port in node_ports(service["spec"])})
     prefix = "kube_apiserver_nodeport_allocator"
-    yield from family(f"{prefix}_allocated_ports", "gauge", "[ALPHA] Node ports that Services have.", [("", given)])
+    yield from family(
+        f"{prefix}_allocated_ports", "gauge", "[ALPHA] Gauge measuring the number of allocated NodePorts for Services", [("", given)]
+    )
     left = ports[1] - ports[0] + 1 - given
-    yield from family(f"{prefix}_available_ports", "gauge", "[ALPHA] Node ports that are free.", [("", left)])
+    yield from family(
+        f"{prefix}_available_ports", "gauge", "[ALPHA] Gauge measuring the number of available NodePorts for Services", [("", left)]
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from kubetree.api.errors import BadRequest
 from kubetree.apiserver.authentication.impersonation_modes import impersonated
-from kubetree.apiserver.authentication.request_headers import all_values, collect_extra
+from kubetree.apiserver.authentication.request_headers import all_values, collect_extra, in_utf8
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Attributes, Authorizer
 
@@ -24,7 +24,7 @@ def impersonate(headers: Mapping[str, str], attributes: Attributes, authorizer: 
     """
     extra: dict[str, tuple[str, ...]] = {}
     collect_extra(headers, EXTRA, extra)
-    wanted = User(headers.get(USER, ""), headers.get(UID, ""), tuple(all_values(headers, GROUP)), extra)
+    wanted = User(in_utf8(headers.get(USER, "")), in_utf8(headers.get(UID, "")), tuple(all_values(headers, GROUP)), extra)
     if wanted.name:
         return impersonated(wanted, attributes, authorizer)
     if wanted.groups or wanted.extra or wanted.uid:

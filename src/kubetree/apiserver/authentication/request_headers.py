@@ -34,13 +34,13 @@ class RequestHeaders:
 
     def authenticate(self, headers: Mapping[str, str], der: bytes | None, chain: Sequence[bytes] = ()) -> User | None:
         """`headers.items()` gives repeated headers repeatedly. None: no user header. Raises Unauthorized for an unfit certificate."""
-        user = next((value for name in self._names.user if (value := headers.get(name))), "")
+        user = next((in_utf8(value) for name in self._names.user if (value := headers.get(name))), "")
         if not user or der is None:
             return None
         certificate = self._verifier.verified(der, chain)
         if self._allowed and common_name(certificate) not in self._allowed:
             raise Unauthorized(f"x509: subject with cn={common_name(certificate)} is not in the allowed list")
-        uid = next((value for name in self._names.uid if (value := headers.get(name))), "")
+        uid = next((in_utf8(value) for name in self._names.uid if (value := headers.get(name))), "")
         groups = tuple(value for name in self._names.groups for value in all_values(headers, name) if value)
         extra: dict[str, tuple[str, ...]] = {}
         for prefix in self._names.extra_prefixes:
@@ -51,7 +51,12 @@ class RequestHeaders:
 def all_values(headers: Mapping[str, str], name: str) -> Iterator[str]:
     """Of a header that may be repeated; names differ in case only."""
     wanted = name.lower()
-    return (value for key, value in headers.items() if key.lower() == wanted)
+    return (in_utf8(value) for key, value in headers.items() if key.lower() == wanted)
+
+
+def in_utf8(value: str) -> str:
+    """A header's value with U+FFFD for bytes that are not UTF-8, as Go shows them; such bytes arrive as surrogates, which nothing can encode."""
+    return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def collect_extra(headers: Mapping[str, str], prefix: str, into: dict[str, tuple[str, ...]]) -> None:
@@ -61,4 +66,4 @@ def collect_extra(headers: Mapping[str, str], prefix: str, into: dict[str, tuple
         lowered = header.lower()
         if lowered.startswith(wanted):
             key = unquote(lowered[len(wanted) :])
-            into[key] = (*into.get(key, ()), value)
+            into[key] = (*into.get(key, ()), in_utf8(value))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from itertools import islice
 
@@ -21,16 +21,18 @@ from sortedcontainers import SortedDict
 from kubetree.api.errors import Cause, Timeout
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies import selectable_fields
+from kubetree.apiserver.cache.audience import Audience, Show
 from kubetree.apiserver.cache.entry import CacheEntry, DecodedObjects, FieldsOf
 from kubetree.apiserver.cache.event import Event
 from kubetree.apiserver.cache.indexes import Indexes, Name
 from kubetree.apiserver.cache.outline import labels_of, outline_of
+from kubetree.apiserver.cache.turns import Turns
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
 from kubetree.apiserver.encoding import with_revision
 from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.exposition import Histogram
-from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, WatchEnded
+from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Sent, WatchEnded
 from kubetree.store.protocol import Compacted, Entry, Page, Progress, Store, StoreEvent, StoreUnavailable, Watch
 
 log = logging.getLogger(__name__)
@@ -92,12 +94,8 @@ class Cacher:
         return len(self._entries)
 
     @property
-    def crowded(self) -> bool:
-        return self._watchers.turns.crowded
-
-    async def told(self) -> None:
-        """See watch_cache.WatchCache.told."""
-        await self._watchers.turns.over()
+    def turns(self) -> Turns:
+        return self._watchers.turns
 
     @property
     def watcher_count(self) -> int:
@@ -223,6 +221,12 @@ class Cacher:
             yield watch
         finally:
             self._watchers.close(watch)
+
+    def audience(
+        self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Show, sent: Sent
+    ) -> AbstractContextManager[Audience]:
+        """See watch_cache.WatchCache.audience."""
+        return self._watchers.audience(key, prefix, index, show, sent)
 
     def end_watches(self) -> None:
         """Ends every watch: the kind is no longer served, or no longer so. What was sent holds."""

@@ -7,13 +7,16 @@ one value of a field has a list of its own and is found by dictionary, so that t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 from kubetree.api.errors import Expired
+from kubetree.apiserver.cache.audience import Audience, Show
 from kubetree.apiserver.cache.event import Event
-from kubetree.apiserver.cache.turns import Turns
+from kubetree.apiserver.cache.turns import Turns, Work
 from kubetree.apiserver.cache.window import Window
+from kubetree.apiserver.watch_cache import Sent
 
 MAX_PENDING = 10_000
 """Events that may wait for one narrow watch; one that falls further behind is ended."""
@@ -22,14 +25,16 @@ MAX_PENDING = 10_000
 class Watching:
     """An open watch: see watch_cache.CacheWatch."""
 
-    __slots__ = ("_after", "_broken", "_notify", "_told", "_waiter", "_watchers")
+    __slots__ = ("_after", "_broken", "_notify", "_told", "_waiter", "_watchers", "weight")
 
     def __init__(self, watchers: Watchers, after: int) -> None:
         self._watchers = watchers
         self._after = self._told = after
         self._waiter: asyncio.Future[bool] | None = None
-        self._notify: Callable[[], None] | None = None
+        self._notify: Work | None = None
         self._broken: Exception | None = None
+        self.weight = 1
+        """For how many watchers it reads."""
 
     @property
     def revision(self) -> int:
@@ -59,10 +64,10 @@ class Watching:
             timer.cancel()
             self._waiter = None
 
-    def notify(self, callback: Callable[[], None]) -> None:
+    def notify(self, callback: Work) -> None:
         """See watch_cache.CacheWatch.notify."""
         if self._has_pending() or self._broken is not None:
-            self._watchers.turns.add(callback)
+            self._watchers.turns.add(callback, self.weight)
             return
         self._notify = callback
         self._watchers.sleeps(self)
@@ -70,7 +75,7 @@ class Watching:
     def wake(self, something: bool = True) -> None:
         if self._notify is not None:
             callback, self._notify = self._notify, None
-            self._watchers.turns.add(callback)
+            self._watchers.turns.add(callback, self.weight)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(something)
 
@@ -148,9 +153,26 @@ class Watchers:
         self._broad: set[BroadWatch] = set()
         self._sleepers: dict[Watching, None] = {}
         self._routes: dict[str, dict[str, set[NarrowWatch]]] = {}
+        self._audiences: dict[Hashable, Audience] = {}
 
     def __len__(self) -> int:
-        return len(self._broad) + sum(len(watches) for values in self._routes.values() for watches in values.values())
+        readers = len(self._broad) + sum(len(watches) for values in self._routes.values() for watches in values.values())
+        return readers + sum(audience.users - 1 for audience in self._audiences.values())
+
+    @contextmanager
+    def audience(self, key: Hashable, prefix: str, index: Mapping[str, str] | None, show: Show, sent: Sent) -> Iterator[Audience]:
+        """See watch_cache.WatchCache.audience."""
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = Audience(self, prefix, index, show, sent)
+        audience.users += 1
+        try:
+            yield audience
+        finally:
+            audience.users -= 1
+            if not audience.users:
+                del self._audiences[key]
+                audience.close()
 
     def open(self, after: int, prefix: str, index: Mapping[str, str] | None) -> Watching:
         """A prefix that does not end in a slash means that one key. Raises Expired."""

@@ -66,6 +66,9 @@ class EncryptedStore:
     async def compact(self, revision: int) -> None:
         await self._inner.compact(revision)
 
+    async def size(self) -> int:
+        return await self._inner.size()
+
     async def close(self) -> None:
         await self._inner.close()
 

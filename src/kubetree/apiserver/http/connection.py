@@ -11,6 +11,7 @@ import _ssl
 import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -46,8 +47,6 @@ class HttpServer(web.Server):
     def __init__(self, handler: web.RequestHandler | Callable[..., object], **settings: object) -> None:
         super().__init__(handler, max_line_size=MAX_LINE, max_field_size=MAX_LINE, **settings)  # type: ignore[arg-type]
         self.heads = Heads(MAX_LINE)
-        self.handshake_errors = 0
-        """Clients that did not get through TLS."""
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -68,30 +67,21 @@ class Connection(RequestHandler):
         "_early",
         "_heads",
         "_held",
-        "_made",
         "_ordinary",
         "_taker",
         "ended",
         "full",
+        "on_full",
         "on_lost",
         "on_writable",
         "peer_certificate",
         "peer_chain",
     )
 
-    def __init__(self, manager: HttpServer, **settings: Any) -> None:
-        super().__init__(manager, **settings)
-        self._made = False
-
-    def __del__(self) -> None:
-        """The loop says nothing of a handshake that fails: its connection is given up before it was made."""
-        if not self._made and isinstance(self._manager, HttpServer):
-            self._manager.handshake_errors += 1
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._made = True
         assert isinstance(self._manager, HttpServer)
         self.on_lost: Wake | None = None
+        self.on_full: Wake | None = None
         self.on_writable: Wake | None = None
         self.full = self._held = False
         self._taker: Taker | None = None
@@ -197,6 +187,17 @@ class Connection(RequestHandler):
         self._keepalive = bool(response.keep_alive)
         return self._keepalive
 
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no proper HTTP is the client's fault: it is told so as Go's server tells it, and the log is not filled by it."""
+        if status >= 500 or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        log.debug("%s: no proper request: %s", request.remote, message)
+        response = web.Response(status=status, text=f"{status} {HTTPStatus(status).phrase}", content_type="text/plain", charset="utf-8")
+        response.force_close()
+        return response
+
     def take_over(self, taker: Taker) -> None:
         """From now on `taker` gets what the client sends, first what was read ahead. Only upgraded connections can be taken over."""
         self._taker = taker
@@ -219,6 +220,8 @@ class Connection(RequestHandler):
     def pause_writing(self) -> None:
         super().pause_writing()
         self.full = True
+        if self.on_full is not None:
+            self.on_full()
         if self._taker is not None:
             self._taker.client_paused(True)
 

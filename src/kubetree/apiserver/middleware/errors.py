@@ -61,6 +61,8 @@ def as_api_error(fault: Exception) -> errors.ApiError | None:
     match fault:
         case errors.ApiError():
             return fault
+        case web.HTTPBadRequest() | web.RequestPayloadError():  # a handshake or a body that is no proper HTTP
+            return errors.BadRequest(f"the request cannot be read: {fault}")
         case Compacted():
             return errors.Expired(f"too old resource version: {fault.revision} ({fault.oldest})")
         case UnreadableValue():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubetree.api import errors
 from kubetree.api.errors import Cause
@@ -32,6 +32,8 @@ from kubetree.apiserver.operations.managers import (
 )
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
+from kubetree.apiserver.watch_cache import Cached
+from kubetree.store.protocol import Entry, Written
 
 Object = dict[str, Any]
 Transform = Callable[[Object | None], Awaitable[Object]]
@@ -60,19 +62,20 @@ async def update(
     """
     namespace = scope.namespace if resource.kind.namespaced else ""
     key = resource.key(namespace, name)
-    cached = resource.cache.get(key)
+    start = await _start(registry, resource, key)
     doubtful: Stored | errors.ApiError | None = None
-    if cached is not None:
+    attempt: _Attempt | None = None
+    if start is not None:
         attempt = _Attempt(registry, resource, key, name, scope, tracked, trusted, uid, replacing)
         try:
-            old = cached.obj if resource.kind.behaviour is None else await standing(resource, cached.obj)
-            doubtful = await attempt.change(old, cached.revision, transform)
+            old = start.obj if resource.kind.behaviour is None else await standing(resource, start.obj)
+            doubtful = await attempt.change(old, start.revision, transform)
         except errors.ApiError as error:
             doubtful = error
         if isinstance(doubtful, Stored) and not doubtful.unchanged:
             return doubtful
-    entry, _ = await registry.store.get(key)
-    if doubtful is not None and cached is not None and entry is not None and entry.revision == cached.revision:
+    entry = await _standing_entry(registry, key, attempt)
+    if doubtful is not None and start is not None and entry is not None and entry.revision == start.revision:
         if isinstance(doubtful, errors.ApiError):
             raise doubtful
         if not entry.stale and not is_stale(resource, entry.value):
@@ -90,7 +93,30 @@ async def update(
             stored = await attempt.change(old, entry.revision, transform, stale=stale)
         if stored is not None:
             return stored
-        entry, _ = await registry.store.get(key)
+        entry = await _standing_entry(registry, key, attempt)
+
+
+async def _standing_entry(registry: Registry, key: str, attempt: _Attempt | None) -> Entry | None:
+    """What the store has: who lost a write was told so, unless it is being written again."""
+    if key in registry.underway:
+        await registry.underway.settled(key)
+    elif attempt is not None and attempt.lost is not None:
+        return attempt.lost.current
+    return (await registry.store.get(key))[0]
+
+
+async def _start(registry: Registry, resource: Resource, key: str) -> Cached | _Written | None:
+    """What a first attempt starts from: what another request has just written, or what the cache has."""
+    written = await registry.underway.settled(key) if key in registry.underway else None
+    cached = resource.cache.get(key)
+    if written is None or (cached is not None and cached.revision >= written[1]):
+        return cached
+    return _Written(loaded(resource, *written), written[1])
+
+
+class _Written(NamedTuple):
+    obj: Object
+    revision: int
 
 
 def is_stale(resource: Resource, value: bytes) -> bool:
@@ -116,6 +142,7 @@ class _Attempt:
     ) -> None:
         self.registry, self.resource, self.key, self.name, self.scope = registry, resource, key, name, scope
         self.tracked, self.trusted, self.uid, self.replacing = tracked, trusted, uid, replacing
+        self.lost: Written | None = None
 
     async def create(self, transform: Transform) -> Stored | None:
         """None: another created it meanwhile."""
@@ -142,7 +169,8 @@ class _Attempt:
                 return Stored(obj, value, 0, created=True)
             result = await registry.store.create(self.key, value, ttl=resource.ttl)
             committed = result.ok
-            return Stored(obj, value, result.revision, created=True) if result.ok else None
+            self.lost = None if committed else result
+            return Stored(obj, value, result.revision, created=True) if committed else None
         finally:
             await creation.finished(finish, committed)
 
@@ -184,6 +212,7 @@ class _Attempt:
                 self._prepare_and_validate(new, old)
             if scope.admit:
                 await registry.admission.validate(scope.admission(UPDATE, kind, self.name, new, old))
+                creation.settle(kind, new, scope)
             if deletion.emptied(storage, new, old):
                 stored = await deletion.remove_finalized(registry, resource, self.key, new, revision, scope)
                 committed = stored is not None
@@ -193,9 +222,11 @@ class _Attempt:
             value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
-            result = await registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            writing = registry.store.update(self.key, value, revision, ttl=resource.ttl)
+            result = await registry.underway.write(self.key, value, writing)
             committed = result.ok
-            return Stored(new, value, result.revision) if result.ok else None
+            self.lost = None if committed else result
+            return Stored(new, value, result.revision) if committed else None
         finally:
             await creation.finished(finish, committed)
 
@@ -207,7 +238,7 @@ class _Attempt:
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:
-            raise errors.invalid(kind.kind, storage.group, self.name, [e.to_cause() for e in found])
+            raise errors.invalid(new.get("kind") or kind.kind, storage.group, self.name, [e.to_cause() for e in found])
         scope.warnings.extend(warnings(storage, new, old, scope.subresource))
 
     def _check_uid(self, metadata: Object, before: Object) -> None:

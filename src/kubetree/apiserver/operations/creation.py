@@ -9,6 +9,7 @@ import orjson
 
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
+from kubetree.api.kinds import Kind
 from kubetree.api.strategies import prepare_for_create
 from kubetree.api.times import format_time
 from kubetree.api.validation import template_of, validate_create
@@ -112,6 +113,13 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     scope.warnings.extend(warnings(storage, obj, None, template=template))
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
+        settle(kind, obj, scope)
+
+
+def settle(kind: Kind, obj: dict[str, Any], scope: WriteScope) -> None:
+    """What admission has left in a custom resource that its schema does not know goes before it is stored."""
+    if scope.unsettled and kind.behaviour is not None:
+        kind.behaviour.check(obj, "Ignore", ())
 
 
 async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:

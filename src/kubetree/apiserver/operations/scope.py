@@ -28,6 +28,8 @@ class WriteScope:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     waits: dict[str, float] = field(default_factory=dict)
+    unsettled: bool = False
+    """See admission.request.Origin."""
     defaulted: bool = False
     """The object to be created has its defaults."""
     nameless: bool = False
@@ -55,6 +57,7 @@ class WriteScope:
             self.annotations,
             "patch" if patching else operation.lower(),
             self.waits,
+            self,
         )
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from kubetree.api import errors, schema
 from kubetree.api.apply import apply, go_kind
 from kubetree.api.defaults import apply_defaults
-from kubetree.api.errors import Cause
+from kubetree.api.errors import Cause, quoted
 from kubetree.api.kinds import Kind
 from kubetree.api.patches import go_value, json_patch, merge_patch, restored, strategic_merge
 from kubetree.api.schema.go_json import go_name, parse
@@ -220,11 +220,31 @@ def merged(kind: Kind, request: PatchRequest, live: Object) -> Object:
         why = unconvertible(str(given[0]), str(given[1]), kind.api_version, kind.kind)
         if why:
             raise _misfit(request, new, why)
+    if kind.behaviour is not None:
+        _check_custom_type(kind, request, new, live)
     try:
         request.warnings.extend(schema.check(kind, new, request.options.validation, request.faults))
     except errors.BadRequest as error:
         raise _misfit(request, new, restored(error.message) if request.type == STRATEGIC else error.message) from None
     return new
+
+
+def _check_custom_type(kind: Kind, request: PatchRequest, new: Object, live: Object) -> None:
+    """A custom resource says itself what it is; of another kind its validation speaks. Raises Invalid and BadRequest."""
+    given, name = new.get("apiVersion", ""), new.get("kind")
+    for field, value in (("apiVersion", given), ("kind", name)):
+        if value is not None and not isinstance(value, str):
+            why = f"json: cannot unmarshal {go_name(value)} into Go struct field .{field} of type string"
+            raise _misfit(request, new, f"couldn't get version/kind; json parse error: {why}")
+    if not name:
+        raise _misfit(request, new, f"Object 'Kind' is missing in '{orjson.dumps(new).decode()}'")
+    if given is None:
+        raise _misfit(request, new, ".apiVersion accessor error: <nil> is of the type <nil>, expected string")
+    if not given:
+        raise errors.BadRequest("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+    if given != kind.api_version:
+        cause = Cause("FieldValueInvalid", f"Invalid value: {quoted(given)}: must be {kind.api_version}", "apiVersion")
+        raise errors.invalid(name, given.rpartition("/")[0], live["metadata"]["name"], [cause])
 
 
 def _misfit(request: PatchRequest, new: Object, why: str) -> errors.Invalid:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final, Literal
 
 from aiohttp import WSCloseCode, web
 
@@ -16,16 +16,22 @@ from kubetree.apiserver.operations.managers import all_shown, requested_version
 from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
-from kubetree.apiserver.watch_cache import ADDED, DELETED, Cached, CacheEvent
+from kubetree.apiserver.watch_cache import ADDED, DELETED, Cached, CacheEvent, Form, Write
 
 Object = dict[str, Any]
-_HIGH_WATER = 4 * 1024 * 1024
-_BATCH = 256 * 1024
+_HIGH_WATER = 256 * 1024
+"""Bytes that a client may leave unread before its watch waits for it; what it misses meanwhile stays in the cache's window."""
+_BATCH = 128 * 1024
+SPLICED: Final = "spliced"
 _BEARER = "base64url.bearer.authorization.k8s.io."
 
 
 def wants_websocket(ctx: RequestContext) -> bool:
     return ctx.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def _nowhere(_: bytes) -> None:
+    """Where frames go for which the connection was lost before it began."""
 
 
 def _source(event: CacheEvent, kind: str) -> Cached:
@@ -87,6 +93,24 @@ class WatchStream:
     def when_writable(self, callback: Callable[[], None]) -> None:
         if self._connection is not None:
             self._connection.on_writable = callback
+
+    @property
+    def shared(self) -> Form | Literal["spliced"] | None:
+        """The same for all streams that show an event in the same bytes: a form, or the bytes as they are stored. None when this one's are
+        its own."""
+        if not self._chunked:
+            return None
+        return SPLICED if self._splice else self._form
+
+    @property
+    def write(self) -> Write:
+        """Straight to the connection of an open stream. `when_full` is called as soon as that has enough."""
+        transport = self._transport
+        return transport.write if transport is not None else _nowhere
+
+    def when_full(self, callback: Callable[[], None] | None) -> None:
+        if self._connection is not None:
+            self._connection.on_full = callback
 
     def event(self, event: CacheEvent, kind: str) -> None:
         if self._shared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kubetree.api.times import format_time
+from kubetree.controllers.certificates.authority_files import PEMSource
 from kubetree.controllers.certificates.requests import (
     CSR,
     Refused,
@@ -27,6 +29,7 @@ from kubetree.controllers.runner import Duty, Key, own_key
 from kubetree.controllers.snapshot import Snapshot
 
 Object = dict[str, Any]
+log = logging.getLogger(__name__)
 
 BACKDATE, SHORT = timedelta(minutes=5), timedelta(hours=8)
 """Upstream's: five minutes are little of eight hours."""
@@ -63,23 +66,19 @@ _EXTENDED = {
 }
 
 
-PEMPair = tuple[bytes, bytes]
-"""A certificate and its key."""
-
-
 class Signing:
     """`authorities` by the name of the signer that they sign for; `longest` the seconds a certificate may be valid."""
 
-    def __init__(self, authorities: Mapping[str, PEMPair], longest: float) -> None:
-        self._authorities = {signer: SigningAuthority(*pair) for signer, pair in authorities.items()}
+    def __init__(self, authorities: Mapping[str, PEMSource], longest: float) -> None:
+        self._authorities = {signer: Current(source) for signer, source in authorities.items()}
         self._longest = longest
 
     def reconcile(self, snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         csr = snapshot.get(CSR, *key)
         if csr is None or certificate_of(csr):
             return NOTHING
-        authority = self._authorities.get(csr["spec"]["signerName"])
-        if authority is None:
+        current = self._authorities.get(csr["spec"]["signerName"])
+        if current is None:
             return NOTHING
         if not has_condition(csr, "Approved") or has_condition(csr, "Denied") or has_condition(csr, "Failed"):
             return NOTHING
@@ -92,12 +91,30 @@ class Signing:
             failed = {"type": "Failed", "status": "True", "reason": "SignerValidationFailure", "message": str(refused)}
             conditions = [*(status.get("conditions") or ()), failed | {"lastUpdateTime": stamp, "lastTransitionTime": stamp}]
             return plan(StatusUpdate(CSR, csr, {**status, "conditions": conditions}))
-        pem = authority.sign(asked.parsed, csr["spec"].get("usages") or (), self._lifetime(csr), now)
+        pem = current.authority().sign(asked.parsed, csr["spec"].get("usages") or (), self._lifetime(csr), now)
         return plan(StatusUpdate(CSR, csr, {**status, "certificate": base64.b64encode(pem).decode()}))
 
     def _lifetime(self, csr: Object) -> timedelta:
         asked = csr["spec"].get("expirationSeconds")
         return timedelta(seconds=self._longest if asked is None else max(SHORTEST, min(asked, self._longest)))
+
+
+class Current:
+    """The authority that a source has now. A pair that cannot sign is left alone, and the one before goes on."""
+
+    def __init__(self, source: PEMSource) -> None:
+        self._source = source
+        self._pair = source()
+        self._authority = SigningAuthority(*self._pair)
+
+    def authority(self) -> SigningAuthority:
+        pair = self._source()
+        if pair != self._pair:
+            try:
+                self._authority, self._pair = SigningAuthority(*pair), pair
+            except ValueError as error:
+                log.error("the new certificate and key of a signing authority cannot be used: %s", error)
+        return self._authority
 
 
 class SigningAuthority:
@@ -164,7 +181,7 @@ def _key_usage(usages: Sequence[str]) -> x509.KeyUsage:
     return x509.KeyUsage(**flags)
 
 
-def duty(authorities: Mapping[str, PEMPair], longest: float) -> Duty:
+def duty(authorities: Mapping[str, PEMSource], longest: float) -> Duty:
     signing = Signing(authorities, longest)
     return Duty(
         "certificatesigningrequest-signing-controller",

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Never
 
-from kubetree.grpc import TLS, Channel, Code, RpcError, StreamCall
+from kubetree.grpc import TLS, Channel, Code, Keepalive, RpcError, StreamCall
 from kubetree.store.etcd.messages import WATCH
 from kubetree.store.protocol import Compacted, StoreUnavailable
 
 CALL_TIMEOUT = 10.0
+KEEPALIVE = Keepalive()
 _MOVE_ON = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 _LEADER_NEEDED = (("hasleader", "true"),)
 """A member without a leader then ends its watches, which would stand still."""
@@ -23,7 +24,7 @@ class Endpoints:
         if not addresses:
             raise ValueError("an etcd store needs at least one endpoint: etcd://host:port")
         self._addresses = addresses
-        self._channels = [Channel(address, tls) for address in addresses]
+        self._channels = [Channel(address, tls, keepalive=KEEPALIVE) for address in addresses]
         self._current = 0
 
     @property

@@ -40,6 +40,7 @@ _FIELDS: dict[str, dict[str, tuple[int, int]]] = {
     "WatchCreateRequest": {"key": (1, BYTES), "range_end": (2, BYTES), "start_revision": (3, VARINT)},
     "WatchRequest": {"create_request": (1, BYTES)},
     "WatchResponse": {"canceled": (4, VARINT), "compact_revision": (5, VARINT), "cancel_reason": (6, BYTES), "events": (11, BYTES)},
+    "StatusResponse": {"dbSize": (3, VARINT)},
     "LeaseGrantRequest": {"TTL": (1, VARINT)},
     "LeaseGrantResponse": {"ID": (2, VARINT)},
 }
@@ -49,6 +50,7 @@ _DELETE = 1
 """Event.type."""
 
 RANGE, TXN, COMPACT = (f"/{_PACKAGE}.KV/{name}" for name in ("Range", "Txn", "Compact"))
+STATUS = f"/{_PACKAGE}.Maintenance/Status"
 LEASE_GRANT, WATCH = f"/{_PACKAGE}.Lease/LeaseGrant", f"/{_PACKAGE}.Watch/Watch"
 
 
@@ -239,6 +241,14 @@ def read_range(data: bytes, at: int = 0, end: int | None = None) -> Range:
         elif tag == _RANGE_COUNT:
             total = value
     return Range(revision, entries, total)
+
+
+_SIZE = _tag("StatusResponse", "dbSize")
+
+
+def read_size(data: bytes) -> int:
+    """Of a StatusResponse: the bytes of the database."""
+    return next((value for tag, value, _ in _fields(data, 0, len(data)) if tag == _SIZE), 0)
 
 
 _TXN_HEADER, _TXN_SUCCEEDED, _TXN_RESPONSES = (_tag("TxnResponse", name) for name in ("header", "succeeded", "responses"))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Generic, TypeVar
 
 from kubetree.grpc import TLS
 from kubetree.store.etcd.endpoints import Endpoints
@@ -14,6 +15,7 @@ from kubetree.store.etcd.leases import Leases
 from kubetree.store.etcd.messages import (
     COMPACT,
     RANGE,
+    STATUS,
     TXN,
     Range,
     compaction_request,
@@ -21,11 +23,13 @@ from kubetree.store.etcd.messages import (
     put_request,
     range_request,
     read_range,
+    read_size,
     read_txn,
 )
 from kubetree.store.fanout import MAX_PENDING, Hub, LocalWatch
 from kubetree.store.protocol import Compacted, Entry, Page, StoreUnavailable, Written
 
+T = TypeVar("T")
 _NO_KEY = b"\0"
 """Reading this tells the revision and nothing else."""
 
@@ -40,6 +44,7 @@ class EtcdStore:
         self._follower = Follower(endpoints, self._hub)
         self._following = asyncio.create_task(self._follower.run(), name="follower of etcd")
         self._revision = _SharedCalls(self._read_revision)
+        self._writing: dict[str, _Writing] = {}
         self._compacted = 0
         self._closed = False
 
@@ -87,7 +92,7 @@ class EtcdStore:
         if expected == 0:
             entry, revision = await self.get(key)
             return Written(False, revision, entry)
-        return await self._swap(delete_request(key.encode(), expected))
+        return await self._swap(key, expected, delete_request(key.encode(), expected))
 
     @asynccontextmanager
     async def watch(self, prefix: str, after: int) -> AsyncIterator[LocalWatch]:
@@ -114,6 +119,10 @@ class EtcdStore:
         with suppress(Compacted):  # another API server did it
             await self._endpoints.call(COMPACT, compaction_request(revision), repeatable=True)
         self._compacted = max(revision, self._compacted)
+
+    async def size(self) -> int:
+        """Of the member that answers."""
+        return read_size(await self._endpoints.call(STATUS, b"", repeatable=True))
 
     async def close(self) -> None:
         if self._closed:
@@ -143,31 +152,71 @@ class EtcdStore:
     async def _write(self, key: str, value: bytes, expected: int, ttl: int) -> Written:
         self._check_open()
         lease = await self._leases.lease(ttl) if ttl else 0
-        return await self._swap(put_request(key.encode(), value, expected, lease))
+        return await self._swap(key, expected, put_request(key.encode(), value, expected, lease))
 
-    async def _swap(self, request: bytes) -> Written:
+    async def _swap(self, key: str, expected: int, request: bytes) -> Written:
+        """One write of this process to a key at a time. Those that wait, and by then cannot succeed any more, share a read: etcd would
+        bring each of them before all its members and on its disk, to find that the key has changed."""
+        while (before := self._writing.get(key)) is not None:
+            await before.over()
+            if before.revision > expected:
+                entry, revision = await before.current.result()
+                return Written(False, revision, entry)
         self._check_open()
-        return read_txn(await self._endpoints.call(TXN, request, repeatable=False))
+        writing = self._writing[key] = _Writing(self, key)
+        try:
+            done = read_txn(await self._endpoints.call(TXN, request, repeatable=False))
+            if done.ok:
+                writing.revision = done.revision
+            elif done.current is not None:
+                writing.revision = done.current.revision
+            return done
+        finally:
+            del self._writing[key]
+            writing.finish()
 
 
-class _SharedCalls:
-    """Many callers, few calls: all who ask while one is under way share the next, which starts after they asked."""
+class _Writing:
+    """A write under way. `revision`: afterwards, one at which the key is known to have stood or gone; 0 when nothing is known."""
 
-    def __init__(self, call: Callable[[], Awaitable[int]]) -> None:
-        self._call = call
-        self._running: asyncio.Future[int | None] | None = None
-        self._next: asyncio.Future[int | None] | None = None
+    __slots__ = ("_key", "_over", "_store", "current", "revision")
 
-    async def result(self) -> int:
-        while self._next is not None:
-            found = await asyncio.shield(self._next)
+    def __init__(self, store: EtcdStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._over: asyncio.Future[None] | None = None
+        self.current: _SharedCalls[tuple[Entry | None, int]]
+        self.revision = 0
+
+    async def over(self) -> None:
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+            self.current = _SharedCalls(lambda: self._store.get(self._key), any_will_do=True)
+        await asyncio.wait((self._over,))
+
+    def finish(self) -> None:
+        if self._over is not None:
+            self._over.set_result(None)
+
+
+class _SharedCalls(Generic[T]):
+    """Many callers, few calls: all who ask while one is under way share the next, which starts after they asked; or the one under way,
+    where `any_will_do`."""
+
+    def __init__(self, call: Callable[[], Awaitable[T]], *, any_will_do: bool = False) -> None:
+        self._call, self._any_will_do = call, any_will_do
+        self._running: asyncio.Future[T | None] | None = None
+        self._next: asyncio.Future[T | None] | None = None
+
+    async def result(self) -> T:
+        while (shared := self._running if self._any_will_do else self._next) is not None:
+            found = await asyncio.shield(shared)
             if found is not None:
                 return found
         return await self._lead()
 
-    async def _lead(self) -> int:
+    async def _lead(self) -> T:
         """Makes the next call for all who ask until it starts; when this caller goes away, one of them leads (their result is None)."""
-        mine: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        mine: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
         self._next = mine
         try:
             while self._running is not None:

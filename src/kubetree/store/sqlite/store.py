@@ -144,6 +144,11 @@ class SQLiteStore:
                 await self._on_writer(database.compact, self._removed, step)
                 self._removed = step
 
+    async def size(self) -> int:
+        """With what has not been folded into the file yet."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     async def close(self) -> None:
         """Answers what is being written, then lets the file go."""
         if self._closed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kubetree.apiserver.cache.turns import MANY, Turns
 
@@ -38,8 +38,8 @@ async def later(turns: Turns, callbacks: int) -> Callable[[], list[str]]:
 
 
 async def test_after_a_turn_of_many_there_is_a_pause_as_long_as_it() -> None:
-    times = iter((0.0, 0.02, 1.0, 1.0))
-    ran = await later(Turns(lambda: next(times)), MANY)
+    times = iter((0.0, 0.0, *[0.001] * MANY, 0.02))
+    ran = await later(Turns(lambda: next(times, 1.0)), MANY)
     assert ran() == []
     await asyncio.sleep(0.1)
     assert ran() == ["next"]
@@ -71,6 +71,49 @@ async def test_a_writer_that_gives_up_does_not_disturb_the_turn() -> None:
         await asyncio.wait(writers)
         await turns.over()
     assert writers[0].cancelled() and len(ran) == 2 * MANY
+
+
+async def test_the_pause_ends_when_all_who_wrote_lately_write_again() -> None:
+    turns, ran = Turns(lambda: 0.0), list[str]()
+    turns._clock = iter(range(10_000)).__next__  # a turn seems to take a long time, so that its pause does
+
+    def event() -> None:
+        for _ in range(MANY):
+            turns.add(lambda: ran.append("told"))
+
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            event()
+            await asyncio.gather(turns.over(), turns.over())
+        event()
+        first = asyncio.ensure_future(turns.over())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(ran) == 2 * MANY, "one of the two is still missing"
+        await asyncio.gather(first, turns.over())
+    assert len(ran) == 3 * MANY
+
+
+async def test_a_long_turn_lets_others_run_between_its_steps() -> None:
+    seconds = iter(range(10_000))
+    turns, ran = Turns(lambda: float(next(seconds))), list[str]()
+
+    def work() -> Iterator[None]:
+        for _ in range(3):
+            ran.append("step")
+            yield
+
+    turns.add(work)
+    for _ in range(3):
+        await asyncio.sleep(0)
+        ran.append("other")
+    assert ran == ["step", "other"] * 3
+
+
+async def test_a_heavy_watcher_counts_for_many() -> None:
+    turns = Turns()
+    turns.add(lambda: None, MANY)
+    assert turns.crowded
 
 
 async def test_after_a_turn_of_few_there_is_none() -> None:

@@ -96,6 +96,9 @@ def _spec(errs: Errors, spec: Object, *, keep_unknown: bool, unchanged: frozense
         errs.append(invalid("spec.versions", shown, "must contain unique version names"))
     if sum(bool(v.get("storage")) for v in versions) != 1:
         errs.append(invalid("spec.versions", shown, "must have exactly one version marked as storage version"))
+    first = names_seen[0] if names_seen else ""
+    if first and (bad := dns_1035_label(first)):
+        errs.append(invalid("spec.version", first, ",".join(bad)))  # of the oldest form, where the first version stood alone
     names = spec.get("names") or {}
     for field in ("plural", "singular", "kind", "listKind"):
         if not names.get(field):

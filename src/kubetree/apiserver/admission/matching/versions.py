@@ -12,6 +12,7 @@ from kubetree.api import schema
 from kubetree.api.conversion import convert as convert_builtin
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kinds
+from kubetree.api.schema.decode import object_meta
 from kubetree.apiserver.admission.matching.targets import GroupVersionKind
 from kubetree.apiserver.admission.request import AdmissionRequest
 
@@ -62,6 +63,8 @@ class Versions:
         """Puts `new`, at whatever version it is, in the request's object's place, which keeps its version."""
         standing = self._request.obj
         assert standing is not None
+        if self._request.origin is not None and self._request.kind.behaviour is not None:
+            self._request.origin.unsettled = True
         version = standing.get("apiVersion")
         if version and new.get("apiVersion") != version and new.get("kind") == standing.get("kind"):
             new = await self._convert(new, version)
@@ -72,11 +75,17 @@ class Versions:
 
 
 def settle(kinds: Kinds, kind: GroupVersionKind, obj: Object, *, strict: bool = False) -> None:
-    """Brings a patched object back in its type's form, in place: unknown fields go (`strict`: those of built-in kinds are refused),
-    defaults come. Raises BadRequest for wrong types."""
+    """Brings a patched object back in its type's form, in place: unknown fields go (`strict`: they are refused), defaults come. Those of
+    a custom resource stay until all have been asked: see request.Origin. Raises BadRequest for wrong types."""
     row = kinds.by_kind(kind.api_version, kind.kind)
+    if row is not None and row.behaviour is not None:
+        found, _, wrong = object_meta(obj.get("metadata") or {}, "metadata")
+        if wrong or found is not obj.get("metadata"):
+            obj["metadata"] = found
+        apply_defaults(row, obj)
+        return
     if row is not None:
-        schema.check(row, obj, "Strict" if strict and row.behaviour is None else "Ignore")
+        schema.check(row, obj, "Strict" if strict else "Ignore")
         apply_defaults(row, obj)
         return
     definition = _DEFINITIONS.get((kind.api_version, kind.kind))

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kubetree.api.apply.atomics import merged
+from kubetree.api.apply.atomics import check_fit, merged
+from kubetree.api.apply.types import EXPRESSED_NULL
 from kubetree.api.apply.versions import Versions
 from kubetree.api.cel import EvaluationError, list_of
 from kubetree.api.kinds import Kind
 from kubetree.api.patches import PatchFailed, json_patch
 from kubetree.api.policy_expressions import Compiled, Scope, compiled, environment
 from kubetree.api.policy_expressions.environments import BUDGET
-from kubetree.api.policy_expressions.objects import JSON_PATCH, OBJECT, Built, misnamed, to_json
+from kubetree.api.policy_expressions.objects import JSON_PATCH, OBJECT, Built, holds_null, misnamed, to_json
 from kubetree.apiserver.admission.matching.conditions import Conditions, compile_conditions
 from kubetree.apiserver.admission.matching.evaluation import Activation, OutOfBudget, evaluate
 from kubetree.apiserver.admission.policies.validations import compile_variables
@@ -64,8 +65,10 @@ def _configured(value: Any, obj: Object, row: Kind | None) -> Object:
     if row is None:
         shown = f"no corresponding type for {obj['apiVersion']}, Kind={obj['kind']}"
         raise MutationFailed(f"error applying patch: failed to convert patch object to typed object: {shown}")
-    patch: Object = {**to_json(value), "apiVersion": obj["apiVersion"], "kind": obj["kind"]}
+    identity = {"apiVersion": obj["apiVersion"], "kind": obj["kind"]}
+    patch: Object = {**to_json(value), **identity}
     try:
+        check_fit(Versions(row).type, {**to_json(value, EXPRESSED_NULL), **identity})
         return merged(Versions(row).type, obj, patch)
     except ValueError as error:
         raise MutationFailed(f"error applying patch: {error}") from None
@@ -81,6 +84,8 @@ def _patched(value: Any, obj: Object, row: Kind | None) -> Object:
             wrong = misnamed(made, made.name)
             if wrong:
                 raise MutationFailed("type mismatch: " + "\n".join(wrong))
+        if holds_null(made):
+            raise MutationFailed(_NO_JSON)
         operation: Object = {"op": item.fields.get("op", ""), "path": item.fields.get("path", "")}
         if item.fields.get("from"):
             operation["from"] = item.fields["from"]
@@ -95,6 +100,7 @@ def _patched(value: Any, obj: Object, row: Kind | None) -> Object:
         raise MutationFailed(f"JSON Patch: {error.why}") from None
 
 
+_NO_JSON = "JSONPath valueExpression evaluated to a type that could not marshal to JSON: proto: invalid type: structpb.NullValue"
 _KINDS = {"ApplyConfiguration": ("applyConfiguration", OBJECT, _configured), "JSONPatch": ("jsonPatch", list_of(JSON_PATCH), _patched)}
 
 
