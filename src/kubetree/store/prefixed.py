@@ -25,7 +25,7 @@ class PrefixedStore:
 
     def __init__(self, inner: Store, prefix: str, root: str = ROOT) -> None:
         self._inner, self._prefix, self._root = inner, normal(prefix), root
-        self.revision, self.compact, self.close = inner.revision, inner.compact, inner.close
+        self.revision, self.compact, self.size, self.close = inner.revision, inner.compact, inner.size, inner.close
 
     def key(self, key: str) -> str:
         """What a key is called in the inner store."""
