@@ -40,14 +40,14 @@ class ByNamespace:
             found = self._found[namespace] = self._lister.list(self._kind, namespace)
         return found
 
-    async def surely(self, namespace: str) -> Sequence[dict[str, Any]]:
-        """The same, also when another server has just written the first of them: where the cache has none, it is made to catch up with
-        the store, but not again within half a minute. As upstream's live lookups. Raises StoreUnavailable."""
-        found = self(namespace)
-        if found or self._asked.get(namespace, 0.0) > self._clock():
-            return found
+    def doubtful(self, namespace: str) -> bool:
+        """Whether the cache has none there and has not been made to `catch_up` within half a minute: another server may have just written
+        the first of them. As upstream's live lookups."""
+        return not self(namespace) and self._asked.get(namespace, 0.0) <= self._clock()
+
+    async def catch_up(self, namespace: str) -> None:
+        """Raises StoreUnavailable."""
         await self._reader.list(self._kind, namespace)
         if len(self._asked) >= _CACHE_LIMIT:
             self._asked = {}
         self._asked[namespace] = self._clock() + _TRUST
-        return self(namespace)

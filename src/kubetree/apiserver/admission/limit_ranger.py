@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from kubetree.api.kind_table import kind
@@ -29,22 +29,38 @@ class LimitRanger(Plugin):
     def __init__(self, lister: Lister, reader: Reader) -> None:
         self._ranges = ByNamespace(lister, LIMIT_RANGE, reader)
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         if request.kind.plural != "pods" or request.obj is None:
-            return
-        for limits in await self._limits(request):
+            return None
+        return self._with_limits(request, self._default)
+
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
+        return self._with_limits(request, self._check) if request.obj is not None else None
+
+    def _default(self, request: AdmissionRequest) -> None:
+        assert request.obj is not None
+        for limits in self._limits(request):
             set_defaults(request.obj, limits)
 
-    async def validate(self, request: AdmissionRequest) -> None:
-        if request.obj is None:
-            return
+    def _check(self, request: AdmissionRequest) -> None:
+        assert request.obj is not None
         check = pod_violations if request.kind.plural == "pods" else claim_violations
-        for limits in await self._limits(request):
+        for limits in self._limits(request):
             found = list(check(request.obj, limits))
             if found:
                 raise refusal(request, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
 
-    async def _limits(self, request: AdmissionRequest) -> list[list[Object]]:
+    def _with_limits(self, request: AdmissionRequest, work: Callable[[AdmissionRequest], None]) -> Awaitable[None] | None:
+        if self._ranges.doubtful(request.namespace):
+            return self._later(request, work)
+        work(request)
+        return None
+
+    async def _later(self, request: AdmissionRequest, work: Callable[[AdmissionRequest], None]) -> None:
+        await self._ranges.catch_up(request.namespace)
+        work(request)
+
+    def _limits(self, request: AdmissionRequest) -> list[list[Object]]:
         """The limits of each LimitRange, none for a write that cannot change resources."""
         if request.kind.plural == "pods":
             if (request.operation == UPDATE) != (request.subresource == "resize"):
@@ -53,7 +69,7 @@ class LimitRanger(Plugin):
             return []
         if request.old is not None and "deletionTimestamp" in request.old["metadata"]:
             return []
-        return [(found.get("spec") or {}).get("limits") or [] for found in await self._ranges.surely(request.namespace)]
+        return [(found.get("spec") or {}).get("limits") or [] for found in self._ranges(request.namespace)]
 
 
 def set_defaults(pod: Object, limits: list[Object]) -> None:
