@@ -20,7 +20,7 @@ from kubetree.api.kind_table import ROWS
 from kubetree.api.kinds import Kind
 from random_objects import RandomObjects
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.one_store]
 BODY = json.dumps(config_map("a")).encode()
 POST = b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 GET = b"GET /api/v1/namespaces HTTP/1.1\r\nHost: x\r\n"

@@ -116,15 +116,16 @@ class Channel:
 
     async def _vacant(self, deadline: float, wait_for_ready: bool) -> Connection:
         """A connection that has room for a call."""
-        pause = _FIRST_PAUSE
+        pause, why = _FIRST_PAUSE, ""
         try:
             async with asyncio.timeout_at(None if deadline == math.inf else deadline):
                 while True:
                     try:
                         connection = await self._open()
-                    except RpcError:
+                    except RpcError as error:
                         if not wait_for_ready or self._closed:
                             raise
+                        why = f" while waiting for connections to become ready: {error.details}"
                         await asyncio.sleep(pause)
                         pause = min(pause * 2, _LONGEST_PAUSE)
                         continue
@@ -133,7 +134,7 @@ class Channel:
                     if not connection.retired:
                         return connection
         except TimeoutError:
-            raise RpcError(Code.DEADLINE_EXCEEDED, "context deadline exceeded", unprocessed=True) from None
+            raise RpcError(Code.DEADLINE_EXCEEDED, f"context deadline exceeded{why}", unprocessed=True) from None
 
     async def _open(self) -> Connection:
         if self._closed:

@@ -29,15 +29,20 @@ class Code(IntEnum):
     DATA_LOSS = 15
     UNAUTHENTICATED = 16
 
+    @property
+    def go_name(self) -> str:
+        """As Go's grpc spells it: NotFound, Canceled."""
+        return {Code.OK: "OK", Code.CANCELLED: "Canceled"}.get(self) or self.name.title().replace("_", "")
+
 
 class RpcError(Exception):
     """A call that did not end with OK.
 
-    `unprocessed`: the server cannot have acted on it (it was never sent whole, or refused), so it may be tried again whatever it was.
+    Prints as Go's errors do, which is what users of upstream know. `unprocessed`: the server cannot have acted on it (it was never sent whole, or refused), so it may be tried again whatever it was.
     """
 
     def __init__(self, code: Code, details: str, *, unprocessed: bool = False) -> None:
-        super().__init__(f"{code.name}: {details}")
+        super().__init__(f"rpc error: code = {code.go_name} desc = {details}")
         self.code, self.details, self.unprocessed = code, details, unprocessed
 
 

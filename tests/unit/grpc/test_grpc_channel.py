@@ -178,7 +178,7 @@ async def test_waiting_for_a_server_ends_with_the_deadline() -> None:
     async with talking("unix:/nowhere/at/all") as channel:
         with pytest.raises(RpcError) as caught:
             await channel.unary(f"{SERVICE}Echo", b"", timeout=0.1, wait_for_ready=True)
-        assert caught.value.code is Code.DEADLINE_EXCEEDED
+        assert caught.value.code is Code.DEADLINE_EXCEEDED and "/nowhere/at/all" in caught.value.details
 
 
 async def test_a_server_that_accepts_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

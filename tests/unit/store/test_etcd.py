@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from kubetree.grpc import TLS, Keepalive
 from kubetree.store import open_store
 from kubetree.store.etcd import EtcdStore, endpoints, follower
 from kubetree.store.etcd import store as engine
+from kubetree.store.etcd.endpoints import Endpoints
+from kubetree.store.etcd.follower import stream
 from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable, Watch
 from unit.store import etcd_server
 from unit.store.etcd_server import EtcdCluster, EtcdServer, free_port
@@ -139,6 +141,33 @@ async def test_a_watch_from_further_back_than_is_remembered(store: EtcdStore, mo
     async with store.watch("/a/", first) as watch:
         await store.create("/a/6", b"")
         assert await keys(watch, 6) == [f"/a/{n}" for n in range(1, 7)]
+
+
+async def test_watches_from_before_this_process_share_one_stream(
+    server: EtcdServer, store: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await store.create("/a/0", b"")
+    for n in range(1, 5):
+        await store.create(f"/{'ab'[n % 2]}/{n}", b"")
+    opened: list[int] = []
+
+    def counted(endpoints: Endpoints, after: int) -> AsyncIterator[Sequence[StoreEvent]]:
+        opened.append(after)
+        return stream(endpoints, after)
+
+    monkeypatch.setattr(follower, "stream", counted)
+    late = await EtcdStore.connect([server.address])
+
+    async def told(prefix: str) -> list[str]:
+        async with late.watch(prefix, first.revision) as watch:
+            await watch.wait()
+            return [e.key for e in watch.take() if isinstance(e, StoreEvent)]
+
+    try:
+        assert await asyncio.gather(*map(told, ("/a/", "/b/", "/a/"))) == [["/a/2", "/a/4"], ["/b/1", "/b/3"], ["/a/2", "/a/4"]]
+        assert opened.count(first.revision) == 1
+    finally:
+        await late.close()
 
 
 async def test_compaction_while_it_was_away_breaks_the_watches(server: EtcdServer, store: EtcdStore) -> None:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from kubetree.api.times import format_time
 from kubetree.api.validation.names import dns_subdomain
@@ -36,6 +36,7 @@ from kubetree.apiserver.encryption.kms_messages import (
     encode_envelope,
 )
 from kubetree.apiserver.encryption.transformers import KeyNeeded, Plain, Transformer, TransformError
+from kubetree.grpc import Channel, RpcError
 
 log = logging.getLogger(__name__)
 GOOD_INTERVAL, BAD_INTERVAL = 60.0, 10.0
@@ -63,14 +64,10 @@ class SocketPlugin:
     """The plugin behind `endpoint` (unix:///path, or unix:@name for an abstract socket). `timeout` in seconds."""
 
     def __init__(self, endpoint: str, timeout: float) -> None:
-        import grpc.aio  # heavy, and must not be imported before the fork server forks
-
         self._timeout = timeout
         path = endpoint.removeprefix("unix://")
-        address = f"unix-abstract:{path.lstrip('/').removeprefix('@')}" if path.lstrip("/").startswith("@") else f"unix:{path}"
-        self._channel = grpc.aio.insecure_channel(address, options=[("grpc.default_authority", "localhost")])
-        self._failure: Any = grpc.aio.AioRpcError
-        self._calls = {name: self._channel.unary_unary(f"{SERVICE}{name}") for name in ("Status", "Encrypt", "Decrypt")}
+        abstract = path.lstrip("/")
+        self._channel = Channel(f"unix-abstract:{abstract[1:]}" if abstract.startswith("@") else f"unix:{path}")
 
     async def status(self) -> Status:
         return decode_status(await self._call("Status", b""))
@@ -86,11 +83,9 @@ class SocketPlugin:
 
     async def _call(self, name: str, request: bytes) -> bytes:
         try:
-            answer: bytes = await self._calls[name](request, timeout=self._timeout, wait_for_ready=True)
-        except self._failure as error:
-            code = "".join(part.capitalize() for part in error.code().name.split("_"))
-            raise TransformError(f"rpc error: code = {code} desc = {error.details()}") from None
-        return answer
+            return await self._channel.unary(f"{SERVICE}{name}", request, timeout=self._timeout, wait_for_ready=True)
+        except RpcError as error:
+            raise TransformError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,11 @@ class _Writer:
 _range, _compare, _compaction, _lease = map(_Writer, ("RangeRequest", "Compare", "CompactionRequest", "LeaseGrantRequest"))
 _watch, _watch_create = _Writer("WatchRequest"), _Writer("WatchCreateRequest")
 _delete, _op, _txn = _Writer("DeleteRangeRequest"), _Writer("RequestOp"), _Writer("TxnRequest")
-_SUCCESS_TAG, _PUT_TAG = varint(_tag("TxnRequest", "success")), varint(_tag("RequestOp", "request_put"))
 _PUT_KEY, _PUT_VALUE, _PUT_LEASE = (varint(_tag("PutRequest", name)) for name in ("key", "value", "lease"))
+_OP_PUT_REQUEST, _OP_RANGE_REQUEST = (varint(_tag("RequestOp", name)) for name in ("request_put", "request_range"))
+_COMPARE, _SUCCESS, _FAILURE = (varint(_tag("TxnRequest", name)) for name in ("compare", "success", "failure"))
+_COMPARE_KEY = _compare.number("target", _TARGET_MOD) + varint(_tag("Compare", "key"))
+_COMPARE_REVISION, _RANGE_KEY = varint(_tag("Compare", "mod_revision")), varint(_tag("RangeRequest", "key"))
 
 
 def range_request(key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0, count_only: bool = False) -> bytes:
@@ -92,29 +95,33 @@ def range_request(key: bytes, end: bytes = b"", *, limit: int = 0, revision: int
 
 
 def put_request(key: bytes, value: bytes, expected: int, lease: int) -> bytes:
-    """A transaction: if the key stands at a revision it gets the value, else the answer says how it stands."""
-    body = b"".join((_PUT_KEY, varint(len(key)), key, _PUT_VALUE, varint(len(value)), value))
-    if lease:
-        body += _PUT_LEASE + varint(lease)
-    size = varint(len(body))
-    op_size = varint(len(_PUT_TAG) + len(size) + len(body))
-    return b"".join((_unchanged(key, expected), _SUCCESS_TAG, op_size, _PUT_TAG, size, body, _else_read(key)))
+    """A transaction: if the key stands at a revision it gets the value, else the answer says how it stands. Written out: each create and
+    update is one."""
+    name = varint(len(key)) + key
+    before = _PUT_KEY + name + _PUT_VALUE + varint(len(value))
+    after = _PUT_LEASE + varint(lease) if lease else b""
+    size = len(before) + len(value) + len(after)
+    op = _OP_PUT_REQUEST + varint(size)
+    return b"".join((_unchanged(name, expected), _SUCCESS, varint(len(op) + size), op, before, value, after, _else_read(name)))
 
 
 def delete_request(key: bytes, expected: int) -> bytes:
     """A transaction: if the key stands at a revision it goes, and the answer has what it was; else how it stands."""
+    name = varint(len(key)) + key
     op = _op.text("request_delete_range", _delete.text("key", key) + _delete.number("prev_kv", 1))
-    return _unchanged(key, expected) + _txn.text("success", op) + _else_read(key)
+    return _unchanged(name, expected) + _txn.text("success", op) + _else_read(name)
 
 
-def _unchanged(key: bytes, expected: int) -> bytes:
-    # The revision is a oneof: a zero must be said.
-    revision = _compare.number("mod_revision", expected) or varint(_tag("Compare", "mod_revision")) + b"\0"
-    return _txn.text("compare", _compare.number("target", _TARGET_MOD) + _compare.text("key", key) + revision)
+def _unchanged(name: bytes, expected: int) -> bytes:
+    """`name` is the key with its length. The revision is a oneof: a zero must be said."""
+    compare = _COMPARE_KEY + name + _COMPARE_REVISION + varint(expected)
+    return _COMPARE + varint(len(compare)) + compare
 
 
-def _else_read(key: bytes) -> bytes:
-    return _txn.text("failure", _op.text("request_range", _range.text("key", key)))
+def _else_read(name: bytes) -> bytes:
+    read = _RANGE_KEY + name
+    op = _OP_RANGE_REQUEST + varint(len(read)) + read
+    return _FAILURE + varint(len(op)) + op
 
 
 def compaction_request(revision: int) -> bytes:
