@@ -38,10 +38,10 @@ def deleting(old: Object, **more: Any) -> AdmissionRequest:
 async def run(plugin: Plugin, asked: AdmissionRequest) -> Object:
     """Both phases, as the chain would. Returns the object."""
     if plugin.wants(asked.operation, asked.kind.group_resource, asked.subresource):
-        if plugin.mutates:
-            await plugin.admit(asked)
-        if plugin.validates:
-            await plugin.validate(asked)
+        for does, step in ((plugin.mutates, plugin.admit), (plugin.validates, plugin.validate)):
+            waiting = step(asked) if does else None
+            if waiting is not None:
+                await waiting
     return asked.obj or {}
 
 

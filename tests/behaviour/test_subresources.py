@@ -239,3 +239,16 @@ async def test_a_custom_resource_says_what_it_is(http: Http) -> None:
     assert "Object 'Kind' is missing" in refused.json["message"]
     named = await http.patch(f"{bars}/x", {"metadata": {"finalizers": ["A b/c"]}})
     assert (named.status, named.json["details"]["causes"][0]["field"]) == (422, "metadata.finalizers")
+
+
+async def test_what_is_not_there_is_said_before_what_is_wrong_with_a_patch(http: Http) -> None:
+    assert (await http.patch(f"{PODS}/none", "{")).status == 404
+    await pod(http, "there")
+    assert (await http.patch(f"{PODS}/there", "{")).status == 400
+    dry = await http.post(
+        f"{PODS}?dryRun=All", {"metadata": {"name": "dry", "resourceVersion": "1"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    )
+    assert dry.status == 201
+    listed = await http.post(PODS, {"kind": "List", "apiVersion": "v1", "items": []})
+    assert listed.json["message"].endswith("converting (v1.List) to (core.Pod): unknown conversion")
+    assert (await http.get("/apis//v1")).status == 404

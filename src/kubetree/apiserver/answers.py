@@ -5,8 +5,9 @@ Stands in for aiohttp's Response on every path where the body is known; streams 
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -16,6 +17,8 @@ from multidict import CIMultiDict
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _AT_ONCE = 64 * 1024
 _SLICE = 1024 * 1024
+STALLED = 60.0
+"""Seconds that a client may take for what is pending of an answer, at most a slice; upstream's limit of a request."""
 
 
 class Answer(web.StreamResponse):
@@ -26,6 +29,11 @@ class Answer(web.StreamResponse):
         self.body, self._tail = body, tail
         self._given = headers
         self._changed: CIMultiDict[str] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self.body)
 
     @property
     def headers(self) -> CIMultiDict[str]:
@@ -57,7 +65,7 @@ class Answer(web.StreamResponse):
         view = memoryview(body)
         for at in range(0, len(body), _SLICE):
             transport.write(view[at : at + _SLICE])
-            await request.writer.drain()
+            await drained(request)
         if self._tail:
             transport.write(self._tail)
 
@@ -71,9 +79,63 @@ class Answer(web.StreamResponse):
             connection = "Connection: keep-alive\r\n" if self._keep_alive else ""
         elif not self._keep_alive:
             connection = "Connection: close\r\n"
-        length = len(self.body) + len(self._tail)
-        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{''.join(lines)}Content-Length: {length}\r\nDate: {_date()}\r\n{connection}\r\n"
+        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{''.join(lines)}{self._framing()}\r\nDate: {_date()}\r\n{connection}\r\n"
         return head.encode("utf-8", "surrogateescape")
+
+    def _framing(self) -> str:
+        return f"Content-Length: {len(self.body) + len(self._tail)}"
+
+
+class LongAnswer(Answer):
+    """A body in pieces, made as the client takes them: what is long is never in memory as a whole, however many ask for it.
+
+    `length`: of all pieces together; 0: not known, the client gets chunks.
+    """
+
+    def __init__(self, pieces: Iterable[bytes], length: int, headers: Mapping[str, str]) -> None:
+        super().__init__(b"", 200, headers)
+        self._pieces, self._length = pieces, length
+
+    @property
+    def size(self) -> int:
+        """0 when it is not known."""
+        return self._length
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """As Answer's; other requests run between two pieces."""
+        if self._eof_sent:
+            return
+        self._eof_sent = True
+        if self._keep_alive is None:
+            self._keep_alive = request.keep_alive
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        transport.write(self._head(request))
+        if request.method == "HEAD":
+            return
+        for piece in self._pieces:
+            transport.write(piece if self._length else b"%x\r\n%b\r\n" % (len(piece), piece))
+            await drained(request)
+            await asyncio.sleep(0)
+        if not self._length:
+            transport.write(b"0\r\n\r\n")
+
+    def _framing(self) -> str:
+        return f"Content-Length: {self._length}" if self._length else "Transfer-Encoding: chunked"
+
+
+async def drained(request: web.BaseRequest) -> None:
+    """Raises ConnectionResetError when the client has gone, or takes nothing."""
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        raise ConnectionResetError("the client has closed the connection")
+    try:
+        async with asyncio.timeout(STALLED):
+            await request.writer.drain()
+    except TimeoutError:
+        transport.abort()
+        raise ConnectionResetError("the client does not read") from None
 
 
 _now, _text = 0, ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -97,22 +97,29 @@ def decode_object(ctx: RequestContext, body: bytes, kind: Kind, validation: str)
     return obj
 
 
-def decode_new(ctx: RequestContext, body: bytes, kind: Kind, validation: str, specs: KnownSpecs) -> tuple[Object, bool]:
-    """`decode_object` of an object to be created, and whether it has been defaulted: what came before with the same spec is not looked at
-    again."""
+class Decoded(NamedTuple):
+    """`defaulted`: has its defaults already; `spec` is then the JSON of its spec, where that is known."""
+
+    obj: Object
+    defaulted: bool
+    spec: bytes | None = None
+
+
+def decode_new(ctx: RequestContext, body: bytes, kind: Kind, validation: str, specs: KnownSpecs) -> Decoded:
+    """`decode_object` of an object to be created; what came before with the same spec is not looked at again."""
     if (kind.api_version, kind.kind) not in KINDS or negotiate_input(ctx.headers.get("Content-Type", "")) is not JSON:
-        return decode_object(ctx, body, kind, validation), False
-    obj = specs.read(kind, body)
-    if obj is not None:
+        return Decoded(decode_object(ctx, body, kind, validation), False)
+    known = specs.read(kind, body)
+    if known is not None:
         if ctx.audit is not None:
-            ctx.audit.requested(copy(obj))
-        return obj, True
+            ctx.audit.requested(copy(known.obj))
+        return Decoded(known.obj, True, known.spec)
     warned = len(ctx.warnings)
     obj = decode_object(ctx, body, kind, validation)
     apply_defaults(kind, obj)
     if len(ctx.warnings) == warned:
         specs.learn(kind, body, obj)
-    return obj, True
+    return Decoded(obj, True)
 
 
 def _defaulted(kind: Kind, obj: Object) -> Object:
@@ -156,7 +163,7 @@ def check_type(obj: Object, api_version: str, kind: str) -> None:
 def unconvertible(given_version: str, given_kind: str, api_version: str, kind: str) -> str:
     """Why an object of one type cannot become one of another; '' when it is another version of the same kind."""
     group, _, version = given_version.rpartition("/")
-    if schema.definition_name(group, version, given_kind) is None:
+    if schema.definition_name(group, version, given_kind) is None and (given_version, given_kind) != ("v1", "List"):
         scheme = "pkg/api/legacyscheme/scheme.go:30"
         return f'no kind "{given_kind}" is registered for version "{given_version}" in scheme "{scheme}"'
     if given_kind != kind:

@@ -8,16 +8,18 @@ import orjson
 
 from kubetree.api.objects import whole_numbers
 from kubetree.api.schema.go_values import write_nulls
+from kubetree.api.validation import Template
 
 _METADATA = b'"metadata":{'
 _DROPPED_EMPTY = frozenset({"annotations", "finalizers", "generateName", "labels", "managedFields", "namespace", "ownerReferences", "uid"})
 """Metadata that is not written when it is empty, as Go's omitempty has it."""
 
 
-def encode(obj: dict[str, Any]) -> bytes:
+def encode(obj: dict[str, Any], template: Template | None = None) -> bytes:
     """The stored form: kind, apiVersion and metadata first, no resourceVersion and no selfLink, no empty metadata.
 
-    The first `"metadata":{` of the bytes is therefore the object's own, which is what `with_revision` relies on.
+    The first `"metadata":{` of the bytes is therefore the object's own, which is what `with_revision` relies on. A new pod whose `template`
+    is known has been written in part; empty lists are looked for once for all pods of a template (metadata and a new pod's status have none).
     """
     metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if v or k not in _DROPPED_EMPTY}
     metadata.pop("resourceVersion", None)
@@ -26,6 +28,9 @@ def encode(obj: dict[str, Any]) -> bytes:
     for key, value in obj.items():
         if key not in ordered:
             ordered[key] = value
+    if template is not None and not template.has_empty_lists:
+        ordered["spec"] = orjson.Fragment(template.spec)
+        return orjson.dumps(ordered)
     data = orjson.dumps(ordered)
     return orjson.dumps(ordered) if b":[]" in data and write_nulls(ordered) else data
 

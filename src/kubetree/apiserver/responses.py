@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 from isal import isal_zlib
 
 from kubetree.api.errors import ApiError
-from kubetree.apiserver.answers import Answer
+from kubetree.apiserver.answers import Answer, LongAnswer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.negotiation import (
     ERRORS,
@@ -55,6 +56,29 @@ def answer(ctx: RequestContext, data: bytes, output: Output = PLAIN, status: int
     else:
         return _encoded(ctx, data, serializer, status, b"\n")
     return _encoded(ctx, data, serializer, status)
+
+
+def answer_long(ctx: RequestContext, pieces: Iterable[bytes], length: int) -> Answer:
+    """JSON of `length` bytes that is made as it is sent. It is compressed, in chunks, where the client accepts that."""
+    headers = {"Audit-Id": ctx.audit_id, "Cache-Control": _NO_CACHE, "Content-Type": JSON.media_type}
+    if accepts_gzip(ctx.headers) and ctx.http.version >= (1, 1):
+        headers["Content-Encoding"], headers["Vary"] = "gzip", "Accept-Encoding"
+        pieces, length = _packed(pieces), 0
+    if ctx.flow_headers is not None:
+        headers |= ctx.flow_headers
+    response = LongAnswer(pieces, length, headers)
+    for header in warning_headers(ctx.warnings) if ctx.warnings else ():
+        response.headers.add("Warning", header)
+    return response
+
+
+def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    packing = isal_zlib.compressobj(_GZIP_LEVEL, wbits=_GZIP_FORMAT)
+    for piece in pieces:
+        packed = packing.compress(piece)
+        if packed:
+            yield packed
+    yield packing.flush()
 
 
 def answer_object(ctx: RequestContext, obj: Any, output: Output = PLAIN, status: int = 200) -> Answer:

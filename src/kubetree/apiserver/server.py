@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +22,7 @@ from kubetree.apiserver import request_info
 from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler, RequestContext
-from kubetree.apiserver.http.connection import HttpServer
+from kubetree.apiserver.http.connection import HEAD_TIMEOUT, IDLE_TIMEOUT, HttpServer
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.parts import Parts
@@ -56,6 +58,18 @@ _LATER = partial(_turned_away, 429, "The apiserver is shutting down, please try 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 180), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 9))
+"""Seconds without a byte until a client is asked whether it is there, as upstream's; how often then; how often in vain."""
+
+
+def _notice_vanished(listening: int) -> None:
+    """Connections inherit it from the socket that accepts them."""
+    with socket.socket(fileno=os.dup(listening)) as accepting:
+        accepting.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            accepting.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class ApiServer:
@@ -110,7 +124,7 @@ class ApiServer:
             self._serve,
             access_log=None,
             auto_decompress=False,
-            keepalive_timeout=300,
+            keepalive_timeout=IDLE_TIMEOUT,
         )
         certificates = ServingCertificates(config) if config.tls else None
         if certificates is not None:
@@ -118,8 +132,17 @@ class ApiServer:
         context = certificates.context if certificates is not None else None
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
-            self._http, config.bind_address, config.secure_port, ssl=context, backlog=1024, reuse_port=config.permit_port_sharing or None
+            self._http,
+            config.bind_address,
+            config.secure_port,
+            ssl=context,
+            backlog=1024,
+            reuse_port=config.permit_port_sharing or None,
+            ssl_handshake_timeout=HEAD_TIMEOUT if context is not None else None,
         )
+        self._http.look_after()
+        for listening in self._listener.sockets:
+            _notice_vanished(listening.fileno())
         self.port = self._listener.sockets[0].getsockname()[1]
         if certificates is not None:
             self._parts.run("serving certificates", certificates.follow)
@@ -156,8 +179,8 @@ class ApiServer:
     def _close_port(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        for socket in self._sockets:
-            socket.close()
+        for unix in self._sockets:
+            unix.close()
 
     async def _serve(self, http: web.BaseRequest) -> web.StreamResponse:
         assert self._handler is not None

@@ -196,6 +196,11 @@ class WatchCache(Protocol):
 
     def get(self, key: str) -> Cached | None: ...
 
+    def expect(self, key: str, value: bytes, labels: Mapping[str, str]) -> None:
+        """`value` is about to be written, and these are its labels: they need not be read from it when it comes. Whether it comes is of
+        no importance."""
+        ...
+
     def items(
         self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None, after: str = ""
     ) -> Iterable[Cached]:

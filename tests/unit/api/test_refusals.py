@@ -1,4 +1,4 @@
-"""Creates are refused for what upstream refuses them for, in its words and its order: a recorded table."""
+"""Writes are refused for what upstream refuses them for, in its words and its order: a recorded table."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 import pytest
 import yaml
 
-from api_objects import refusals
+from api_objects import changes, refusals
 
 Object = dict[str, Any]
 
 RECORDED: Object = yaml.load((Path(__file__).parent / "refusals.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-CASES = [
-    pytest.param(name, case["change"], case["causes"], id=f"{name}-{'+'.join(case['change'])}-{i}")
-    for name, cases in RECORDED["refusals"].items()
-    for i, case in enumerate(cases)
-]
+
+
+def recorded(sort: str) -> list[Any]:
+    return [
+        pytest.param(name, case, id=f"{name}-{'+'.join(case['change'])}-{i}")
+        for name, cases in RECORDED[sort].items()
+        for i, case in enumerate(cases)
+    ]
 
 
 def changed(obj: Object, change: Object) -> Object:
@@ -33,10 +36,17 @@ def changed(obj: Object, change: Object) -> Object:
     return made
 
 
-@pytest.mark.parametrize(("name", "change", "causes"), CASES)
-def test_a_bad_object_is_refused_as_upstream_refuses_it(name: str, change: Object, causes: list[str]) -> None:
-    obj = changed(RECORDED["objects"][name], change)
-    assert refusals(obj.pop("apiVersion"), obj.pop("kind"), obj) == causes
+@pytest.mark.parametrize(("name", "case"), recorded("refusals"))
+def test_a_bad_object_is_refused_as_upstream_refuses_it(name: str, case: Object) -> None:
+    obj = changed(RECORDED["objects"][name], case["change"])
+    assert refusals(obj.pop("apiVersion"), obj.pop("kind"), obj) == case["causes"]
+
+
+@pytest.mark.parametrize(("name", "case"), recorded("updates"))
+def test_a_bad_change_is_refused_as_upstream_refuses_it(name: str, case: Object) -> None:
+    obj = copy.deepcopy(RECORDED["objects"][name])
+    found = changes(obj.pop("apiVersion"), obj.pop("kind"), obj, case["change"], case.get("subresource", ""))
+    assert found == case["causes"]
 
 
 @pytest.mark.parametrize("name", RECORDED["objects"])

@@ -47,16 +47,17 @@ def track_update(
     subresource: str = "",
     operation: str = "Update",
     type: Type | None = None,
+    spec: bytes | None = None,
 ) -> None:
     """Sets `new.metadata.managedFields` for a write of `new` over `live` (None: a create); both in the version of `kind`.
 
-    `now` is a metav1.Time. `type` is the compiled schema of a custom resource. Follows upstream's FieldManager.Update: managedFields in
+    `now` is a metav1.Time. `type` is the compiled schema of a custom resource, `spec` the JSON of that of `new` where it is known. Follows upstream's FieldManager.Update: managedFields in
     the request count when they are valid, an empty list clears them, and an object that had none gets none.
     """
     metadata = new["metadata"]
     given = metadata.pop("managedFields", None)
     if live is None and not given and type is None:
-        mine = FIRST.fields(kind, subresource, new)
+        mine = FIRST.fields(kind, subresource, new, spec)
         if mine:
             key = manager_key(manager, operation, kind.api_version, subresource)
             metadata["managedFields"] = encode({key: Entry(mine, kind.api_version, now)})
@@ -106,8 +107,8 @@ class FirstFields:
         self._most = most
         self._known: dict[tuple[object, ...], Node | None] = {}
 
-    def fields(self, kind: Kind, subresource: str, new: Object) -> Node | None:
-        key = _outline(new) if name_of(kind) is not None else None  # a custom resource's type may change
+    def fields(self, kind: Kind, subresource: str, new: Object, spec: bytes | None = None) -> Node | None:
+        key = _outline(new, spec) if name_of(kind) is not None else None  # a custom resource's type may change
         if key is None:
             return self._computed(kind, subresource, new)
         key = (kind.api_version, kind.kind, subresource, *key)
@@ -134,13 +135,14 @@ _SIMPLE = frozenset(
 )
 
 
-def _outline(new: Object) -> tuple[object, ...] | None:
+def _outline(new: Object, data: bytes | None = None) -> tuple[object, ...] | None:
     """All of a new object that decides which fields are set; None for objects that have more than metadata, spec and an empty status."""
     spec, metadata = new.get("spec"), new["metadata"]
     members = 4 if "status" not in new else 5 if new["status"] == {} else 0
     if not isinstance(spec, dict) or len(new) != members or not _SIMPLE.issuperset(metadata):
         return None
-    data = orjson.dumps(spec)
+    if data is None:
+        data = orjson.dumps(spec)
     if len(data) > _MOST_SPEC:
         return None
     labels, notes, owners, finalizers = [metadata.get(k) for k in ("labels", "annotations", "ownerReferences", "finalizers")]

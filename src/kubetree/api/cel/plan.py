@@ -18,6 +18,7 @@ from .checker import Checker
 from .costs import LIST, MAP, STRUCT, call_cost
 from .declarations import Functions, Implementation
 from .errors import EvaluationError, ProgramError
+from .go_text import show
 from .numbers import UInt
 from .overloads import implementation_of, in_strict_map, of_text
 from .tree import Call, Comprehension, Expr, Ident, ListExpr, Literal, MapExpr, Select, StructExpr
@@ -233,7 +234,7 @@ class Planner:
                 value = run(frame)
                 if at in optionals:
                     if type(value) is not Optional:
-                        raise EvaluationError(f"cannot initialize optional list element from non-optional value {_shown(value)}")
+                        raise EvaluationError(f"cannot initialize optional list element from non-optional value {show(value)}")
                     if value is NONE:
                         continue
                     value = value.value
@@ -257,7 +258,7 @@ class Planner:
                 key, value = key_run(frame), value_run(frame)
                 if optional:
                     if type(value) is not Optional:
-                        raise EvaluationError(f"cannot initialize optional entry '{_shown(key)}' from non-optional value {_shown(value)}")
+                        raise EvaluationError(f"cannot initialize optional entry '{show(key)}' from non-optional value {show(value)}")
                     if value is NONE:
                         out.pop(key, None)
                         continue
@@ -281,7 +282,7 @@ class Planner:
                 value = value_run(frame)
                 if optional:
                     if type(value) is not Optional:
-                        raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {_shown(value)}")
+                        raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {show(value)}")
                     if value is NONE:
                         out.pop(field, None)
                         continue
@@ -392,12 +393,6 @@ def _optional_or(one: Run, other: Run, *, value: bool) -> Run:
         return optional.value if value else optional
 
     return run
-
-
-def _shown(value: Any) -> str:
-    from .go_text import show
-
-    return show(value)
 
 
 _SPECIAL: Mapping[str, Callable[[Planner, Call], Node]] = {

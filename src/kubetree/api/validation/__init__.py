@@ -14,10 +14,10 @@ from kubetree.api.validation.core import binding as validate_binding
 from kubetree.api.validation.errors import Errors, FieldError
 from kubetree.api.validation.metadata import builtin_finalizers, object_meta, object_meta_update
 from kubetree.api.validation.pods.pod import is_sound
-from kubetree.api.validation.pods.template import pod_shape
+from kubetree.api.validation.pods.template import Template, pod_template
 from kubetree.api.validation.table import OTHER, TABLE
 
-__all__ = ["FieldError", "template_of", "validate_binding", "validate_create", "validate_scale", "validate_update"]
+__all__ = ["FieldError", "Template", "template_of", "validate_binding", "validate_create", "validate_scale", "validate_update"]
 
 
 _BY_REQUEST = frozenset({("events.k8s.io/v1", "Event")})
@@ -28,12 +28,12 @@ def _rules_of(kind: Kind, requested: Kind | None) -> Kind:
     return requested if requested is not None and (requested.api_version, requested.kind) in _BY_REQUEST else kind
 
 
-def template_of(kind: Kind, obj: dict[str, Any]) -> bytes | None:
+def template_of(kind: Kind, obj: dict[str, Any]) -> Template | None:
     """What a complete new object has in common with others made from the same template: findings about it are remembered. None: nothing."""
-    return pod_shape(obj) if kind.kind == "Pod" and kind.api_version == "v1" else None
+    return pod_template(obj) if kind.kind == "Pod" and kind.api_version == "v1" else None
 
 
-def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = None, requested: Kind | None = None) -> list[FieldError]:
+def validate_create(kind: Kind, obj: dict[str, Any], template: Template | None = None, requested: Kind | None = None) -> list[FieldError]:
     """What is wrong with a new object; nothing when it may be stored. `template` is `template_of` it, where that is known.
 
     `requested` is the row of the request, where that is another.
@@ -51,7 +51,7 @@ def validate_create(kind: Kind, obj: dict[str, Any], template: bytes | None = No
         object_meta(errs, metadata, kind.namespaced, rules.name, prefix_rule=rules.prefix)
         if metadata.get("finalizers") and not rules.any_finalizer:
             builtin_finalizers(errs, metadata)
-    if rules.create is not None and (template is None or not is_sound(template)):
+    if rules.create is not None and (template is None or not is_sound(template.shape)):
         rules.create(errs, obj)
     return errs
 

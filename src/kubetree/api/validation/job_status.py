@@ -42,7 +42,8 @@ def _indexes(errs: Errors, status: Object, was: Object, spec: Object) -> None:
         try:
             parsed[name] = index_intervals(text, completions)
         except ValueError as error:
-            errs.append(invalid(f"status.{name}", text, f"error parsing {name}: {error}"))
+            if name == "completedIndexes" or spec.get("backoffLimitPerIndex") is not None:  # else they must not be there at all
+                errs.append(invalid(f"status.{name}", text, f"error parsing {name}: {error}"))
     if completed and spec.get("completionMode") != "Indexed":
         detail = "cannot set non-empty completedIndexes when non-indexed completion mode"
         errs.append(invalid("status.completedIndexes", completed, detail))

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from kubetree.api.kinds import Kind
+from kubetree.api.validation.pods.template import Template
 from kubetree.api.warnings import cluster, definitions, network
 from kubetree.api.warnings.pods import pod_warnings
 from kubetree.api.warnings.values import Texts, claim_spec, host_name
@@ -136,12 +137,12 @@ _DEPRECATED = {
 }
 
 
-def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "", *, template: bytes | None = None) -> list[str]:
+def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "", *, template: Template | None = None) -> list[str]:
     """Texts for Warning headers about a write, `old` None on creation. `template`: see validation.template_of."""
     if kind.behaviour is not None:
         return kind.behaviour.warnings(obj, old, subresource)
     out: Texts = []
-    if template is not None and _is_silent(template):
+    if template is not None and _is_silent(template.shape):
         host_name(out, obj["metadata"].get("name") or "", _POD)
         return out
     if subresource:

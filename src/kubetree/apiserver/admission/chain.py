@@ -15,12 +15,13 @@ from kubetree.apiserver.authorization.attributes import AskElsewhere, settled_la
 from kubetree.apiserver.exposition import Histogram
 
 _ADMIT, _VALIDATE = "admit", "validate"
+Run = Callable[[AdmissionRequest], Awaitable[None] | None]
 
 
 class _Call(NamedTuple):
     """`times` is the plugin's row of the histogram."""
 
-    run: Callable[[AdmissionRequest], Awaitable[None]]
+    run: Run
     name: str
     times: Histogram
 
@@ -64,9 +65,11 @@ class AdmissionChain:
         for run, name, times in calls:
             try:
                 try:
-                    await run(request)
+                    waiting = run(request)
+                    if waiting is not None:
+                        await waiting
                 except AskElsewhere:
-                    await settled_later(partial(run, request))
+                    await settled_later(partial(_ran, run, request))
             except BaseException:
                 self.metrics.plugins.add(clock() - before, name, step, request.operation, "true")
                 raise
@@ -100,5 +103,11 @@ class AdmissionChain:
             )
         return found
 
-    def _call(self, run: Callable[[AdmissionRequest], Awaitable[None]], plugin: Plugin, step: str, request: AdmissionRequest) -> _Call:
+    def _call(self, run: Run, plugin: Plugin, step: str, request: AdmissionRequest) -> _Call:
         return _Call(run, plugin.name, self.metrics.plugins.row(plugin.name, step, request.operation, "false"))
+
+
+async def _ran(run: Run, request: AdmissionRequest) -> None:
+    waiting = run(request)
+    if waiting is not None:
+        await waiting

@@ -19,7 +19,7 @@ class DefaultTolerationSeconds(Plugin):
     def __init__(self, not_ready: int = 300, unreachable: int = 300) -> None:
         self._seconds = dict(zip(_TAINTS, (not_ready, unreachable), strict=True))
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> None:
         spec: dict[str, Any] = (request.obj or {}).setdefault("spec", {})
         tolerations = spec.get("tolerations") or []
         tolerated = {t.get("key", "") for t in tolerations if t.get("effect", "") in ("NoExecute", "")}

@@ -29,13 +29,13 @@ class LimitRanger(Plugin):
     def __init__(self, lister: Lister) -> None:
         self._ranges = ByNamespace(lister, LIMIT_RANGE)
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> None:
         if request.kind.plural != "pods" or request.obj is None:
             return
         for limits in self._limits(request):
             set_defaults(request.obj, limits)
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> None:
         if request.obj is None:
             return
         check = pod_violations if request.kind.plural == "pods" else claim_violations

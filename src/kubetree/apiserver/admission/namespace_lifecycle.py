@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from kubetree.api.errors import Cause, Forbidden, forbidden
 from kubetree.api.kind_table import kind
@@ -30,19 +30,22 @@ class NamespaceLifecycle(Plugin):
         self._lister, self._reader, self._clock = lister, reader, clock
         self._deleted: dict[str, float] = {}
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         group_resource = request.kind.group_resource
         if group_resource == "namespaces":
             if request.operation == DELETE:
                 self._note_deletion(request)
-            return
+            return None
         if not request.namespace or request.operation == DELETE or group_resource in _REVIEWS:
-            return
+            return None
         namespace = self._lister.get(NAMESPACE, "", request.namespace)
         if namespace is None or (request.namespace in self._deleted and self._doubtful(request.namespace, namespace)):
-            namespace = await self._reader.get(NAMESPACE, "", request.namespace)
-        if request.operation == CREATE and _terminating(namespace):
-            raise _ending(request)
+            return self._look_closer(request)
+        _check(request, namespace)
+        return None
+
+    async def _look_closer(self, request: AdmissionRequest) -> None:
+        _check(request, await self._reader.get(NAMESPACE, "", request.namespace))
 
     def _note_deletion(self, request: AdmissionRequest) -> None:
         if request.name in IMMORTAL:
@@ -53,6 +56,11 @@ class NamespaceLifecycle(Plugin):
 
     def _doubtful(self, name: str, namespace: dict[str, object]) -> bool:
         return self._deleted[name] > self._clock() and not _terminating(namespace)
+
+
+def _check(request: AdmissionRequest, namespace: dict[str, object]) -> None:
+    if request.operation == CREATE and _terminating(namespace):
+        raise _ending(request)
 
 
 def _terminating(namespace: dict[str, object]) -> bool:

@@ -83,7 +83,7 @@ class NodeRestriction(Plugin):
             "podcertificaterequests": self._pod_certificate,
         }
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> None:
         node = node_name(request.user)
         if node is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, ClassVar
 
 from kubetree.api.errors import Forbidden, forbidden
@@ -14,7 +15,8 @@ class Plugin:
     """A plugin states as data what it wants to see; the chain brings it nothing else.
 
     `resources` are group resources (`deployments.apps`), empty for all; `subresources` likewise, where '' is the object itself.
-    `mutates` and `validates` say which of the two methods does anything.
+    `mutates` and `validates` say which of the two methods does anything. Both may be `async def`; a plugin that seldom has to wait for
+    something gives what is to be awaited, or None, and so costs most requests no coroutine.
     """
 
     name: ClassVar[str]
@@ -24,10 +26,10 @@ class Plugin:
     mutates: ClassVar[bool] = False
     validates: ClassVar[bool] = False
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         """May change `request.obj` in place. Raises ApiError to refuse."""
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         """Raises ApiError to refuse."""
 
     @classmethod

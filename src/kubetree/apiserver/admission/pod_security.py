@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,19 +107,28 @@ class PodSecurity(Plugin):
         self._counters = counters or Counters()
         self._labels: dict[tuple[object, ...], tuple[str, ...]] = {}
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         group_resource = request.kind.group_resource
         if group_resource == "namespaces":
             self._namespace(request)
-        elif group_resource == "pods":
-            await self._pod(request)
-        elif not request.subresource:
-            await self._controller(request, _TEMPLATES[group_resource])
+            return None
+        if group_resource != "pods":
+            return self._controller(request, _TEMPLATES[group_resource]) if not request.subresource else None
+        if request.subresource in _UNCHECKED or request.obj is None or self._exempt(request):
+            return None
+        namespace = self._lister.get(NAMESPACE, "", request.namespace)
+        if namespace is None:
+            return self._pod_later(request, request.obj)
+        self._pod(request, request.obj, self._policy_of(namespace))
+        return None
 
     async def _policy(self, request: AdmissionRequest) -> Policy:
         namespace = self._lister.get(NAMESPACE, "", request.namespace)
         if namespace is None:
             namespace = await self._reader.get(NAMESPACE, "", request.namespace)
+        return self._policy_of(namespace)
+
+    def _policy_of(self, namespace: Object) -> Policy:
         labels, defaults = namespace["metadata"].get("labels") or {}, self._settings.defaults
         for label in labels:
             if label.startswith(PREFIX):
@@ -157,16 +166,16 @@ class PodSecurity(Plugin):
         self._count_exemption(request)
         return True
 
-    async def _pod(self, request: AdmissionRequest) -> None:
-        if request.subresource in _UNCHECKED or request.obj is None or self._exempt(request):
-            return
-        policy = await self._policy(request)
+    async def _pod_later(self, request: AdmissionRequest, pod: Object) -> None:
+        self._pod(request, pod, await self._policy(request))
+
+    def _pod(self, request: AdmissionRequest, pod: Object, policy: Policy) -> None:
         if policy is _NOTHING or policy == _NOTHING:
             self._count(request, "enforce", policy.enforce, False)
             return
-        if request.operation == UPDATE and not _matters(request.obj, request.old or {}):
+        if request.operation == UPDATE and not _matters(pod, request.old or {}):
             return
-        metadata, spec = request.obj["metadata"], request.obj.get("spec") or {}
+        metadata, spec = pod["metadata"], pod.get("spec") or {}
         if self._exempt_class(request, spec):
             return
         request.annotations["pod-security.kubernetes.io/enforce-policy"] = str(policy.enforce)

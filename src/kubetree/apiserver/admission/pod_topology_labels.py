@@ -23,7 +23,7 @@ class PodTopologyLabels(Plugin):
     def __init__(self, lister: Lister) -> None:
         self._lister = lister
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> None:
         obj = request.obj or {}
         node = _bound_to(obj) if request.subresource else (obj.get("spec") or {}).get("nodeName")
         found = self._lister.get(NODE, "", node) if node else None

@@ -35,7 +35,7 @@ class Priority(Plugin):
         self._generation: int | None = None
         self._default: Object | None = None
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> None:
         if request.kind.plural != "pods" or request.obj is None:
             return
         spec = request.obj.setdefault("spec", {})
@@ -75,7 +75,7 @@ class Priority(Plugin):
             )
         spec["preemptionPolicy"] = policy
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> None:
         if request.kind.plural != "priorityclasses" or not (request.obj or {}).get("globalDefault"):
             return
         default = self._default_class()

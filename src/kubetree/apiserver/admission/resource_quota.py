@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -59,14 +59,15 @@ class ResourceQuota(Plugin):
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         if not request.namespace or request.obj is None or request.kind.group_resource == "namespaces":
-            return
+            return None
         quotas = self._quotas(request.namespace)
-        if not quotas and not self._limited:
-            return
+        return self._check(request, request.obj, quotas) if quotas or self._limited else None
+
+    async def _check(self, request: AdmissionRequest, obj: Object, quotas: Sequence[Object]) -> None:
         evaluator = evaluator_of(request.kind.group_resource)
-        if evaluator is None or not evaluator.handles(request.operation, request.subresource, request.obj, request.old):
+        if evaluator is None or not evaluator.handles(request.operation, request.subresource, obj, request.old):
             return
         waiting = self._prepared(request, evaluator)
         for quota in quotas:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from kubetree.api.errors import NotFound
@@ -27,10 +28,11 @@ class RuntimeClass(Plugin):
     def __init__(self, lister: Lister, reader: Reader) -> None:
         self._lister, self._reader = lister, reader
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         spec = (request.obj or {}).get("spec") or {}
-        if spec.get("runtimeClassName") is None:
-            return
+        return None if spec.get("runtimeClassName") is None else self._take_over(request, spec)
+
+    async def _take_over(self, request: AdmissionRequest, spec: Object) -> None:
         found = await self._class(request, spec["runtimeClassName"])
         if found.get("overhead") is not None:
             fixed = found["overhead"].get("podFixed") or {}
@@ -40,11 +42,12 @@ class RuntimeClass(Plugin):
         if found.get("scheduling") is not None:
             _schedule(request, spec, found["scheduling"])
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         spec = (request.obj or {}).get("spec") or {}
+        return None if spec.get("runtimeClassName") is None and spec.get("overhead") is None else self._compare(request, spec)
+
+    async def _compare(self, request: AdmissionRequest, spec: Object) -> None:
         name = spec.get("runtimeClassName")
-        if name is None and spec.get("overhead") is None:
-            return
         found = await self._class(request, name) if name is not None else {}
         if found.get("overhead") is not None:
             if not _same(spec.get("overhead") or {}, found["overhead"].get("podFixed") or {}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from kubetree.api.errors import ApiError, NotFound
@@ -40,45 +40,55 @@ class ServiceAccount(Plugin):
     def __init__(self, lister: Lister, reader: Reader, new_suffix: Callable[[], str]) -> None:
         self._lister, self._reader, self._new_suffix = lister, reader, new_suffix
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         pod = request.obj
         if request.operation != CREATE or request.subresource or pod is None:
-            return
+            return None
         if _is_mirror(pod):
             self._check_mirror(request, pod)
-            return
+            return None
         spec = pod.setdefault("spec", {})
         if not spec.get("serviceAccountName"):
             spec["serviceAccountName"] = _DEFAULT
         spec["serviceAccount"] = spec["serviceAccountName"]
-        account = await self._account(request, spec["serviceAccountName"])
+        account = self._lister.get(SERVICE_ACCOUNT, request.namespace, spec["serviceAccountName"])
+        if account is None:
+            return self._set_up_later(request, spec)
+        self._set_up(spec, account)
+        return None
+
+    async def _set_up_later(self, request: AdmissionRequest, spec: Object) -> None:
+        self._set_up(spec, await self._account(request, spec["serviceAccountName"]))
+
+    def _set_up(self, spec: Object, account: Object) -> None:
         if _automounts(account, spec):
             mount_token(spec, self._new_suffix)
         secrets = account.get("imagePullSecrets")
         if secrets and not spec.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [{"name": secret.get("name", "")} for secret in secrets]
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         pod = request.obj
         if pod is None or (request.operation == UPDATE and request.subresource != "ephemeralcontainers"):
-            return
+            return None
         if request.operation == CREATE and _is_mirror(pod):
             self._check_mirror(request, pod)
-            return
+            return None
         spec = pod["spec"]
         name = spec.get("serviceAccountName")
         if not name:
             raise refusal(request, f"no service account specified for pod {request.namespace}/{pod['metadata'].get('name', '')}")
-        account = await self._account(request, name)
-        if (account["metadata"].get("annotations") or {}).get(ENFORCE_MOUNTABLE, "").lower() in ("1", "t", "true"):
-            complaint = next(_unmountable(account, spec, ephemeral_only=request.operation == UPDATE), None)
-            if complaint:
-                raise refusal(request, complaint)
+        account = self._lister.get(SERVICE_ACCOUNT, request.namespace, name)
+        if account is None:
+            return self._check_later(request, spec)
+        _check_secrets(request, account, spec)
+        return None
+
+    async def _check_later(self, request: AdmissionRequest, spec: Object) -> None:
+        _check_secrets(request, await self._account(request, spec["serviceAccountName"]), spec)
 
     async def _account(self, request: AdmissionRequest, name: str) -> Object:
-        found = self._lister.get(SERVICE_ACCOUNT, request.namespace, name)
-        if found is not None:
-            return found
+        """Of one that the cache does not have yet."""
         try:
             return await self._await_account(request.namespace, name)
         except ApiError as error:
@@ -104,6 +114,13 @@ class ServiceAccount(Plugin):
         for volume in spec.get("volumes") or ():
             if any("serviceAccountToken" in source for source in (volume.get("projected") or {}).get("sources") or ()):
                 raise refusal(request, "a mirror pod may not use ServiceAccountToken volume projections")
+
+
+def _check_secrets(request: AdmissionRequest, account: Object, spec: Object) -> None:
+    if (account["metadata"].get("annotations") or {}).get(ENFORCE_MOUNTABLE, "").lower() in ("1", "t", "true"):
+        complaint = next(_unmountable(account, spec, ephemeral_only=request.operation == UPDATE), None)
+        if complaint:
+            raise refusal(request, complaint)
 
 
 def mount_token(spec: Object, new_suffix: Callable[[], str]) -> None:

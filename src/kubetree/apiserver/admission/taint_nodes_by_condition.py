@@ -14,7 +14,7 @@ class TaintNodesByCondition(Plugin):
     resources = frozenset({"nodes"})
     mutates = True
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> None:
         spec = (request.obj or {}).setdefault("spec", {})
         taints = spec.get("taints") or []
         if not any(taint.get("key") == NOT_READY and taint.get("effect") == "NoSchedule" for taint in taints):

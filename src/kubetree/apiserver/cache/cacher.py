@@ -42,6 +42,9 @@ _ASK_AGAIN = 0.1
 _PAGE = 10_000
 _SAMPLE = 32
 _RETRY, _RETRY_KEY = 0.25, 2.0
+_EXPECTED = 1024
+"""Writes under way whose labels are known; those that fail are forgotten with the others."""
+_NOT_EXPECTED: tuple[bytes, Mapping[str, str]] = (b"", {})
 _WAITS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 HISTORY = 1000
 """Revisions of the past that a starting cache reads, to serve watches that were open on its predecessor."""
@@ -79,6 +82,7 @@ class Cacher:
         self._tried = asyncio.Event()
         self._moved: asyncio.Future[None] | None = None
         self._watch: Watch | None = None
+        self._expected: dict[str, tuple[bytes, Mapping[str, str]]] = {}
         self.generation = 0
         """Changes with every change of an object."""
         self.fillings = self.reads = 0
@@ -172,6 +176,12 @@ class Cacher:
     def get(self, key: str) -> CacheEntry | None:
         entry: CacheEntry | None = self._entries.get(key)
         return entry
+
+    def expect(self, key: str, value: bytes, labels: Mapping[str, str]) -> None:
+        """See watch_cache.WatchCache.expect."""
+        if len(self._expected) >= _EXPECTED:
+            self._expected.clear()
+        self._expected[key] = value, dict(labels)
 
     def items(
         self, prefix: str = "", index: Mapping[str, str] | None = None, labels: Mapping[str, str] | None = None, after: str = ""
@@ -340,8 +350,10 @@ class Cacher:
         """None, with a line in the log, when the value is not an object's JSON."""
         try:
             value = stored.value if self._canonical is None else self._canonical(stored.value)
-            labels, data = labels_of(value), with_revision(value, stored.revision)
-            return CacheEntry(stored.key, stored.revision, data, labels, self._decoded)
+            written, labels = self._expected.pop(stored.key, _NOT_EXPECTED)
+            if value != written:
+                labels = labels_of(value)
+            return CacheEntry(stored.key, stored.revision, with_revision(value, stored.revision), labels, self._decoded)
         except (msgspec.MsgspecError, ValueError, LookupError, TypeError) as error:
             log.error("what the store has at %s is no object and is left out: %s", stored.key, error)
             return None

@@ -76,7 +76,7 @@ class Discovery:
             case ["apis", group]:
                 versions = self._aggregation.groups().get(group) or documents.groups(self._kinds).get(group)
                 made = {"kind": "APIGroup", "apiVersion": "v1", **documents.group_document(group, versions)} if versions else None
-            case ["apis", group, version]:
+            case ["apis", group, version] if group:
                 made = documents.resource_list(self._kinds, group, version)
             case _:
                 made = None

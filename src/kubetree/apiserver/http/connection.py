@@ -29,6 +29,17 @@ _WHOLE = 256 * 1024
 """Requests up to this size are waited for; larger ones are read as their handler asks for them."""
 
 
+HEAD_TIMEOUT = 32.0
+"""Seconds that a client has for the head of a request, and before that for TLS; upstream's ReadHeaderTimeout."""
+IDLE_TIMEOUT = 90.0
+"""Seconds between requests; upstream's IdleTimeout."""
+_BODY_SOON = 2.0
+"""Seconds that a small body is waited for; then its handler waits, which has a time limit."""
+_ANSWERED = -1
+_LOOKS = 16
+"""How often it is looked whether a head is late, in the time that it may take."""
+
+
 class Taker(Protocol):
     """Who gets the bytes of a connection that was taken over."""
 
@@ -47,6 +58,25 @@ class HttpServer(web.Server):
     def __init__(self, handler: web.RequestHandler | Callable[..., object], **settings: object) -> None:
         super().__init__(handler, max_line_size=MAX_LINE, max_field_size=MAX_LINE, **settings)  # type: ignore[arg-type]
         self.heads = Heads(MAX_LINE)
+        self._looking: asyncio.TimerHandle | None = None
+
+    def look_after(self, head_timeout: float = HEAD_TIMEOUT) -> None:
+        """Closes connections whose head does not come, from now on until `shutdown`. Connections are looked at now and then, which costs
+        requests nothing; so it may take a sixteenth longer."""
+        often = head_timeout / _LOOKS
+
+        def look() -> None:
+            for connection in self.connections:
+                if isinstance(connection, Connection):
+                    connection.look(_LOOKS, max(1, round(_BODY_SOON / often)))
+            self._looking = self._loop.call_later(often, look)
+
+        self._looking = self._loop.call_later(often, look)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        await super().shutdown(timeout)
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -67,7 +97,9 @@ class Connection(RequestHandler):
         "_early",
         "_heads",
         "_held",
+        "_looks",
         "_ordinary",
+        "_slow",
         "_taker",
         "ended",
         "full",
@@ -83,7 +115,9 @@ class Connection(RequestHandler):
         self.on_lost: Wake | None = None
         self.on_full: Wake | None = None
         self.on_writable: Wake | None = None
-        self.full = self._held = False
+        self.full = self._held = self._slow = False
+        self._looks = 0
+        """How often it was found waiting for a request that had begun, or for its first."""
         self._taker: Taker | None = None
         self._early, self._at, self._ordinary, self._heads = b"", 0, True, self._manager.heads
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -117,7 +151,10 @@ class Connection(RequestHandler):
         while not self._force_close:
             request = self._next()
             if request is None:
+                if self._slow:
+                    self._ordinary = False
                 if not self._ordinary:
+                    self._looks = _ANSWERED
                     early, self._early = self._early[self._at :], b""
                     super().data_received(early)
                     return await super().start()
@@ -127,6 +164,7 @@ class Connection(RequestHandler):
                 finally:
                     self._waiter = None
                 continue
+            self._looks = _ANSWERED
             if not await self._answer(request) or self._close:
                 break
             self._next_keepalive_close_time = loop.time() + self._keepalive_timeout
@@ -137,6 +175,21 @@ class Connection(RequestHandler):
             if self.transport is not None:
                 self.transport.close()
         return None
+
+    def look(self, most: int, body: int) -> None:
+        """Called now and then: the `most`th time that it finds the same head still to come, the connection ends. A body that has not come
+        after `body` times is left to its handler."""
+        waits = self._waiter is not None and not self._request_in_progress and self._taker is None
+        if not waits or (self._looks == _ANSWERED and not self._early):
+            return
+        self._looks = max(0, self._looks) + 1
+        if self._ordinary and b"\r\n\r\n" in self._early:
+            if self._looks > body and self._waiter is not None and not self._waiter.done():
+                self._slow = True
+                self._looks = _ANSWERED
+                self._waiter.set_result(None)
+        elif self._looks > most:
+            self.force_close()
 
     def _next(self) -> OrdinaryRequest | None:
         """The next request once all of it is there. Turns to aiohttp when what is there is not ordinary."""

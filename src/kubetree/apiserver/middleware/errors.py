@@ -45,7 +45,7 @@ def render_errors(metrics: Metrics) -> Middleware:
             finally:
                 metrics.end(counted)
             if ctx.routed:
-                size = len(response.body) if isinstance(response, Answer) else -1
+                size = response.size if isinstance(response, Answer) else -1
                 metrics.observe(counted, ctx, response.status, clock() - started, size)
             elif response.status == _DROPPED:
                 metrics.dropped(counted)

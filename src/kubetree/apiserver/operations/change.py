@@ -222,6 +222,8 @@ class _Attempt:
             value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
                 return Stored(new, value, revision)
+            if kind.behaviour is None:
+                resource.cache.expect(self.key, value, new["metadata"].get("labels") or {})
             writing = registry.store.update(self.key, value, revision, ttl=resource.ttl)
             result = await registry.underway.write(self.key, value, writing)
             committed = result.ok

@@ -12,7 +12,7 @@ from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies import prepare_for_create
 from kubetree.api.times import format_time
-from kubetree.api.validation import template_of, validate_create
+from kubetree.api.validation import Template, template_of, validate_create
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.encoding import decode, encode
@@ -82,8 +82,8 @@ async def _create_named(registry: Registry, resource: Resource, obj: dict[str, A
         finish = await hook.begin_create(obj, dry_run=scope.dry_run)
     committed = False
     try:
-        await prepare_and_validate(registry, resource, obj, scope)
-        stored = await _store(registry, resource, obj, scope)
+        template = await prepare_and_validate(registry, resource, obj, scope)
+        stored = await _store(registry, resource, obj, scope, template)
         committed = True
         return stored
     finally:
@@ -101,8 +101,9 @@ def fill_system_fields(registry: Registry, obj: dict[str, Any], now: datetime) -
     metadata["creationTimestamp"] = format_time(now)
 
 
-async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> None:
-    """What stands between a complete new object and the store: strategy, validation, warnings, validating admission."""
+async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Template | None:
+    """What stands between a complete new object and the store: strategy, validation, warnings, validating admission. Gives what the object
+    has in common with others."""
     kind, storage = resource.kind, resource.storage
     metadata = obj["metadata"]
     prepare_for_create(storage, obj)
@@ -114,6 +115,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     if scope.admit:
         await registry.admission.validate(scope.admission(CREATE, kind, metadata["name"], obj, None))
         settle(kind, obj, scope)
+    return template
 
 
 def settle(kind: Kind, obj: dict[str, Any], scope: WriteScope) -> None:
@@ -122,17 +124,19 @@ def settle(kind: Kind, obj: dict[str, Any], scope: WriteScope) -> None:
         kind.behaviour.check(obj, "Ignore", ())
 
 
-async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope) -> Stored:
+async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope, template: Template | None) -> Stored:
     kind, metadata = resource.kind, obj["metadata"]
-    if metadata.get("resourceVersion"):
+    if metadata.get("resourceVersion") and not scope.dry_run:
         raise errors.BadRequest("resourceVersion should not be set on objects to be created")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
-    value = encode(obj) if resource.kind.behaviour is None else await managers.written(resource, obj)
+    value = encode(obj, template) if resource.kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:
             return Stored(obj, value, 0, created=True)
     else:
+        if kind.behaviour is None:
+            resource.cache.expect(key, value, metadata.get("labels") or {})
         written = await registry.store.create(key, value, ttl=resource.ttl)
         if written.ok:
             return Stored(obj, value, written.revision, created=True)

@@ -18,7 +18,7 @@ Object = dict[str, Any]
 
 def track_create(resource: Resource, obj: Object, scope: WriteScope, now: datetime) -> Object:
     """Sets managedFields of a new object and gives it in the storage version."""
-    track_update(resource.kind, None, obj, manager=scope.manager, now=format_time(now), subresource=scope.subresource)
+    track_update(resource.kind, None, obj, manager=scope.manager, now=format_time(now), subresource=scope.subresource, spec=scope.spec)
     return stored_version(resource, obj)
 
 

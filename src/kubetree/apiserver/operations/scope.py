@@ -32,6 +32,8 @@ class WriteScope:
     """See admission.request.Origin."""
     defaulted: bool = False
     """The object to be created has its defaults."""
+    spec: bytes | None = None
+    """The JSON of that object's spec as it comes in, where it is known."""
     nameless: bool = False
     """The request names no object (deletecollection), and so admission is told none."""
 

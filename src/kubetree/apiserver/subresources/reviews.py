@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.bodies import decode_object
 from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.negotiation import not_acceptable
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.options import write_options
@@ -38,7 +38,7 @@ def review(reply: Reply) -> Verb:
     async def create_review(call: Call) -> web.StreamResponse:
         ctx, kind, output = call.ctx, call.resource.kind, call.output()
         if output.as_kind == "Table":
-            raise errors.NotAcceptable(f"the resource {kind.group_resource} does not support being converted to a Table")
+            raise not_acceptable()
         options = write_options(ctx.query, ctx.user_agent, "CreateOptions")
         obj = decode_object(ctx, await call.body(), kind, options.validation)
         check_namespace(call.namespace, obj.setdefault("metadata", {}))

@@ -11,6 +11,7 @@ from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.authentication.token_requests import DEFAULT_EXPIRY, TokenRequests
 from kubetree.apiserver.bodies import decode_as
+from kubetree.apiserver.negotiation import not_acceptable
 from kubetree.apiserver.options import write_options
 from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call, Verb
@@ -24,6 +25,8 @@ def token_requests(minter: TokenRequests | None) -> Verb:
 
     async def create_token(call: Call) -> web.StreamResponse:
         ctx, output = call.ctx, call.output()
+        if output.as_kind == "Table":
+            raise not_acceptable()
         options = write_options(ctx.query, ctx.user_agent, "CreateOptions")
         body = await call.body()
         if minter is None:

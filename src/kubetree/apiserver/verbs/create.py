@@ -14,9 +14,9 @@ async def create(call: Call) -> web.StreamResponse:
     output = call.output()
     body = await call.body()
     options = write_options(call.ctx.query, call.ctx.user_agent, "CreateOptions")
-    obj, defaulted = decode_new(call.ctx, body, call.resource.kind, options.validation, call.registry.known_specs)
+    obj, defaulted, spec = decode_new(call.ctx, body, call.resource.kind, options.validation, call.registry.known_specs)
     scope = call.scope(options, "CreateOptions")
-    scope.defaulted = defaulted
+    scope.defaulted, scope.spec = defaulted, spec
     if scope.namespace == "" and call.resource.kind.namespaced:
         scope.namespace = obj.get("metadata", {}).get("namespace", "")
     stored = await create_object(call.registry, call.resource, obj, scope)

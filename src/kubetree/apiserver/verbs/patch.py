@@ -82,11 +82,24 @@ async def read_patch(call: Call) -> PatchRequest:
         raise errors.UnsupportedMediaType("415: Unsupported Media Type", empty_details=True)  # what upstream's router says
     body = await call.body()
     options = write_options(ctx.query, ctx.user_agent, "PatchOptions", apply=content_type == APPLY)
-    data = _parse(content_type, body)
+    try:
+        data = _parse(content_type, body)
+    except errors.BadRequest:
+        if content_type != APPLY:
+            await _check_exists(call)
+        raise
     if ctx.audit is not None:
         ctx.audit.patched(data)
     faults = _faults(content_type, body) if options.validation != "Ignore" else []
     return PatchRequest(content_type, data, options, ctx.warnings, faults)
+
+
+async def _check_exists(call: Call) -> None:
+    """That there is nothing to patch is said before what is wrong with the patch. Raises NotFound."""
+    cache = call.resource.cache
+    await cache.fresh()
+    if cache.get(call.resource.key(call.namespace, call.name)) is None:
+        raise call.not_found()
 
 
 def _faults(content_type: str, body: bytes) -> list[str]:

@@ -19,6 +19,8 @@ from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Audience, C
 
 BOOKMARK_PERIOD = 60.0
 _LAST_BOOKMARK = 2.0
+PATIENCE = 75.0
+"""Seconds for which a client may read nothing while it has much pending: as long as the cache remembers events."""
 
 
 class Pump:
@@ -86,13 +88,17 @@ class AudiencePump(Pump):
         super().__init__(stream, start, timeout, bookmarks=bookmarks)
         self._audience = audience
         self._joined = False
+        self._cut: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
+        self._stream.when_full(self._behind)
         try:
             await super().run()
         finally:
             self._audience.leave(self)
             self._stream.when_full(None)
+            if self._cut is not None:
+                self._cut.cancel()
 
     def admitted(self) -> None:
         self._move()
@@ -107,6 +113,9 @@ class AudiencePump(Pump):
         if stream.blocked:
             stream.when_writable(self._move)
             return
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
         try:
             for piece, revision in audience.since(self._told) if self._told < audience.told else ():
                 if piece:
@@ -123,7 +132,6 @@ class AudiencePump(Pump):
             return
         self._joined = True
         audience.join(self, write)
-        stream.when_full(self._behind)
 
     def _behind(self) -> None:
         """The client has more unread than it should."""
@@ -131,6 +139,14 @@ class AudiencePump(Pump):
             self._joined = False
             self._told = self._audience.leave(self)
             self._stream.when_writable(self._move)
+        if self._cut is None:
+            self._cut = self._loop.call_later(PATIENCE, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """It has read nothing for so long that it would not be told all that it missed: what it has pending is not kept for it."""
+        if self._stream.blocked:
+            self._stream.abort()
+            self.stop()
 
     def _reached(self) -> int:
         return self._audience.reached(self) if self._joined else 0

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from aiohttp import WSCloseCode, web
 
 from kubetree.api.errors import ApiError
+from kubetree.apiserver.answers import drained
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.connection import Connection
 from kubetree.apiserver.negotiation import JSON, Output
@@ -191,10 +192,15 @@ class WatchStream:
             transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
 
     async def drain(self) -> None:
-        """Sends, and waits while the client is behind. Raises ConnectionError when it has gone."""
+        """Sends, and waits while the client is behind. Raises ConnectionError when it has gone, or takes nothing."""
         self.send()
         if self.blocked:
-            await self._call.ctx.http.writer.drain()
+            await drained(self._call.ctx.http)
+
+    def abort(self) -> None:
+        """Ends the connection, whatever is pending."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def close(self) -> web.StreamResponse:
         if self._transport is not None and not self._transport.is_closing():

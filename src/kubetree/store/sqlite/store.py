@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from kubetree.store.protocol import Compacted, Entry, Page, StoreEvent, StoreUna
 from kubetree.store.sqlite import database
 from kubetree.store.sqlite.database import MAX_BATCH, Row
 from kubetree.store.sqlite.lock import FileLock
+from kubetree.store.sqlite.worker import Worker
 
 T = TypeVar("T")
 
@@ -53,7 +55,7 @@ class SQLiteStore:
         self._waiting: list[_Pending] = []
         self._committing: list[_Pending] = []
         self._scheduled = False
-        self._writer, self._reader = ThreadPoolExecutor(1, "store-writer"), ThreadPoolExecutor(1, "store-reader")
+        self._writer, self._reader = Worker("store-writer"), ThreadPoolExecutor(1, "store-reader")
         self._write_connection = database.connect(path, cache=8192)
         self._read_connection, self._point_connection = database.connect(path), database.connect(path, cache=1024)
         self._expiry = Expiry(clock, self._expire)
@@ -156,13 +158,13 @@ class SQLiteStore:
         self._closed = True
         self._expiry.close()
         while self._committing or self._waiting:
-            await asyncio.get_running_loop().run_in_executor(self._writer, int)
+            await self._writer.run(int)
         self._hub.shut()
         await asyncio.to_thread(self._close_files)
 
     def _close_files(self) -> None:
         self._reader.shutdown()
-        self._writer.shutdown()
+        self._writer.stop()
         for connection in (self._read_connection, self._point_connection, self._write_connection):
             connection.close()
         self._lock.release()
@@ -199,9 +201,9 @@ class SQLiteStore:
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
-    async def _on_writer(self, write: Callable[..., T], *args: object) -> T:
+    async def _on_writer(self, write: Callable[..., None], *args: object) -> None:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._writer, write, self._write_connection, *args)
+            await self._writer.run(partial(write, self._write_connection, *args))
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
@@ -254,11 +256,9 @@ class SQLiteStore:
         self._scheduled = False
         self._committing, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
         rows = [pending.row for pending in self._committing]
-        loop = asyncio.get_running_loop()
-        loop.run_in_executor(self._writer, database.insert, self._write_connection, rows).add_done_callback(self._committed)
+        self._writer.do(partial(database.insert, self._write_connection, rows), self._committed)
 
-    def _committed(self, outcome: asyncio.Future[None]) -> None:
-        error = outcome.exception()
+    def _committed(self, error: BaseException | None) -> None:
         if error is not None:
             self._undo(self._unavailable(error) if isinstance(error, sqlite3.Error) else error)
             return

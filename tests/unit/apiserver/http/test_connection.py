@@ -170,3 +170,51 @@ async def test_memory_of_heads_is_bounded() -> None:
     sent = b"".join(request("GET", "/", more=b"X-Number: %d\r\n" % n) for n in range(3000))
     await exchange([sent], 3000, server=server)
     assert len(server.heads._known) <= 2048
+
+
+async def served(server: HttpServer, sent: bytes) -> bytes:
+    """All that comes until the server closes."""
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    try:
+        async with asyncio.timeout(10):
+            writer.write(sent)
+            return await reader.read()
+    finally:
+        writer.close()
+        listener.close()
+        await server.shutdown(0)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTT", request("GET", "/")[:-2] + b"X-Slow: 1\r\n"], ids=["nothing", "a line", "some lines"])
+async def test_a_head_that_does_not_come_ends_the_connection(sent: bytes) -> None:
+    server = HttpServer(echo)
+    server.look_after(0.1)
+    assert await served(server, sent) == b""
+
+
+async def test_a_connection_may_wait_for_its_next_request_for_longer_than_for_its_first() -> None:
+    server = HttpServer(echo, keepalive_timeout=30)
+    server.look_after(0.02)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await served(server, request("GET", "/"))
+
+
+async def test_a_body_that_does_not_come_is_its_handlers_business() -> None:
+    server = HttpServer(echo)
+    server.look_after(0.2)
+    sent = request("POST", "/slow", b"hello")
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+    async with asyncio.timeout(10):
+        writer.write(sent[:-2])
+        while any(isinstance(c, Connection) and c._ordinary for c in server.connections) or not server.connections:
+            await asyncio.sleep(0.01)
+        writer.write(sent[-2:])
+        head = await reader.readuntil(b"\r\n\r\n")
+    assert b"Way: long" in head
+    assert await reader.readexactly(len(b"long POST /slow hello.")) == b"long POST /slow hello."
+    writer.close()
+    listener.close()
+    await server.shutdown(0)

@@ -34,7 +34,7 @@ def _is_sound_spec(spec: bytes) -> bool:
 
 @lru_cache(maxsize=256)
 def is_sound(template: bytes) -> bool:
-    """Whether new pods of a template (`pod_shape`) are right whatever their names. They share the work."""
+    """Whether new pods of a template (`Template.shape`) are right whatever their names. They share the work."""
     if b'"ephemeral":' in template:
         return False
     errs: Errors = []

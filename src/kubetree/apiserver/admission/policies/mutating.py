@@ -6,7 +6,7 @@ Follows plugin/policy/mutating/dispatcher.go.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,10 +67,11 @@ class MutatingAdmissionPolicy(Plugin):
         self._definitions, self._matches, self._kinds, self._convert = definitions, matches, kinds, convert
         self._authorizer, self._metrics, self._clock = authorizer, metrics, clock
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         policies = self._candidates.of(self._definitions.policies(), request)
-        if not policies or excluded(request):
-            return
+        return self._apply(policies, request) if policies and not excluded(request) else None
+
+    async def _apply(self, policies: Sequence[tuple[int, Policy[Mutator]]], request: AdmissionRequest) -> None:
         failures: list[_Failure] = []
         invocations: list[Invocation[Mutator]] = []
         for _, policy in policies:

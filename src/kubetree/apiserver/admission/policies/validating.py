@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,10 +52,11 @@ class ValidatingAdmissionPolicy(Plugin):
         self._definitions, self._matches, self._convert = definitions, matches, convert
         self._authorizer, self._metrics, self._clock = authorizer, metrics, clock
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         policies = self._candidates.of(self._definitions.policies(), request)
-        if not policies or excluded(request):
-            return
+        return self._ask(policies, request) if policies and not excluded(request) else None
+
+    async def _ask(self, policies: Sequence[tuple[int, Policy[Validator]]], request: AdmissionRequest) -> None:
         matched = [(policy, await self._matches.of(policy, request)) for _, policy in policies]
         if not any(found for _, found in matched):
             return

@@ -5,6 +5,7 @@ Follows admission/plugin/webhook/mutating/dispatcher.go.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import orjson
@@ -40,10 +41,11 @@ class MutatingAdmissionWebhook(Plugin):
         self._configurations, self._caller = configurations, caller
         self._candidates = Candidates(caller.equivalents, interest)
 
-    async def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         hooks = self._candidates.of(self._configurations.hooks(), request)
-        if not hooks or exempt(request.kind.group, request.kind.plural):
-            return
+        return self._visit_all(hooks, request) if hooks and not exempt(request.kind.group, request.kind.plural) else None
+
+    async def _visit_all(self, hooks: Sequence[tuple[int, Hook]], request: AdmissionRequest) -> None:
         versions = Versions(request, self._caller.convert)
         with remembered(self.name, request) as memory:
             for index, hook in hooks:

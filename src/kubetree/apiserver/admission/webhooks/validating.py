@@ -6,6 +6,7 @@ Follows admission/plugin/webhook/validating/dispatcher.go.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 
 from kubetree.api.errors import ApiError
 from kubetree.apiserver.admission.matching.candidates import Candidates
@@ -14,7 +15,7 @@ from kubetree.apiserver.admission.matching.versions import Versions
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin
 from kubetree.apiserver.admission.request import CONNECT, CREATE, DELETE, UPDATE, AdmissionRequest
 from kubetree.apiserver.admission.webhooks.calls import Caller, CallingFailed, Denied, Invocation
-from kubetree.apiserver.admission.webhooks.configurations import Configurations, interest
+from kubetree.apiserver.admission.webhooks.configurations import Configurations, Hook, interest
 
 _STEP = "validating"
 _FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
@@ -30,10 +31,11 @@ class ValidatingAdmissionWebhook(Plugin):
         self._configurations, self._caller = configurations, caller
         self._candidates = Candidates(caller.equivalents, interest)
 
-    async def validate(self, request: AdmissionRequest) -> None:
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         hooks = self._candidates.of(self._configurations.hooks(), request)
-        if not hooks or exempt(request.kind.group, request.kind.plural):
-            return
+        return self._ask(hooks, request) if hooks and not exempt(request.kind.group, request.kind.plural) else None
+
+    async def _ask(self, hooks: Sequence[tuple[int, Hook]], request: AdmissionRequest) -> None:
         versions = Versions(request, self._caller.convert)
         invocations: list[Invocation] = []
         for _, hook in hooks:
