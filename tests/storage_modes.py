@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +62,11 @@ class Place:
         pass
 
 
-class Memory(Place):
-    def __init__(self) -> None:
-        self._store = MemoryStore()
+class Given(Place):
+    """A store that the test has made, for all servers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
@@ -123,7 +125,7 @@ class Etcd(Place):
         urllib.request.urlopen(f"http://{self._etcd.address}/v3/kv/deleterange", body, timeout=20).close()
 
 
-_PLACES = {"memory": Memory, "sqlite": SQLite, "etcd": Etcd}
+_PLACES: dict[str, Callable[[], Place]] = {"memory": lambda: Given(MemoryStore()), "sqlite": SQLite, "etcd": Etcd}
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import storage_modes
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.config import Config
 from kubetree.apiserver.server import ApiServer
-from storage_modes import Place, new_place
+from kubetree.store import Store
+from storage_modes import Given, Place, new_place
 
 Object = dict[str, Any]
 
@@ -121,11 +122,12 @@ async def caught_up(servers: Sequence[ApiServer]) -> None:
 
 
 @asynccontextmanager
-async def running_server(place: Place | None = None, *, servers: int | None = None, **config: Any) -> AsyncIterator[Http]:
+async def running_server(place: Place | Store | None = None, *, servers: int | None = None, **config: Any) -> AsyncIterator[Http]:
     """As many servers as the mode has, or `servers` of them, over a new place or the one given."""
     usual = {"always_allow": True, "disable_admission_plugins": ("ServiceAccount",), "shutdown_grace": 0.1}
     with ExitStack() as stack:
-        place = place or stack.enter_context(new_place())
+        if not isinstance(place, Place):
+            place = Given(place) if place is not None else stack.enter_context(new_place())
         async with started(place, Config(**{**usual, **place.settings, **config}), servers) as running:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session:
                 yield Http(session, *running)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from kubetree.apiserver.middleware.errors import as_api_error
 from kubetree.grpc import TLS, Keepalive
 from kubetree.store import open_store
 from kubetree.store.etcd import EtcdStore, endpoints, follower
 from kubetree.store.etcd import store as engine
 from kubetree.store.etcd.endpoints import Endpoints
 from kubetree.store.etcd.follower import stream
-from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable, Watch
+from kubetree.store.protocol import Compacted, Refused, StoreEvent, StoreUnavailable, Watch
 from unit.store import etcd_server
 from unit.store.etcd_server import EtcdCluster, EtcdServer, free_port
 
@@ -251,8 +252,14 @@ async def test_many_counters_lose_no_step(store: EtcdStore, server: EtcdServer) 
 
 async def test_what_is_too_large_is_refused_in_etcds_words(store: EtcdStore) -> None:
     assert (await store.create("/large", bytes(1_400_000))).ok
-    with pytest.raises(ValueError, match=r"^etcdserver: request is too large$"):
+    with pytest.raises(Refused, match=r"^etcdserver: request is too large$") as caught:
         await store.create("/larger", bytes(1_700_000))
+    answer = as_api_error(caught.value)
+    assert answer is not None
+    status = answer.to_status()
+    assert (status["code"], status["message"], status.get("reason")) == (500, "etcdserver: request is too large", None)
+    with pytest.raises(Refused, match=r"trying to send message larger than max \(25000\d\d vs. 2097152\)$"):
+        await store.create("/largest", bytes(2_500_000))
     entry, _ = await store.get("/large")
     assert entry is not None and entry.value == bytes(1_400_000)
 
