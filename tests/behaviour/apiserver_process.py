@@ -1,4 +1,7 @@
-"""An API server as a process of its own, to be killed: `apiserver_process.py <storage URL> <port>`; plain HTTP, everything allowed."""
+"""An API server as a process of its own, to be killed: `apiserver_process.py <storage URL> <port> [<etcd prefix>]`.
+
+Plain HTTP, everything allowed.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from kubetree.apiserver.config import Config
 from kubetree.apiserver.server import ApiServer
 
 
-async def main(storage: str, port: int) -> None:
-    server = ApiServer(Config(storage=storage, secure_port=port, always_allow=True))
+async def main(storage: str, port: int, prefix: str) -> None:
+    server = ApiServer(Config(storage=storage, etcd_prefix=prefix, secure_port=port, always_allow=True))
     await server.start()
     print("ready", flush=True)
     await asyncio.Event().wait()
 
 
-uvloop.run(main(sys.argv[1], int(sys.argv[2])))
+uvloop.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "/registry"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from behaviour.apiserver_harness import Http
@@ -49,18 +48,18 @@ async def establish(http: Http, crd: Object) -> Object:
 
 
 async def wait_for(http: Http, name: str, type: str, status: str) -> Object:
-    async with asyncio.timeout(10):
-        while True:
-            crd: Object = (await http.get(f"{CRDS}/{name}")).json
-            if conditions(crd).get(type, {}).get("status") == status:
-                return crd
-            await asyncio.sleep(0.005)
+    """The definition, once it has the condition and each server goes by it."""
+    await http.everywhere(f"{CRDS}/{name}", lambda reply: conditions(reply.json).get(type, {}).get("status") == status)
+    crd: Object = (await http.get(f"{CRDS}/{name}")).json
+    if (type, status) == ("Established", "True"):
+        spec = crd["spec"]
+        for served in (version["name"] for version in spec["versions"] if version["served"]):
+            await http.everywhere(f"/apis/{spec['group']}/{served}/{spec['names']['plural']}", lambda reply: reply.status != 404)
+    return crd
 
 
 async def until_gone(http: Http, path: str) -> None:
-    async with asyncio.timeout(10):
-        while (await http.get(path)).status != 404:
-            await asyncio.sleep(0.005)
+    await http.everywhere(path, lambda reply: reply.status == 404)
 
 
 def foo(name: str, api_version: str = "example.com/v1", **spec: Any) -> Object:

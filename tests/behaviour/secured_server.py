@@ -9,22 +9,39 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from behaviour.apiserver_harness import started
 from kubetree.apiserver.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.cluster.certificates import ClusterCertificates, KeyPair
 from programs import require
+from storage_modes import new_place
 
 
 @dataclass
 class Secured:
-    server: ApiServer
+    """Where there are several servers, kubectl asks them in turn; `server` is the first of them."""
+
+    servers: list[ApiServer]
     certificates: ClusterCertificates
     directory: Path
+
+    def __post_init__(self) -> None:
+        self._turns = cycle(self.servers)
+
+    @property
+    def server(self) -> ApiServer:
+        return self.servers[0]
+
+    @property
+    def url(self) -> str:
+        """Of the server whose turn it is."""
+        return next(self._turns).url
 
     def kubeconfig(self, name: str, credentials: KeyPair | str | None) -> Path:
         """`credentials`: a certificate, a token, or nothing."""
@@ -56,6 +73,7 @@ class Secured:
         process = await asyncio.create_subprocess_exec(
             "kubectl",
             f"--kubeconfig={kubeconfig}",
+            f"--server={self.url}",
             cache,
             *args,
             stdin=asyncio.subprocess.PIPE,
@@ -68,12 +86,12 @@ class Secured:
     async def anonymously(self, path: str) -> tuple[int, Any]:
         """Status and JSON of a GET without credentials."""
         trusted = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
-        async with aiohttp.ClientSession() as session, session.get(self.server.url + path, ssl=trusted) as response:
+        async with aiohttp.ClientSession() as session, session.get(self.url + path, ssl=trusted) as response:
             return response.status, await response.json()
 
 
 @asynccontextmanager
-async def secured_server(directory: Path, **config: Any) -> AsyncIterator[Secured]:
+async def secured_server(directory: Path, *, servers: int | None = None, **config: Any) -> AsyncIterator[Secured]:
     certificates = ClusterCertificates.create([], datetime.now(UTC))
     certificates.write(directory)
     tls = TLSFiles(directory / "apiserver.crt", directory / "apiserver.key", directory / "ca.crt")
@@ -85,9 +103,6 @@ async def secured_server(directory: Path, **config: Any) -> AsyncIterator[Secure
         "requestheader_client_ca": directory / "front-proxy-ca.crt",
         "enable_bootstrap_token_auth": True,
     }
-    server = ApiServer(Config(**{**usual, **config}))
-    await server.start()
-    try:
-        yield Secured(server, certificates, directory)
-    finally:
-        await server.stop()
+    with new_place() as place:
+        async with started(place, Config(**{**usual, **place.settings, **config}), servers) as running:
+            yield Secured(running, certificates, directory)

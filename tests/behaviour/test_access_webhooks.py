@@ -36,7 +36,7 @@ def known(review: Object) -> Object | int:
 async def test_tokens_that_a_webhook_knows(tmp_path: Path, version: str) -> None:
     async with webhook(tmp_path, known) as hook:
         files = {"authentication_token_webhook_config_file": hook.kubeconfig, "authentication_token_webhook_version": version}
-        async with running_server(always_allow=False, **files) as http:
+        async with running_server(servers=1, always_allow=False, **files) as http:  # each keeps what it was told to itself
             for _ in range(2):
                 user = (await http.post(WHO, {}, Authorization="Bearer good")).json["status"]["userInfo"]
             assert (

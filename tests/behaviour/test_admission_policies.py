@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apiserver_harness import MAPS, Http, config_map, running_server
+
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from kubetree.api.kind_table import kind as row_of
 
 Object = dict[str, Any]
 GROUP = "/apis/admissionregistration.k8s.io/v1"
@@ -26,10 +28,7 @@ async def put(http: Http, kind: str, name: str, **spec: Any) -> None:
     body = {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
     reply = await http.post(f"{GROUP}/{PLURALS[kind]}", body)
     assert reply.status == 201, reply.text
-    row = http.server.kinds.by_resource("admissionregistration.k8s.io", "v1", PLURALS[kind])
-    assert row is not None
-    while http.server.parts.lister.get(row, "", name) is None:
-        await asyncio.sleep(0.001)
+    await http.known(row_of(API, kind), name)
 
 
 async def validating(http: Http, *validations: Object, name: str = "p", binding: Object | None = None, **spec: Any) -> None:

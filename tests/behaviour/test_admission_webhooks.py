@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
-from apiserver_harness import MAPS, Http, config_map, running_server
 
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from behaviour.custom_resources import FOOS, definition, establish, fields, string, version
+from kubetree.api.kind_table import kind as row_of
 from webhook_servers import WebhookServer, allow, deny, patching, webhook_server
 
 Object = dict[str, Any]
@@ -43,11 +43,7 @@ async def configure(http: Http, kind: str, *hooks: Object, name: str = "hooks") 
     }
     reply = await http.post(f"{GROUP}/{kind.lower()}webhookconfigurations", body)
     assert reply.status == 201, reply.text
-    plural = f"{kind.lower()}webhookconfigurations"
-    row = http.server.kinds.by_resource("admissionregistration.k8s.io", "v1", plural)
-    assert row is not None
-    while http.server.parts.lister.get(row, "", name) is None:
-        await asyncio.sleep(0.001)
+    await http.known(row_of("admissionregistration.k8s.io/v1", f"{kind}WebhookConfiguration"), name)
     made: Object = reply.json
     return made
 
@@ -170,7 +166,7 @@ async def test_plugins_of_the_house_see_what_webhooks_have_made() -> None:
 
 
 async def test_failures_close_or_open_as_the_policy_says() -> None:
-    async with running_server() as http:
+    async with running_server(servers=1) as http:  # each counts for itself
         gone = {"url": "https://127.0.0.1:9/x"}
         await configure(http, "Validating", hook(gone))
         reply = await http.post(MAPS, config_map("x"))
@@ -401,10 +397,7 @@ async def test_what_configures_admission_is_not_admitted_by_it() -> None:
         assert (await http.post(MAPS, config_map("x"))).status == 400
         for plural in ("validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
             assert (await http.delete(f"{GROUP}/{plural}/hooks")).status == 200
-        row = http.server.kinds.by_resource("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations")
-        assert row is not None
-        while http.server.parts.lister.get(row, "", "hooks") is not None:
-            await asyncio.sleep(0.001)
+        await http.known(row_of("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"), "hooks", False)
         assert (await http.post(MAPS, config_map("x"))).status == 201
 
 
@@ -455,7 +448,7 @@ async def test_credentials_come_from_the_file_that_the_plugins_configuration_nam
 
 
 async def test_conditions_decide_whether_a_webhook_is_asked() -> None:
-    async with both() as (http, webhooks):
+    async with both(servers=1) as (http, webhooks):
         conditions = [{"name": "a", "expression": "object.data.a == 'go'"}, {"name": "b", "expression": "request.name != 'skip'"}]
         closed = hook(webhooks.on("/closed", allow), matchConditions=conditions)
         opened = hook(webhooks.on("/open", allow), "b.example.com", matchConditions=conditions, failurePolicy="Ignore")

@@ -7,7 +7,7 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from secured_server import Secured, secured_server
 
+from behaviour.apiserver_harness import caught_up
+from behaviour.secured_server import Secured, secured_server
 from extension_server import AGGREGATED, API_VERSION, FLUNDER, GROUP, VERSION, ExtensionServer
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
@@ -55,7 +56,9 @@ class World:
         """The Available condition, once `holds` is true of it."""
         async with asyncio.timeout(10):
             while True:
-                obj = await self.client.get(API_SERVICE, name)
+                obj: Object = {}
+                with suppress(errors.NotFound):
+                    obj = await self.client.get(API_SERVICE, name)
                 found = next((c for c in (obj.get("status") or {}).get("conditions") or () if c["type"] == "Available"), None)
                 if found is not None and holds(found):
                     return dict(found)
@@ -259,6 +262,7 @@ async def test_openapi_of_all_servers_is_one(world: World, v3: bool) -> None:
     assert schema == {} if v3 else schema["properties"]["size"]["description"] == "In centimetres."
     assert url.endswith("?hash=33") or not v3
     await world.client.delete(API_SERVICE, NAME)
+    await caught_up(world.cluster.servers)
     assert FLUNDER not in (await world.get("/openapi/v2"))["definitions"]
     assert f"apis/{API_VERSION}" not in (await world.get("/openapi/v3"))["paths"]
 
@@ -267,6 +271,7 @@ async def test_priorities_change_without_a_gap(world: World) -> None:
     await world.register(groupPriorityMinimum=2000)
     await world.discovered(lambda v: v.get("resources"))
     await world.client.patch(API_SERVICE, NAME, {"spec": {"groupPriorityMinimum": 19000}}, type="merge")
+    await caught_up(world.cluster.servers)
     names = [item["metadata"]["name"] for item in (await world.get("/apis", Accept=AGGREGATED))["items"]]
     assert names[:2] == ["apiregistration.k8s.io", GROUP]
     assert (await world.discovered(lambda v: True))["resources"]
@@ -277,6 +282,7 @@ async def test_an_api_service_that_goes_takes_its_group_along(world: World) -> N
     await world.register()
     await world.discovered(lambda v: v["freshness"] == "Current")
     await world.client.delete(API_SERVICE, NAME)
+    await caught_up(world.cluster.servers)
     status, text, _ = await world.request("GET", FLUNDERS)
     assert (status, text) == (404, "404 page not found\n")
     assert GROUP not in [group["name"] for group in (await world.get("/apis"))["groups"]]

@@ -12,6 +12,7 @@ import pytest_asyncio
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from kubetree.api.protobuf import CONTENT_TYPE, decode, encode
 from kubetree.api.protobuf.wire import fields
+from storage_modes import Mode
 
 Object = dict[str, Any]
 APPLY = "apply-patch+yaml"
@@ -21,7 +22,7 @@ PARTIAL = ";as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Http]:
+async def server(storage: Mode) -> AsyncIterator[Http]:
     async with running_server() as http:
         yield http
 
@@ -36,7 +37,7 @@ async def http(server: Http) -> Http:
 
 async def raw(http: Http, path: str, accept: str, body: bytes | None = None) -> tuple[int, str, bytes]:
     headers = {"Accept": accept} | ({"Content-Type": CONTENT_TYPE} if body else {})
-    async with http.session.request("POST" if body else "GET", http.server.url + path, headers=headers, data=body) as response:
+    async with http.session.request("POST" if body else "GET", http.url + path, headers=headers, data=body) as response:
         return response.status, response.headers["Content-Type"], await response.read()
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import kubernetes
 import pytest
 
-from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
-from kubetree.store.memory import MemoryStore
+from behaviour.apiserver_harness import MAPS, Http, Reply, config_map, running_server
+from storage_modes import Place
 
 
 @pytest.fixture
@@ -51,9 +51,8 @@ async def test_the_dynamic_client_finds_kinds_by_discovery(http: Http) -> None:
     assert await asyncio.to_thread(use) == "test"
 
 
-async def test_two_servers_over_one_store_agree() -> None:
-    store = MemoryStore()
-    async with running_server(store) as one, running_server(store) as two:
+async def test_two_servers_over_one_store_agree(place: Place) -> None:
+    async with running_server(place) as one, running_server(place) as two:
         async with two.watch(f"{MAPS}?watch=1") as events:
             for i in range(5):
                 await one.post(MAPS, config_map(f"m{i}"))
@@ -64,12 +63,28 @@ async def test_two_servers_over_one_store_agree() -> None:
         assert (await one.put(f"{MAPS}/m0", stale)).status == 409
 
 
+async def test_the_service_kubernetes_leads_to_every_server_that_lives(place: Place) -> None:
+    def addresses(reply: Reply) -> list[str]:
+        return [a["ip"] for subset in reply.json.get("subsets") or () for a in subset["addresses"]]
+
+    path = "/api/v1/namespaces/default/endpoints/kubernetes"
+    async with running_server(place, servers=1, advertise_address="10.1.0.1") as one:
+        async with running_server(place, servers=1, advertise_address="10.1.0.2") as two:
+            for http in (one, two):
+                await http.everywhere(path, lambda reply: addresses(reply) == ["10.1.0.1", "10.1.0.2"])
+        assert addresses(await one.get(path)) == ["10.1.0.1"]
+        slices = (await one.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes")).json
+        assert [e["addresses"] for e in slices["endpoints"]] == [["10.1.0.1"]]
+
+
 async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(http: Http) -> None:
     tasks = asyncio.all_tasks()
     with pytest.raises(OSError, match="in use"):
         async with running_server(secure_port=http.server.port):
             pass
-    assert asyncio.all_tasks() == tasks
+    async with asyncio.timeout(5):
+        while not asyncio.all_tasks() <= tasks:
+            await asyncio.sleep(0.01)
 
 
 async def test_clients_that_leave_in_the_middle_are_no_errors(http: Http, caplog: pytest.LogCaptureFixture) -> None:

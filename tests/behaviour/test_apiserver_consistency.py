@@ -77,6 +77,7 @@ async def test_a_watch_replayed_is_the_list(seed: int) -> None:
         assert all(state[o["metadata"]["name"]].get("data") == o.get("data") for o in final)
 
 
+@pytest.mark.one_store
 async def test_unconditional_writers_of_one_object_do_not_make_each_other_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each starts from what the one before it wrote: as many tries at the store as there are writes, and every one is seen."""
     tries = 0

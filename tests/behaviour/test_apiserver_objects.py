@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
-from kubetree.store.memory import MemoryStore
+from storage_modes import Place
 
 
 @pytest.fixture
@@ -226,12 +226,12 @@ async def test_a_browser_watches_over_a_websocket(http: Http) -> None:
         assert (await socket.receive_json())["type"] == "MODIFIED"
 
 
-async def test_a_watch_that_starts_too_early_ends_with_an_error_event() -> None:
-    store = MemoryStore()
-    async with running_server(store) as http:
+async def test_a_watch_that_starts_too_early_ends_with_an_error_event(place: Place) -> None:
+    async with running_server(place) as http:
         await http.post(MAPS, config_map("a"))
-    await store.compact(await store.revision())
-    async with running_server(store) as http:
+    async with place.opened() as store:
+        await store.compact(await store.revision())
+    async with running_server(place) as http:
         async with http.watch(f"{MAPS}?watch=1&resourceVersion=1") as events:
             last = await anext(events)
     assert (last["type"], last["object"]["code"], last["object"]["reason"]) == ("ERROR", 410, "Expired")

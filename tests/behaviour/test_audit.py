@@ -27,7 +27,7 @@ async def audited(directory: Path, policy: str, **config: Any) -> AsyncIterator[
     (directory / "tokens.csv").write_text(TOKENS)
     audit = AuditConfig(directory / "policy.yaml", str(directory / "audit.log"))
     usual = {"always_allow": False, "token_auth_file": directory / "tokens.csv", "audit": audit}
-    async with running_server(**{**usual, **config}) as http:
+    async with running_server(servers=1, **{**usual, **config}) as http:  # a log is one server's
         yield http
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from secured_server import Secured, secured_server
 
+from behaviour.secured_server import Secured, secured_server
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.apiserver import configuration_files, serving_certificates

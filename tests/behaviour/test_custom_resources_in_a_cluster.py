@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import storage_modes
 from behaviour.custom_resources import definition
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
@@ -23,7 +24,7 @@ CONTROLLERS = ("garbage-collector-controller", "namespace-controller", "resource
 
 @pytest_asyncio.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(nodes=0, scheduler=False, controllers=CONTROLLERS) as running:
+    async with storage_modes.cluster(nodes=0, scheduler=False, controllers=CONTROLLERS) as running:
         await running.client.create(CRD, definition())
         await running.until(CRD, "foos.example.com", "", established)
         yield running

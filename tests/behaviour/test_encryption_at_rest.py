@@ -10,7 +10,7 @@ import pytest
 
 from behaviour.apiserver_harness import MAPS, config_map, running_server
 from kubetree.apiserver import configuration_files
-from kubetree.store.memory import MemoryStore
+from storage_modes import Place
 
 SECRETS = "/api/v1/namespaces/default/secrets"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2"}}
@@ -29,34 +29,38 @@ def configuration(path: Path, *providers: str) -> Path:
     return path
 
 
-async def raw(store: MemoryStore, key: str = KEY) -> bytes:
-    entry, _ = await store.get(key)
+def name_of(place: Place) -> str:
+    """What the secret's key is called where it lies."""
+    return KEY.replace("/registry", place.settings.get("etcd_prefix", "/registry"))
+
+
+async def raw(place: Place, key: str = KEY) -> bytes:
+    async with place.opened() as store:
+        entry, _ = await store.get(key)
     assert entry is not None
     return entry.value
 
 
-async def test_secrets_are_encrypted_and_everything_else_is_not(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with running_server(store, encryption_provider_config=configuration(tmp_path / "e", "aescbc:one", "identity")) as http:
+async def test_secrets_are_encrypted_and_everything_else_is_not(place: Place, tmp_path: Path) -> None:
+    async with running_server(place, encryption_provider_config=configuration(tmp_path / "e", "aescbc:one", "identity")) as http:
+        start = (await http.get(SECRETS)).json["metadata"]["resourceVersion"]
         assert (await http.post(SECRETS, SECRET)).status == 201
         await http.post(MAPS, config_map("m", a="b"))
-        value = await raw(store)
+        value = await raw(place)
         assert value.startswith(b"k8s:enc:aescbc:v1:one:") and b"hunter2" not in base64.b64decode(base64.b64encode(value))
-        assert (await raw(store, "/registry/configmaps/default/m")).startswith(b'{"kind":"ConfigMap"')
+        assert (await raw(place, "/registry/configmaps/default/m")).startswith(b'{"kind":"ConfigMap"')
         read = (await http.get(f"{SECRETS}/s")).json
         assert base64.b64decode(read["data"]["password"]) == b"hunter2"
-        async with http.watch(f"{SECRETS}?watch=1&resourceVersion=1") as events:
+        async with http.watch(f"{SECRETS}?watch=1&resourceVersion={start}") as events:
             assert (await anext(events))["object"]["data"] == read["data"]
         patched = await http.patch(f"{SECRETS}/s", {"data": {"more": "eA=="}})
         assert patched.json["data"].keys() == {"password", "more"}
         assert (await http.delete(f"{SECRETS}/s")).status == 200
-    await store.close()
 
 
-async def test_keys_are_rotated_by_writing_everything_again(tmp_path: Path) -> None:
+async def test_keys_are_rotated_by_writing_everything_again(place: Place, tmp_path: Path) -> None:
     """A value under an old key is read, and an update that changes nothing writes it under the new one; with the new key it does not."""
-    store = MemoryStore()
-    async with running_server(store) as http:
+    async with running_server(place) as http:
         await http.post(SECRETS, SECRET)
     before = "{"
     for providers, prefix in (
@@ -64,45 +68,46 @@ async def test_keys_are_rotated_by_writing_everything_again(tmp_path: Path) -> N
         (("secretbox:two", "aesgcm:one"), "k8s:enc:secretbox:v1:two:"),
         (("identity", "secretbox:two"), "{"),
     ):
-        async with running_server(store, encryption_provider_config=configuration(tmp_path / "e", *providers)) as http:
-            assert (await raw(store)).startswith(before.encode())
+        async with running_server(place, encryption_provider_config=configuration(tmp_path / "e", *providers)) as http:
+            assert (await raw(place)).startswith(before.encode())
             secret = (await http.get(f"{SECRETS}/s")).json
             written = (await http.put(f"{SECRETS}/s", secret)).json
-            assert (await raw(store)).startswith(prefix.encode())
+            assert (await raw(place)).startswith(prefix.encode())
             assert written["metadata"]["resourceVersion"] != secret["metadata"]["resourceVersion"]
             again = (await http.put(f"{SECRETS}/s", written)).json
             assert again["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]
         before = prefix
-    await store.close()
 
 
-async def test_a_lost_key_is_an_error_for_its_kind_only(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with running_server(store, encryption_provider_config=configuration(tmp_path / "e", "aescbc:one")) as http:
+async def test_a_lost_key_is_an_error_for_its_kind_only(place: Place, tmp_path: Path) -> None:
+    async with running_server(place, encryption_provider_config=configuration(tmp_path / "e", "aescbc:one")) as http:
         await http.post(SECRETS, SECRET)
-    async with running_server(store, encryption_provider_config=configuration(tmp_path / "e", "aescbc:two")) as http:
+    async with running_server(place, encryption_provider_config=configuration(tmp_path / "e", "aescbc:two")) as http:
         for path in (SECRETS, f"{SECRETS}/s"):
             answer = await http.get(path)
             assert answer.status == 500
-            assert f'unable to transform key "{KEY}": no matching key was found for the provided AES transformer' in answer.json["message"]
+            assert (
+                f'unable to transform key "{name_of(place)}": no matching key was found for the provided AES transformer'
+                in answer.json["message"]
+            )
         assert (await http.post(MAPS, config_map("m"))).status == 201
-    await store.close()
 
 
-async def test_the_file_is_taken_up_when_it_changes_and_a_bad_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_file_is_taken_up_when_it_changes_and_a_bad_one_is_not(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(configuration_files, "POLL_SECONDS", 0.01)
-    store, path = MemoryStore(), configuration(tmp_path / "e", "aescbc:one")
+    path = configuration(tmp_path / "e", "aescbc:one")
     reloading = {"encryption_provider_config": path, "encryption_provider_config_automatic_reload": True}
-    async with running_server(store, **reloading) as http:
+    async with running_server(place, **reloading) as http:
         await http.post(SECRETS, SECRET)
         path.write_text("nonsense")
         await asyncio.sleep(0.05)
         assert (await http.get(f"{SECRETS}/s")).status == 200
         configuration(path, "secretbox:two", "aescbc:one")
         async with asyncio.timeout(5):
-            while not (await raw(store)).startswith(b"k8s:enc:secretbox:v1:two:"):
+            while not (await raw(place)).startswith(b"k8s:enc:secretbox:v1:two:"):
                 secret = (await http.get(f"{SECRETS}/s")).json
                 await http.put(f"{SECRETS}/s", secret)
                 await asyncio.sleep(0.01)
         assert (await http.get("/healthz/kms-providers")).text == "ok"
-    await store.close()

@@ -84,7 +84,7 @@ async def test_answers_name_what_took_them_in_by_uid() -> None:
 
 
 async def test_a_level_without_queues_refuses_what_has_no_seat_and_others_are_served() -> None:
-    async with running_server(max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
+    async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, None)
         go = slow_page(http)
         running = asyncio.create_task(http.get("/slow", **NOISY))
@@ -103,7 +103,7 @@ async def test_a_level_without_queues_refuses_what_has_no_seat_and_others_are_se
 
 
 async def test_queued_requests_wait_their_turn_and_show_in_the_dumps() -> None:
-    async with running_server(max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
+    async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, {"queues": 2, "handSize": 1, "queueLengthLimit": 2})
         go = slow_page(http)
         running = asyncio.create_task(http.get("/slow", **NOISY))
@@ -121,14 +121,14 @@ async def test_queued_requests_wait_their_turn_and_show_in_the_dumps() -> None:
 
 
 async def test_a_watch_gives_its_seat_back_once_it_has_begun() -> None:
-    async with running_server(max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
+    async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, None)
         async with http.session.get(f"{http.server.url}{MAPS}?watch=1", headers={k.replace("_", "-"): v for k, v in NOISY.items()}):
             assert (await http.get(MAPS, **NOISY)).status == 200
 
 
 async def test_a_level_that_goes_lets_its_last_requests_end() -> None:
-    async with running_server(max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
+    async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, None)
         go = slow_page(http)
         running = asyncio.create_task(http.get("/slow", **NOISY))

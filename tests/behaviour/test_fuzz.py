@@ -14,6 +14,7 @@ from behaviour.apiserver_harness import Http, Reply, running_server
 from kubetree.api.kind_table import ROWS
 from kubetree.api.kinds import Kind
 from random_objects import RandomObjects
+from storage_modes import Mode
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Object = dict[str, Any]
@@ -73,7 +74,7 @@ ACCEPTS = (
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http() -> AsyncIterator[Http]:
+async def http(storage: Mode) -> AsyncIterator[Http]:
     async with running_server() as running:
         yield running
 

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+import storage_modes
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.testing import Cluster
@@ -21,7 +22,7 @@ EVENT, NEW_EVENT = kind("v1", "Event"), kind("events.k8s.io/v1", "Event")
 
 @pytest_asyncio.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster() as running:
+    async with storage_modes.cluster() as running:
         yield running
 
 
@@ -96,7 +97,7 @@ async def test_a_volume_attributes_class_waits_for_its_claims_and_goes(cluster: 
 
 
 async def test_a_paged_list_goes_on_from_now_when_its_revision_has_been_compacted() -> None:
-    async with Cluster(nodes=0, controllers=(), scheduler=False, compaction_interval=0.05) as cluster:
+    async with storage_modes.cluster(nodes=0, controllers=(), scheduler=False, compaction_interval=0.05) as cluster:
         for n in range(6):
             template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
             await cluster.client.create(TEMPLATE, {"metadata": {"name": f"t{n}", "namespace": "default"}, "template": template})

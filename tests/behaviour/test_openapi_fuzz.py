@@ -19,6 +19,7 @@ from schemathesis import GenerationMode
 from kubetree.api.kind_table import ROWS
 from kubetree.testing import BackgroundCluster
 
+pytestmark = pytest.mark.one_store
 Object = dict[str, Any]
 TRIES = int(os.environ.get("KUBETREE_FUZZ", "0"))
 QUICK = settings(max_examples=TRIES or 2, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from apiserver_harness import MAPS, Http, config_map, running_server
 
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from kubetree.api.kind_table import kind
 from kubetree.apiserver import logs_page
 from kubetree.apiserver.context import RequestContext
@@ -23,7 +23,7 @@ STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
 @pytest.fixture
 async def http() -> AsyncIterator[Http]:
-    async with running_server() as found:
+    async with running_server(servers=1) as found:
         yield found
 
 
@@ -53,7 +53,7 @@ async def test_a_server_that_stops_is_not_ready_and_still_alive(http: Http) -> N
 
 
 async def test_a_delayed_stop_serves_until_the_end() -> None:
-    async with running_server(shutdown_delay_duration=1.0) as http:
+    async with running_server(servers=1, shutdown_delay_duration=1.0) as http:
         ending = asyncio.ensure_future(http.server.stop())
         await asyncio.sleep(0.05)
         assert (await http.get("/readyz")).status == 500
@@ -62,7 +62,7 @@ async def test_a_delayed_stop_serves_until_the_end() -> None:
 
 
 async def test_requests_under_way_are_finished_and_new_ones_turned_away() -> None:
-    async with running_server(shutdown_grace=30.0) as http:
+    async with running_server(servers=1, shutdown_grace=30.0) as http:
         server, begun, go_on = http.server, asyncio.Event(), asyncio.Event()
 
         async def slow(ctx: RequestContext) -> web.StreamResponse:
@@ -86,7 +86,7 @@ async def test_requests_under_way_are_finished_and_new_ones_turned_away() -> Non
 
 
 async def test_with_retry_after_new_requests_are_sent_elsewhere_and_health_is_told() -> None:
-    async with running_server(shutdown_grace=30.0, shutdown_send_retry_after=True) as http:
+    async with running_server(servers=1, shutdown_grace=30.0, shutdown_send_retry_after=True) as http:
         server, begun, go_on = http.server, asyncio.Event(), asyncio.Event()
 
         async def slow(ctx: RequestContext) -> web.StreamResponse:
@@ -112,12 +112,12 @@ async def test_logs_are_files_where_they_are_wanted(tmp_path: Path, monkeypatch:
     (tmp_path / "pods").mkdir()
     (tmp_path / "kube.log").write_text("a line\n")
     (tmp_path.parent / "secret").write_text("no")
-    async with running_server(enable_logs_handler=True) as http:
+    async with running_server(servers=1, enable_logs_handler=True) as http:
         assert 'href="kube.log"' in (await http.get("/logs/")).text and 'href="pods/"' in (await http.get("/logs/")).text
         assert (await http.get("/logs/kube.log")).text == "a line\n"
         assert (await http.get("/logs/none")).status == 404
         assert (await http.get("/logs/..%2fsecret")).status == 404
-    async with running_server() as http:
+    async with running_server(servers=1) as http:
         assert (await http.get("/logs/")).status == 404
 
 
@@ -129,13 +129,15 @@ async def test_metrics_may_be_switched_off_and_cache_sizes_chosen() -> None:
         "kubernetes_service_node_port": 30443,
         "feature_gates": {"WatchList": False},
     }
-    async with running_server(**settings) as http:
+    async with running_server(servers=1, **settings) as http:
         text = (await http.get("/metrics")).text
         assert "apiserver_request_total{" not in text and "disabled_metrics_total 1\n" in text
         assert 'kubernetes_feature_enabled{name="WatchList",stage="BETA"} 0\n' in text
         sizes = [window_limits(http.server.config, kind("v1", name)).least for name in ("Pod", "Secret")]
         assert sizes == [700, 50]
-        service = (await http.get("/api/v1/namespaces/default/services/kubernetes")).json["spec"]
+        path = "/api/v1/namespaces/default/services/kubernetes"
+        await http.everywhere(path, lambda reply: reply.status == 200)
+        service = (await http.get(path)).json["spec"]
         assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30443)
 
 
@@ -178,7 +180,7 @@ async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> N
 
 
 async def test_statusz_and_flagz_are_for_people_and_for_programs() -> None:
-    async with running_server(flags=(("secure-port", "6443"), ("profiling", "true"))) as http:
+    async with running_server(servers=1, flags=(("secure-port", "6443"), ("profiling", "true"))) as http:
         text = (await http.get("/flagz", Accept="text/plain")).text
         assert text.startswith("\napiserver flagz\nWarning: ") and text.endswith("\nprofiling=true\nsecure-port=6443\n")
         status = await http.get("/statusz", Accept=STATUSZ)
@@ -201,13 +203,13 @@ async def test_debug_shows_what_runs_and_can_be_off(http: Http) -> None:
     assert (unknown.status, unknown.text, unknown.headers["X-Go-Pprof"]) == (404, "Unknown profile\n", "1")
     assert "asyncio" in (await http.get("/debug/pprof/trace?seconds=0.1")).text
     assert "<tr>v<br>" in (await http.get("/debug/flags/")).text
-    async with running_server(profiling=False) as other:
+    async with running_server(servers=1, profiling=False) as other:
         assert (await other.get("/debug/pprof/")).status == 404
 
 
 async def test_pages_of_allowed_origins_may_read_answers_and_watches() -> None:
     settings = {"cors_allowed_origins": (r"//localhost(:|$)",), "strict_transport_security_directives": ("max-age=5", "preload")}
-    async with running_server(**settings) as http:
+    async with running_server(servers=1, **settings) as http:
         allowed = await http.get("/version", Origin="https://localhost:3000")
         assert allowed.headers["Access-Control-Allow-Origin"] == "https://localhost:3000"
         assert allowed.headers["Strict-Transport-Security"] == "max-age=5; preload"
@@ -221,7 +223,7 @@ async def test_pages_of_allowed_origins_may_read_answers_and_watches() -> None:
 
 
 async def test_connections_end_by_chance() -> None:
-    async with running_server(goaway_chance=1.0) as http:
+    async with running_server(servers=1, goaway_chance=1.0) as http:
         assert (await http.get("/version")).headers["Connection"] == "close"
 
 
@@ -249,7 +251,7 @@ async def test_openapi_documents_may_be_kept(http: Http) -> None:
 async def test_a_server_shows_that_it_lives_and_clears_up_after_dead_ones() -> None:
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
     label = "apiserver.kubernetes.io/identity"
-    async with running_server() as http:
+    async with running_server(servers=1) as http:
         async with asyncio.timeout(10):
             while not (found := (await http.get(f"{leases}?labelSelector={label}=kube-apiserver")).json["items"]):
                 await asyncio.sleep(0.01)

@@ -9,15 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from behaviour.apiserver_harness import Http, running_server
 from behaviour.secured_server import Secured, secured_server
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.server import ApiServer
 from kubetree.cluster.certificates import node_client
-from kubetree.store.memory import MemoryStore
+from storage_modes import Place
 
 Object = dict[str, Any]
 PODS, QUOTAS = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/resourcequotas"
@@ -72,27 +69,17 @@ async def test_resource_claims_count_by_device_class_at_their_worst(http: Http) 
     assert refused.json["message"].endswith(f"exceeded quota: q, requested: {devices}=5, used: {devices}=5, limited: {devices}=5")
 
 
-async def test_two_servers_share_a_quota_and_a_node_port() -> None:
-    store = MemoryStore()
-    config = Config(always_allow=True, shutdown_grace=0.1, disable_admission_plugins=("ServiceAccount",))
-    async with aiohttp.ClientSession() as session:
-        servers = [ApiServer(config, store=store), ApiServer(config, store=store)]
-        for server in servers:
-            await server.start()
-        one, two = (Http(session, server) for server in servers)
-        try:
-            await quota(one, pods="5")
-            await asyncio.sleep(0.2)
-            replies = await asyncio.gather(*((one, two)[i % 2].post(PODS, pod(f"p{i}")) for i in range(20)))
-            assert sum(reply.status == 201 for reply in replies) == 5
-            spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30100}]}
-            body = {"apiVersion": "v1", "kind": "Service", "spec": spec}
-            path = "/api/v1/namespaces/default/services"
-            replies = await asyncio.gather(*(s.post(path, body | {"metadata": {"name": f"s{i}"}}) for i, s in enumerate((one, two))))
-            assert sorted(reply.status for reply in replies) == [201, 422]
-        finally:
-            for server in servers:
-                await server.stop()
+async def test_two_servers_share_a_quota_and_a_node_port(place: Place) -> None:
+    async with running_server(place, servers=2) as http:
+        await quota(http, pods="5")
+        await http.caught_up()
+        replies = await asyncio.gather(*(http.post(PODS, pod(f"p{i}")) for i in range(20)))
+        assert sum(reply.status == 201 for reply in replies) == 5
+        spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30100}]}
+        body = {"apiVersion": "v1", "kind": "Service", "spec": spec}
+        path = "/api/v1/namespaces/default/services"
+        replies = await asyncio.gather(*(http.post(path, body | {"metadata": {"name": f"s{i}"}}) for i in range(2)))
+        assert sorted(reply.status for reply in replies) == [201, 422]
 
 
 async def test_limit_ranges_and_pod_security(http: Http) -> None:
@@ -103,6 +90,7 @@ async def test_limit_ranges_and_pod_security(http: Http) -> None:
     assert made["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "500m"}, "requests": {"cpu": "100m"}}
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
     assert (await http.patch("/api/v1/namespaces/default", label)).status == 200
+    await http.caught_up()
     reply = await http.post(PODS, pod("b", hostNetwork=True))
     assert reply.status == 403
     assert reply.json["message"] == 'pods "b" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)'

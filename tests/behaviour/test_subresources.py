@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 
 from behaviour.apiserver_harness import Http, running_server
+from behaviour.custom_resources import CRDS, establish
+from storage_modes import Mode
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,7 +20,7 @@ TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http() -> AsyncIterator[Http]:
+async def http(storage: Mode) -> AsyncIterator[Http]:
     async with running_server() as server:
         yield server
 
@@ -130,13 +132,13 @@ async def test_a_namespace_is_finalized_without_its_status(http: Http) -> None:
 
 
 async def test_a_definitions_status_may_say_something_of_its_metadata(http: Http) -> None:
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    path = CRDS
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     scale = {"specReplicasPath": ".spec.r", "statusReplicasPath": ".status.r"}
     version = {"name": "v1", "served": True, "storage": True, "schema": schema, "subresources": {"scale": scale, "status": {}}}
     names = {"plural": "foos", "kind": "Foo"}
     spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]}
-    await http.post(path, {"metadata": {"name": "foos.example.com"}, "spec": spec})
+    await establish(http, {"metadata": {"name": "foos.example.com"}, "spec": spec})
     changed = (await http.patch(f"{path}/foos.example.com/status", {"metadata": {"labels": {"a": "b"}}})).json
     assert changed["metadata"]["labels"] == {"a": "b"}
     foos = "/apis/example.com/v1/namespaces/default/foos"

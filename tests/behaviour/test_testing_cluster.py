@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import storage_modes
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.client import Client, load_kubeconfig
@@ -18,7 +19,7 @@ POD, NODE, NAMESPACE = kind("v1", "Pod"), kind("v1", "Node"), kind("v1", "Namesp
 
 @pytest_asyncio.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    async with Cluster(nodes=2) as running:
+    async with storage_modes.cluster(nodes=2) as running:
         yield running
 
 
@@ -134,7 +135,7 @@ async def test_pods_of_a_deleted_node_are_collected(cluster: Cluster) -> None:
 
 
 async def test_clusters_run_beside_each_other_and_parts_can_be_left_out() -> None:
-    async with Cluster(nodes=1, controllers=(), scheduler=False) as bare, Cluster(nodes=["x", "y"]) as whole:
+    async with storage_modes.cluster(nodes=1, controllers=(), scheduler=False) as bare, storage_modes.cluster(nodes=["x", "y"]) as whole:
         assert {n["metadata"]["name"] for n in (await whole.client.list(NODE))["items"]} == {"x", "y"}
         assert [n["metadata"]["name"] for n in (await bare.client.list(NODE))["items"]] == ["node-1"]
         assert bare.url != whole.url
@@ -153,6 +154,14 @@ def test_the_kubernetes_package_works_with_it(kubetree_cluster: BackgroundCluste
     core = client.CoreV1Api(client.ApiClient(kubetree_cluster.kubernetes_configuration()))
     core.create_namespaced_pod(kubetree_namespace, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     kubetree_cluster.wait_for(lambda: core.read_namespaced_pod("p", kubetree_namespace).status.phase == "Running")
+
+
+def test_who_reads_the_default_kubeconfig_gets_to_the_cluster(kubetree_cluster: BackgroundCluster, kubetree_kubeconfig: str) -> None:
+    """Though the package was imported long before, when it looked at $KUBECONFIG: operators under test do no more than this."""
+    kubernetes = pytest.importorskip("kubernetes")
+    made = kubernetes.client.Configuration()
+    kubernetes.config.load_config(client_configuration=made)
+    assert made.host == kubetree_cluster.url
 
 
 def test_waiting_in_the_clusters_own_thread_is_refused(kubetree_cluster: BackgroundCluster) -> None:

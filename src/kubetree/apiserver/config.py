@@ -26,6 +26,8 @@ class Config:
 
     storage: str = "memory://"
     """`memory://`, `sqlite:///path`, `etcd://host:port,...`"""
+    etcd_prefix: str = "/registry"
+    """What every key in the store begins with: clusters that share an etcd have one each."""
     bind_address: str = "127.0.0.1"
     secure_port: int = 0
     """0: any free port; `ApiServer.url` tells which."""

@@ -86,7 +86,9 @@ def _tasks() -> str:
     out.write(f"goroutine profile: total {len(tasks)}\n")
     for task in tasks:
         out.write(f"\n{task.get_name()}:\n")
-        task.print_stack(file=out)
+        for frame in task.get_stack():  # print_stack cannot show frames of compiled modules: they are at no line
+            code = frame.f_code
+            out.write(f'  File "{code.co_filename}", line {frame.f_lineno or code.co_firstlineno}, in {code.co_name}\n')
     return out.getvalue()
 
 
@@ -107,10 +109,12 @@ async def _sampled(seconds: float, *, in_order: bool) -> str:
     began = time.perf_counter()
 
     def sample() -> None:
-        while not done.wait(_SAMPLE):
+        while True:  # at least once, however busy the machine is
             frame = sys._current_frames().get(own)
             if frame is not None:
                 found.append((time.perf_counter() - began, _collapsed(frame)))
+            if done.wait(_SAMPLE):
+                return
 
     sampler = threading.Thread(target=sample, name="profile", daemon=True)
     sampler.start()
@@ -118,6 +122,7 @@ async def _sampled(seconds: float, *, in_order: bool) -> str:
         await asyncio.sleep(seconds)
     finally:
         done.set()
+    await asyncio.to_thread(sampler.join)
     if in_order:
         return "".join(f"{at:.3f} {stack}\n" for at, stack in found)
     return "".join(f"{stack} {count}\n" for stack, count in Counter(stack for _, stack in found).most_common())

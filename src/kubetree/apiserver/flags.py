@@ -75,7 +75,6 @@ TOLERATED: dict[Callable[[str], Any], dict[str, Any]] = {
 FIXED: dict[str, tuple[tuple[str, ...], str]] = {
     "debug-socket-path": (("",), "/debug is served on the secure port"),
     "egress-selector-config-file": (("",), "connections go out directly"),
-    "etcd-prefix": (("/registry",), "keys begin with /registry"),
     "etcd-servers-overrides": (("[]", ""), "everything is in one store"),
     "service-account-signing-endpoint": (("",), "give --service-account-signing-key-file"),
     "storage-backend": (("", "etcd3"), "see --storage for the others"),
@@ -94,6 +93,7 @@ def add_more_arguments(parser: argparse.ArgumentParser) -> None:
     parser.error = refuse  # type: ignore[method-assign]
     parser.allow_abbrev = False
     parser.add_argument("--version", action="version", version=f"Kubernetes {GIT_VERSION}")
+    parser.add_argument("--etcd-prefix", default="/registry", help="what every key in the store begins with")
     parser.add_argument("--cert-dir", type=Path, default=Path("/var/run/kubernetes"), help="where a self-signed certificate is kept")
     parser.add_argument("--external-hostname", default="", help="host name to tell others, instead of the advertised address")
     parser.add_argument("--cors-allowed-origins", type=list_of, default=(), help="regular expressions of origins")

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 SERVICE, ENDPOINTS = kind("v1", "Service"), kind("v1", "Endpoints")
 ENDPOINT_SLICE = kind("discovery.k8s.io/v1", "EndpointSlice")
 LEASES = "/registry/masterleases/"
-INTERVAL, TTL = 10.0, 15
+INTERVAL, RETRY, TTL = 10.0, 1.0, 15
 NAMESPACE, NAME = "default", "kubernetes"
 
 Object = dict[str, Any]
@@ -48,11 +48,13 @@ class KubernetesService:
         """Keeps both up to date until cancelled; then takes this server's address away."""
         try:
             while True:
+                pause = INTERVAL
                 try:
                     await self.once()
-                except (ApiError, StoreUnavailable) as error:
+                except (ApiError, StoreUnavailable) as error:  # another server that starts now may have just taken its address
                     log.warning("the Service kubernetes could not be brought up to date: %s", error)
-                await asyncio.sleep(INTERVAL)
+                    pause = RETRY
+                await asyncio.sleep(pause)
         finally:
             with suppress(ApiError, StoreUnavailable):
                 await self._withdraw()

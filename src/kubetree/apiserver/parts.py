@@ -29,6 +29,7 @@ from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.webhooks import WebhookClient
 from kubetree.apiserver.writer import RegistryWriter
 
+LAST_WORDS = 3.0
 _LOOK_AGAIN = 0.02
 
 
@@ -107,3 +108,8 @@ class Parts:
         self.registry.streams.end()
         for task in self._running:
             task.cancel()
+
+    async def ended(self) -> None:
+        """Gives what `stopping` has ended time for its last words: a server takes its address and its lease back."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=LAST_WORDS)

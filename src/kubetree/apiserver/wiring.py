@@ -30,7 +30,7 @@ from kubetree.apiserver.custom_resources.following import Following
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.encryption.build import Encryption
-from kubetree.apiserver.encryption.store import EncryptedStore
+from kubetree.apiserver.encryption.store import EncryptedStore, Named
 from kubetree.apiserver.encryption.transformers import IDENTITY
 from kubetree.apiserver.flow_control.controller import FlowControl
 from kubetree.apiserver.flow_control.dumps import pages
@@ -64,6 +64,7 @@ from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
 from kubetree.apiserver.zpages import ZPages
+from kubetree.store.prefixed import ROOT, PrefixedStore, normal
 from kubetree.store.protocol import Store
 
 
@@ -73,11 +74,12 @@ async def build(
 ) -> AsyncIterator[Parts]:
     """`address` gives the server's URL once it listens. What is made here is closed again in the opposite order."""
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as closing:
+        store, named = _below(store, config.etcd_prefix)
         measured = MeasuredStore(store, kinds)
         store = measured
         encryption = await _encryption(config, kinds, tasks)
         if encryption is not None:
-            store = EncryptedStore(store, encryption.transformer_of)
+            store = EncryptedStore(store, encryption.transformer_of, named)
         elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
             store = EncryptedStore(store, lambda key: IDENTITY)
         metrics.choice = Choice(config.disabled_metrics, {key: values.split(",") for key, values in config.metric_labels.items()})
@@ -201,6 +203,7 @@ async def build(
             deadlines=deadlines,
             flow_control=flow_control,
         )
+        closing.push_async_callback(parts.ended)
         closing.callback(parts.stopping)
         yield parts
 
@@ -214,6 +217,14 @@ async def _filled(caches: Caches, registry: Registry, following: Following, heal
     following.sync()
     await caches.ready()
     health.done("generic-apiserver-start-informers", "storage-readiness", "start-kube-aggregator-informers", "crd-informer-synced")
+
+
+def _below(store: Store, prefix: str) -> tuple[Store, Named]:
+    """The part of the store that is this cluster's, and what keys are called in the whole."""
+    if normal(prefix) == ROOT:
+        return store, str.encode
+    part = PrefixedStore(store, prefix)
+    return part, lambda key: part.key(key).encode()
 
 
 def window_limits(config: Config, kind: Kind) -> WindowLimits:

@@ -83,6 +83,10 @@ class StoreUnavailable(Exception):
     """The store cannot answer now (disk full, no quorum, closed); the write that got this was not acknowledged."""
 
 
+class Refused(Exception):
+    """The store will never take this write, which is too large for it: in the store's own words."""
+
+
 class Watch(Protocol):
     """An open watch: `async for batch in watch`, or `wait` and `take` where the reader wants to choose when.
 

@@ -1,4 +1,4 @@
-"""A cluster in the running event loop: the real API server over the memory engine, the real controllers and scheduler, simulated nodes.
+"""A cluster in the running event loop: the real API server (in memory, unless told otherwise), controllers and scheduler, simulated nodes.
 
 Nothing is faked on the wire: clients speak TLS to a port on loopback, with certificates, RBAC and admission as in any cluster. Only
 the nodes are made up: see `SimulatedKubelet`.
@@ -30,6 +30,7 @@ from kubetree.controllers.duties import duties
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty, Runner
 from kubetree.scheduler.scheduler import Scheduler
+from kubetree.store import Store, open_store
 from kubetree.testing.clock import JumpingClock
 from kubetree.testing.kubelet import SimulatedKubelet
 
@@ -55,7 +56,8 @@ class Cluster:
     """`async with Cluster(nodes=2) as cluster: ...`. Several may run beside each other.
 
     `nodes`: how many simulated nodes, or their names. `controllers`: names as kube-controller-manager's --controllers; () for none.
-    `scheduler` False: pods stay where a test puts them. `config` holds more fields of the API server's Config.
+    `scheduler` False: pods stay where a test puts them. `servers`: API servers over one storage; controllers use the first, the
+    scheduler and what the test is given the last. `config` holds more fields of the API server's Config (`storage`, for one).
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Cluster:
         controllers: Sequence[str] = ("*",),
         scheduler: bool = True,
         clock: JumpingClock | None = None,
+        servers: int = 1,
         **config: Any,
     ) -> None:
         names = [f"node-{n + 1}" for n in range(nodes)] if isinstance(nodes, int) else list(nodes)
@@ -73,7 +76,9 @@ class Cluster:
         self._controllers, self._with_scheduler, self._config = tuple(controllers), scheduler, config
         self._stack = contextlib.AsyncExitStack()
         self._runners: list[Runner] = []
-        self._server: ApiServer | None = None
+        self._store: Store | None = None
+        self._count = servers
+        self._servers: list[ApiServer] = []
         self._client: Client | None = None
         self._certificates: ClusterCertificates | None = None
         self._directory = Path()
@@ -103,14 +108,11 @@ class Cluster:
         self._directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kubetree-testing-")))
         self._certificates = ClusterCertificates.create(["127.0.0.1", "localhost"], datetime.now(UTC))
         self._certificates.write(self._directory)
-        self._server = ApiServer(self._server_config(), clock=self.clock.now)
-        await self._server.start()
-        self._stack.push_async_callback(self._server.stop)
+        await self._start_servers()
         self._client = await self._stack.enter_async_context(Client(self.config))
         kubeconfig = document("kubetree-testing", self.url, self._ca, self._admin.certificate, self._admin.key)
         self.kubeconfig.write_text(yaml.safe_dump(kubeconfig))
         self.kubeconfig.chmod(0o600)
-        await self._server.listen_on(self._socket)
         authority = self._certificates.authority.pair
         options = Options(
             controllers=self._controllers,
@@ -125,6 +127,24 @@ class Cluster:
         if self._with_scheduler:
             self._run(Scheduler(await self._inside("scheduler"), self.clock).run)
         await self._ready(manager)
+
+    async def _start_servers(self) -> None:
+        config = self._server_config()
+        for _ in range(self._count):
+            server = ApiServer(config, store=await self._shared_store(config), clock=self.clock.now)
+            await server.start()
+            self._stack.push_async_callback(server.stop)
+            await server.listen_on(self._socket(len(self._servers)))
+            self._servers.append(server)
+
+    async def _shared_store(self, config: Config) -> Store | None:
+        """What only one may open is opened once for all; else each server has its own connection."""
+        if self._count == 1 or config.storage.startswith("etcd"):
+            return None
+        if self._store is None:
+            self._store = await open_store(config.storage)
+            self._stack.push_async_callback(self._store.close)
+        return self._store
 
     def _server_config(self) -> Config:
         files = self._directory
@@ -160,11 +180,11 @@ class Cluster:
 
     async def _inside(self, name: str) -> Client:
         """A client for a part in this process: by a socket and a token, which spares it a TLS handshake for each watch."""
-        return await self._stack.enter_async_context(Client(ClientConfig(f"unix://{self._socket}", token=self._tokens[name])))
+        socket = self._socket(self._count - 1 if name == "scheduler" else 0)
+        return await self._stack.enter_async_context(Client(ClientConfig(f"unix://{socket}", token=self._tokens[name])))
 
-    @property
-    def _socket(self) -> Path:
-        return self._directory / "apiserver.sock"
+    def _socket(self, server: int) -> Path:
+        return self._directory / f"apiserver-{server}.sock"
 
     def _write_tokens(self) -> Path:
         """The token file that the API server knows the parts in this process by."""
@@ -199,9 +219,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """https://127.0.0.1:<port>"""
-        if self._server is None:
-            raise RuntimeError("the cluster has not been started")
-        return self._server.url
+        return self.server.url
 
     @property
     def client(self) -> Client:
@@ -212,9 +230,10 @@ class Cluster:
 
     @property
     def server(self) -> ApiServer:
-        if self._server is None:
+        """The API server that the test talks to."""
+        if not self._servers:
             raise RuntimeError("the cluster has not been started")
-        return self._server
+        return self._servers[-1]
 
     @property
     def kubeconfig(self) -> Path:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kind_table import kind
 from kubetree.api.validation import validate_create
-from kubetree.api.validation.pods.template import shape
+from kubetree.api.validation.pods.template import pod_template, shape
 from kubetree.api.warnings import warnings
+from kubetree.apiserver.encoding import encode
 
 POD = kind("v1", "Pod")
 
@@ -37,3 +40,13 @@ def test_warnings_name_the_volume_of_the_pod_at_hand() -> None:
     for name in ("kube-api-access-aaaaa", "kube-api-access-bbbbb"):
         (told,) = warnings(POD, pod(name, name, secret={"secretName": "s", "items": items}), None)
         assert name in told
+
+
+def test_a_pod_is_stored_the_same_whether_its_template_is_known_or_not() -> None:
+    plain, with_empty_list = pod("data", "data"), pod("data", "data", projected={"sources": []})
+    for found in (plain, with_empty_list):
+        found |= {"kind": "Pod", "apiVersion": "v1", "status": {"phase": "Pending"}}
+        template = pod_template(found)
+        by_template = encode(orjson.loads(orjson.dumps(found)), template)
+        assert by_template == encode(found)
+    assert b'"sources":null' in by_template

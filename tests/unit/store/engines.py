@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubetree.store.etcd import EtcdStore
 from kubetree.store.memory import MemoryStore
+from kubetree.store.prefixed import PrefixedStore
 from kubetree.store.protocol import Store
 from kubetree.store.sqlite import SQLiteStore
 from unit.store import etcd_server
@@ -22,6 +23,15 @@ async def memory(_: Path) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def prefixed(directory: Path) -> AsyncIterator[Store]:
+    """Part of a store in which others write as well."""
+    async with memory(directory) as store:
+        for neighbour in ("/part", "/partner/a/1", "/parts/k", "/"):
+            await store.create(neighbour, b"theirs")
+        yield PrefixedStore(store, "part/", root="")
 
 
 @asynccontextmanager
@@ -44,4 +54,6 @@ async def etcd(_: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-ENGINES: dict[str, Opener] = {"memory": memory, "sqlite": sqlite} | ({"etcd": etcd} if etcd_server.available() else {})
+ENGINES: dict[str, Opener] = {"memory": memory, "prefixed": prefixed, "sqlite": sqlite} | (
+    {"etcd": etcd} if etcd_server.available() else {}
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,9 @@ import urllib.error
 import urllib.request
 from functools import cache
 from pathlib import Path
+
+TMPFS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""No test waits for a disk: what it keeps need not outlive the machine."""
 
 
 def free_port() -> int:
@@ -25,7 +29,7 @@ class EtcdServer:
     """A one-member cluster. `kill` and `start` again keep the data and the address."""
 
     def __init__(self, *, name: str = "default", tls_arguments: tuple[str, ...] = (), scheme: str = "http") -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="kubetree-etcd-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="kubetree-etcd-", dir=TMPFS))
         self._client, self._peer, self._scheme, self._tls = free_port(), free_port(), scheme, tls_arguments
         self._name, self.members = name, ""
         self._process: subprocess.Popen[bytes] | None = None

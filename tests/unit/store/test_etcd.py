@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from kubetree.apiserver.middleware.errors import as_api_error
 from kubetree.grpc import TLS, Keepalive
 from kubetree.store import open_store
 from kubetree.store.etcd import EtcdStore, endpoints, follower
 from kubetree.store.etcd import store as engine
-from kubetree.store.protocol import Compacted, StoreEvent, StoreUnavailable, Watch
+from kubetree.store.etcd.endpoints import Endpoints
+from kubetree.store.etcd.follower import stream
+from kubetree.store.protocol import Compacted, Refused, StoreEvent, StoreUnavailable, Watch
 from unit.store import etcd_server
 from unit.store.etcd_server import EtcdCluster, EtcdServer, free_port
 
@@ -141,6 +144,33 @@ async def test_a_watch_from_further_back_than_is_remembered(store: EtcdStore, mo
         assert await keys(watch, 6) == [f"/a/{n}" for n in range(1, 7)]
 
 
+async def test_watches_from_before_this_process_share_one_stream(
+    server: EtcdServer, store: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await store.create("/a/0", b"")
+    for n in range(1, 5):
+        await store.create(f"/{'ab'[n % 2]}/{n}", b"")
+    opened: list[int] = []
+
+    def counted(endpoints: Endpoints, after: int) -> AsyncIterator[Sequence[StoreEvent]]:
+        opened.append(after)
+        return stream(endpoints, after)
+
+    monkeypatch.setattr(follower, "stream", counted)
+    late = await EtcdStore.connect([server.address])
+
+    async def told(prefix: str) -> list[str]:
+        async with late.watch(prefix, first.revision) as watch:
+            await watch.wait()
+            return [e.key for e in watch.take() if isinstance(e, StoreEvent)]
+
+    try:
+        assert await asyncio.gather(*map(told, ("/a/", "/b/", "/a/"))) == [["/a/2", "/a/4"], ["/b/1", "/b/3"], ["/a/2", "/a/4"]]
+        assert opened.count(first.revision) == 1
+    finally:
+        await late.close()
+
+
 async def test_compaction_while_it_was_away_breaks_the_watches(server: EtcdServer, store: EtcdStore) -> None:
     """Another API server wrote and compacted meanwhile: what happened cannot be told any more."""
     async with store.watch("/", await store.revision()) as watch:
@@ -222,8 +252,14 @@ async def test_many_counters_lose_no_step(store: EtcdStore, server: EtcdServer) 
 
 async def test_what_is_too_large_is_refused_in_etcds_words(store: EtcdStore) -> None:
     assert (await store.create("/large", bytes(1_400_000))).ok
-    with pytest.raises(ValueError, match=r"^etcdserver: request is too large$"):
+    with pytest.raises(Refused, match=r"^etcdserver: request is too large$") as caught:
         await store.create("/larger", bytes(1_700_000))
+    answer = as_api_error(caught.value)
+    assert answer is not None
+    status = answer.to_status()
+    assert (status["code"], status["message"], status.get("reason")) == (500, "etcdserver: request is too large", None)
+    with pytest.raises(Refused, match=r"trying to send message larger than max \(25000\d\d vs. 2097152\)$"):
+        await store.create("/largest", bytes(2_500_000))
     entry, _ = await store.get("/large")
     assert entry is not None and entry.value == bytes(1_400_000)
 

@@ -181,7 +181,7 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(NamespaceLifecycle, lambda n: NamespaceLifecycle(n.lister, n.writer, n.clock)),
     Registered(NamespaceExists, lambda n: NamespaceExists(n.lister, n.writer), by_default=False),
     Registered(LimitPodHardAntiAffinityTopology, lambda n: LimitPodHardAntiAffinityTopology(), by_default=False),
-    Registered(LimitRanger, lambda n: LimitRanger(n.lister)),
+    Registered(LimitRanger, lambda n: LimitRanger(n.lister, n.writer)),
     Registered(ServiceAccount, lambda n: ServiceAccount(n.lister, n.writer, n.new_suffix)),
     Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer), by_default=False),
     Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),

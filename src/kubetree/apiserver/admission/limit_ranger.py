@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from kubetree.api.kind_table import kind
 from kubetree.api.pod_resources import ResourceList, container_resources, pod_limits, pod_requests, resource_list
 from kubetree.api.quantities import Quantity
-from kubetree.apiserver.admission.by_namespace import ByNamespace
+from kubetree.apiserver.admission.by_namespace import ByNamespace, Reader
 from kubetree.apiserver.admission.plugin import Plugin, refusal
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.lister import Lister
@@ -26,35 +26,50 @@ class LimitRanger(Plugin):
     subresources = frozenset({"", "resize"})
     mutates = validates = True
 
-    def __init__(self, lister: Lister) -> None:
-        self._ranges = ByNamespace(lister, LIMIT_RANGE)
+    def __init__(self, lister: Lister, reader: Reader) -> None:
+        self._ranges = ByNamespace(lister, LIMIT_RANGE, reader)
 
-    def admit(self, request: AdmissionRequest) -> None:
+    def admit(self, request: AdmissionRequest) -> Awaitable[None] | None:
         if request.kind.plural != "pods" or request.obj is None:
-            return
+            return None
+        return self._with_limits(request, self._default)
+
+    def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
+        return self._with_limits(request, self._check) if request.obj is not None else None
+
+    def _default(self, request: AdmissionRequest) -> None:
+        assert request.obj is not None
         for limits in self._limits(request):
             set_defaults(request.obj, limits)
 
-    def validate(self, request: AdmissionRequest) -> None:
-        if request.obj is None:
-            return
+    def _check(self, request: AdmissionRequest) -> None:
+        assert request.obj is not None
         check = pod_violations if request.kind.plural == "pods" else claim_violations
         for limits in self._limits(request):
             found = list(check(request.obj, limits))
             if found:
                 raise refusal(request, found[0] if len(found) == 1 else f"[{', '.join(found)}]")
 
-    def _limits(self, request: AdmissionRequest) -> Iterator[list[Object]]:
+    def _with_limits(self, request: AdmissionRequest, work: Callable[[AdmissionRequest], None]) -> Awaitable[None] | None:
+        if self._ranges.doubtful(request.namespace):
+            return self._later(request, work)
+        work(request)
+        return None
+
+    async def _later(self, request: AdmissionRequest, work: Callable[[AdmissionRequest], None]) -> None:
+        await self._ranges.catch_up(request.namespace)
+        work(request)
+
+    def _limits(self, request: AdmissionRequest) -> list[list[Object]]:
         """The limits of each LimitRange, none for a write that cannot change resources."""
         if request.kind.plural == "pods":
             if (request.operation == UPDATE) != (request.subresource == "resize"):
-                return
+                return []
         elif request.subresource:
-            return
+            return []
         if request.old is not None and "deletionTimestamp" in request.old["metadata"]:
-            return
-        for found in self._ranges(request.namespace):
-            yield (found.get("spec") or {}).get("limits") or []
+            return []
+        return [(found.get("spec") or {}).get("limits") or [] for found in self._ranges(request.namespace)]
 
 
 def set_defaults(pod: Object, limits: list[Object]) -> None:

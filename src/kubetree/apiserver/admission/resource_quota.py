@@ -54,7 +54,7 @@ class ResourceQuota(Plugin):
     def __init__(self, lister: Lister, writer: Writer, clock: Callable[[], datetime], limited: Sequence[Object] = ()) -> None:
         """`limited` are the configuration's limitedResources: what may only be used where a quota says how much."""
         self._limited = limited
-        self._quotas = ByNamespace(lister, RESOURCE_QUOTA)
+        self._quotas = ByNamespace(lister, RESOURCE_QUOTA, writer)
         self._writer, self._clock = writer, clock
         self._waiting: dict[str, list[_Waiting]] = defaultdict(list)
         self._turns: dict[str, asyncio.Lock] = {}
@@ -62,8 +62,14 @@ class ResourceQuota(Plugin):
     def validate(self, request: AdmissionRequest) -> Awaitable[None] | None:
         if not request.namespace or request.obj is None or request.kind.group_resource == "namespaces":
             return None
+        if self._quotas.doubtful(request.namespace):
+            return self._later(request, request.obj)
         quotas = self._quotas(request.namespace)
         return self._check(request, request.obj, quotas) if quotas or self._limited else None
+
+    async def _later(self, request: AdmissionRequest, obj: Object) -> None:
+        await self._quotas.catch_up(request.namespace)
+        await self._check(request, obj, self._quotas(request.namespace))
 
     async def _check(self, request: AdmissionRequest, obj: Object, quotas: Sequence[Object]) -> None:
         evaluator = evaluator_of(request.kind.group_resource)

@@ -84,25 +84,43 @@ class NodePorts:
     async def change(self, change: Callable[[PortSet], T]) -> T:
         """Applies `change` to the ports in use and writes them; again on fresh ones when another server came between.
 
-        `change` may raise, then nothing is written.
+        `change` may raise, then nothing is written. What is remembered may be old, which a write notices by itself; that a port is
+        taken, or that there is nothing to do, is said of what the store has now.
         """
         async with self._turn:
+            now = not self._read
             while True:
                 ports = await self._current()
                 before = set(ports.used)
-                result = change(ports)
-                if ports.used == before or await self._write(ports):
-                    return result
+                try:
+                    result = change(ports)
+                except Exception:
+                    if now or not await self._outdated():
+                        raise
+                else:
+                    if ports.used == before:
+                        if now or not await self._outdated():
+                            return result
+                    elif await self._write(ports):
+                        return result
+                now = True
 
     async def look(self, look: Callable[[PortSet], T]) -> T:
         """What `change` would answer, written nowhere."""
         async with self._turn:
+            await self._outdated()
             return look(await self._current())
 
     async def release(self, ports: Iterable[int]) -> None:
         gone = set(ports)
         if gone:
             await self.change(lambda found: found.used.difference_update(gone))
+
+    async def _outdated(self) -> bool:
+        """Reads anew. Whether another server has written since."""
+        before, self._read = self._entry, True
+        self._entry, _ = await self._store.get(KEY)
+        return (self._entry and self._entry.revision) != (before and before.revision)
 
     async def _current(self) -> PortSet:
         if not self._read:

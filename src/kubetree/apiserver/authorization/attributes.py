@@ -49,6 +49,8 @@ class Decision(Enum):
     DENY = "deny"
     NO_OPINION = "no opinion"
 
+    __hash__ = object.__hash__  # there is one of each; Enum's own is a call in Python, on every request
+
 
 class Answer(NamedTuple):
     """`error`: what went wrong while deciding; without a decision it makes the request an internal error."""

@@ -16,13 +16,15 @@ from kubetree.store.protocol import Entry, Page, Progress, Store, StoreEvent, Wa
 
 TransformerOf = Callable[[str], Transformer]
 """From a store's key to what its value goes through."""
+Named = Callable[[str], bytes]
+"""From a store's key to what it is called where the value lies: ciphers bind a value to that name, as upstream's do."""
 
 
 class EncryptedStore:
     """A Store whose values are encrypted where `transformer_of` says so for their key. Everything else passes through."""
 
-    def __init__(self, inner: Store, transformer_of: TransformerOf) -> None:
-        self._inner, self._of = inner, transformer_of
+    def __init__(self, inner: Store, transformer_of: TransformerOf, named: Named = str.encode) -> None:
+        self._inner, self._of, self._named = inner, transformer_of, named
 
     async def revision(self) -> int:
         return await self._inner.revision()
@@ -55,7 +57,7 @@ class EncryptedStore:
     @asynccontextmanager
     async def _watch(self, prefix: str, after: int) -> AsyncIterator[Watch]:
         async with self._inner.watch(prefix, after) as watch:
-            yield DecryptingWatch(watch, self._of)
+            yield DecryptingWatch(watch, self._of, self._named)
 
     @property
     def oldest(self) -> int:
@@ -72,9 +74,9 @@ class EncryptedStore:
 
     def _encrypted(self, key: str, value: bytes) -> bytes:
         try:
-            return self._of(key).encrypt(value, key.encode())
+            return self._of(key).encrypt(value, self._named(key))
         except TransformError as error:
-            raise UnreadableValue(key, error) from error
+            raise UnreadableValue(self._named(key).decode(), error) from error
 
     async def _written(self, written: Written) -> Written:
         return Written(written.ok, written.revision, await self._read(written.current)) if written.current is not None else written
@@ -88,7 +90,7 @@ class EncryptedStore:
             return entry
         while True:
             try:
-                plain = plain_value(self._of, entry.key, entry.value)
+                plain = plain_value(self._of, entry.key, entry.value, self._named)
             except KeyNeeded as needed:
                 await fetched(needed, entry.key)
                 continue
@@ -98,8 +100,8 @@ class EncryptedStore:
 class DecryptingWatch:
     """Events come out in order; what waits for a key is held back, and everything after it."""
 
-    def __init__(self, inner: Watch, transformer_of: TransformerOf) -> None:
-        self._inner, self._of = inner, transformer_of
+    def __init__(self, inner: Watch, transformer_of: TransformerOf, named: Named) -> None:
+        self._inner, self._of, self._named = inner, transformer_of, named
         self._held: list[StoreEvent | Progress] = []
         self._needed: tuple[KeyNeeded, str] | None = None
 
@@ -115,7 +117,8 @@ class DecryptingWatch:
                 continue
             assert isinstance(event, StoreEvent)
             try:
-                plain.append(StoreEvent(event.revision, event.key, plain_value(self._of, event.key, value).value, event.created))
+                found = plain_value(self._of, event.key, value, self._named)
+                plain.append(StoreEvent(event.revision, event.key, found.value, event.created))
             except KeyNeeded as needed:
                 self._held, self._needed = batch[i:], (needed, event.key)
                 break
@@ -145,15 +148,15 @@ async def fetched(needed: KeyNeeded, key: str) -> None:
         raise UnreadableValue(key, error) from error
 
 
-def plain_value(transformer_of: TransformerOf, key: str, value: bytes) -> Plain:
+def plain_value(transformer_of: TransformerOf, key: str, value: bytes, named: Named = str.encode) -> Plain:
     """JSON. Raises UnreadableValue, KeyNeeded."""
     try:
-        plain = transformer_of(key).decrypt(value, key.encode())
+        plain = transformer_of(key).decrypt(value, named(key))
     except TransformError as error:
-        raise UnreadableValue(key, error) from error
+        raise UnreadableValue(named(key).decode(), error) from error
     if plain.value.startswith(MAGIC):
         try:
             return Plain(encode(from_protobuf(plain.value)), plain.stale)
         except ProtobufError as error:
-            raise UnreadableValue(key, error) from error
+            raise UnreadableValue(named(key).decode(), error) from error
     return plain

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
 from kubetree.api import errors
 from kubetree.api.times import format_time
+from kubetree.apiserver.cache.changes import Changes
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.flow_control.levels import Level, Levels, Place
 from kubetree.apiserver.flow_control.maintenance import CONSUMER, FLOW_SCHEMA, PRIORITY_LEVEL, dangling, ensure_objects
@@ -64,37 +64,25 @@ class FlowControl:
 
     async def run(self) -> None:
         """Until cancelled: statuses as soon as something changes, seats each ten seconds, the objects each minute."""
-        changed, rounds = asyncio.Event(), 0
+        rounds = 0
         loop = asyncio.get_running_loop()
         due = loop.time() + ADJUSTMENT_PERIOD
-        while True:
-            try:
-                await self._say_what_dangles()
-                if rounds >= _MAINTENANCE:
-                    rounds = 0
-                    await ensure_objects(self._writer)
-            except (errors.ApiError, StoreUnavailable) as error:
-                log.warning("flow schemas and priority levels are looked after later: %s", error)
-            await self._change(changed, max(0.0, due - loop.time()))
-            if loop.time() >= due:
-                due = loop.time() + ADJUSTMENT_PERIOD
-                rounds += 1
-                self.levels.adjust()
-            if self.levels.reap():
-                self._configure()
-
-    async def _change(self, changed: asyncio.Event, longest: float) -> None:
-        """Returns when an object of either kind changes, after `longest` seconds at the latest."""
-        changed.clear()
-        with ExitStack() as stack:
-            for row in (FLOW_SCHEMA, PRIORITY_LEVEL):
-                cache = self._registry.resource(row).cache
-                stack.enter_context(cache.watch(cache.revision)).notify(changed.set)
-            try:
-                async with asyncio.timeout(longest):
-                    await changed.wait()
-            except TimeoutError:
-                return
+        with Changes(*((self._registry.resource(row).cache, "") for row in (FLOW_SCHEMA, PRIORITY_LEVEL))) as changes:
+            while True:
+                try:
+                    await self._say_what_dangles()
+                    if rounds >= _MAINTENANCE:
+                        rounds = 0
+                        await ensure_objects(self._writer)
+                except (errors.ApiError, StoreUnavailable) as error:
+                    log.warning("flow schemas and priority levels are looked after later: %s", error)
+                await changes.wait(max(0.0, due - loop.time()))
+                if loop.time() >= due:
+                    due = loop.time() + ADJUSTMENT_PERIOD
+                    rounds += 1
+                    self.levels.adjust()
+                if self.levels.reap():
+                    self._configure()
 
     async def _say_what_dangles(self) -> None:
         levels = {obj["metadata"]["name"] for obj in self._lister.list(PRIORITY_LEVEL)}

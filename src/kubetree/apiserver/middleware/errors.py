@@ -14,7 +14,7 @@ from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.middleware.timeout import TimedOut
 from kubetree.apiserver.responses import answer_error
-from kubetree.store.protocol import Compacted, StoreUnavailable
+from kubetree.store.protocol import Compacted, Refused, StoreUnavailable
 
 log = logging.getLogger(__name__)
 _DROPPED = 429
@@ -67,6 +67,8 @@ def as_api_error(fault: Exception) -> errors.ApiError | None:
             return errors.Expired(f"too old resource version: {fault.revision} ({fault.oldest})")
         case UnreadableValue():
             return errors.InternalError(f"Internal error occurred: {fault}", causes=[errors.Cause("", str(fault))])
+        case Refused():  # upstream passes on what etcd's client says, without a reason
+            return errors.ApiError(str(fault), status_reason="")
         case StoreUnavailable():
             return errors.ServiceUnavailable(f"the store is unavailable: {fault}", retry_after=1)
     return None

@@ -8,10 +8,12 @@ from typing import Never
 
 from kubetree.grpc import TLS, Channel, Code, Keepalive, RpcError, StreamCall
 from kubetree.store.etcd.messages import WATCH
-from kubetree.store.protocol import Compacted, StoreUnavailable
+from kubetree.store.protocol import Compacted, Refused, StoreUnavailable
 
 CALL_TIMEOUT = 10.0
 KEEPALIVE = Keepalive()
+LARGEST_REQUEST = 2 * 1024 * 1024
+"""Bytes, as of upstream's client; etcd itself by default takes 1.5 MiB."""
 _MOVE_ON = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 _LEADER_NEEDED = (("hasleader", "true"),)
 """A member without a leader then ends its watches, which would stand still."""
@@ -34,8 +36,11 @@ class Endpoints:
     async def call(self, method: str, request: bytes, *, repeatable: bool) -> bytes:
         """One answer of one member. A call that is not `repeatable` is tried elsewhere only if that member cannot have acted on it.
 
-        Raises StoreUnavailable, Compacted (with oldest 0: etcd does not say) and ValueError for what etcd finds wrong with the request.
+        Raises StoreUnavailable, Compacted (with oldest 0: etcd does not say), Refused, and ValueError for a revision still to come.
         """
+        if len(request) > LARGEST_REQUEST:
+            large = f"trying to send message larger than max ({len(request)} vs. {LARGEST_REQUEST})"
+            raise Refused(str(RpcError(Code.RESOURCE_EXHAUSTED, large)))
         for attempt in range(len(self._channels)):
             at = self._current
             try:
@@ -78,5 +83,5 @@ class Endpoints:
                 raise Compacted(0, 0) from None
             raise ValueError(details) from None
         if error.code is Code.INVALID_ARGUMENT:
-            raise ValueError(details) from None
+            raise Refused(details) from None
         raise StoreUnavailable(f"etcd at {self.names}: {details}") from None

@@ -48,6 +48,7 @@ class Follower:
         self._endpoints, self._hub = endpoints, hub
         self._recent: deque[StoreEvent] = deque()
         self._complete_after = hub.revision
+        self._reaching_back = asyncio.Lock()
 
     async def run(self) -> None:
         away = False
@@ -66,11 +67,18 @@ class Follower:
                 away = True
                 await asyncio.sleep(_RETRY)
 
-    def recent(self, after: int, prefix: str) -> list[StoreEvent] | None:
-        """The published changes after a revision, None when they reach back too little."""
+    async def recent(self, after: int, prefix: str, upto: int) -> list[StoreEvent] | None:
+        """The changes in (after, upto] as far as they are kept; None when those reach back too little.
+
+        Those from a little before this process began are fetched once: the caches of a server that starts all ask for them. Raises
+        Compacted, StoreUnavailable.
+        """
+        if after < self._complete_after and upto - after <= RECENT:
+            async with self._reaching_back:
+                await self._reach_back(after)
         if after < self._complete_after:
             return None
-        return [e for e in self._recent if e.revision > after and e.key.startswith(prefix)]
+        return [e for e in self._recent if after < e.revision <= upto and e.key.startswith(prefix)]
 
     async def history(self, after: int, prefix: str, upto: int) -> list[StoreEvent]:
         """The changes in (after, upto], from a stream of their own. Raises Compacted, StoreUnavailable."""
@@ -80,6 +88,19 @@ class Follower:
             if events[-1].revision >= upto:
                 break
         return found
+
+    async def _reach_back(self, after: int) -> None:
+        upto = self._complete_after
+        if after >= upto:
+            return
+        older: list[StoreEvent] = []
+        async for events in stream(self._endpoints, after):
+            older.extend(e for e in events if e.revision <= upto)
+            if events[-1].revision >= upto:
+                break
+        if self._complete_after == upto:
+            self._recent.extendleft(reversed(older))
+            self._complete_after = after
 
     def _publish(self, events: Sequence[StoreEvent]) -> None:
         self._recent.extend(events)

@@ -101,7 +101,7 @@ class EtcdStore:
         try:
             if after < upto:
                 try:
-                    history = self._follower.recent(after, prefix) if after >= self._compacted else None
+                    history = await self._follower.recent(after, prefix, upto) if after >= self._compacted else None
                     watch.replay(history if history is not None else await self._follower.history(after, prefix, upto))
                 except Compacted as error:
                     watch.fail(error)

@@ -17,7 +17,8 @@ Object = dict[str, Any]
 def limited(**limit: Any) -> LimitRanger:
     metadata = {"name": "limits", "namespace": "ns"}
     found = {"apiVersion": "v1", "kind": "LimitRange", "metadata": metadata, "spec": {"limits": [{"type": "Container", **limit}]}}
-    return LimitRanger(ListedObjects(found).cached())
+    listed = ListedObjects(found)
+    return LimitRanger(listed.cached(), listed)
 
 
 def containers(**resources: dict[str, str]) -> Object:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubetree.api.errors import InternalError, Invalid
-from kubetree.apiserver.allocators.cluster_ips import IP_ADDRESS, ClusterIPs
+from kubetree.apiserver.allocators.cluster_ips import IP_ADDRESS, AllocationError, ClusterIPs
 from kubetree.apiserver.allocators.ip_ranges import IPRange
 from kubetree.apiserver.allocators.node_ports import NodePorts, PortSet
 from kubetree.apiserver.allocators.repair import Repair
@@ -238,3 +238,19 @@ def test_fields_that_do_not_fit_together(spec: Object, message: str) -> None:
     with pytest.raises(Invalid) as caught:
         init_ip_families(service(**spec), None, ["IPv4"])
     assert message in caught.value.message
+
+
+async def test_what_another_server_freed_or_took_is_known_at_once() -> None:
+    store = MemoryStore()
+    one, two = NodePorts(30000, 30010, store), NodePorts(30000, 30010, store)
+    for ports in (one, two):
+        await ports.change(lambda used: used.take(30001 + len(used.used)))
+    await one.release([30001, 30002])
+    await two.change(lambda used: used.take(30001))
+    with pytest.raises(AllocationError, match="already allocated"):
+        await one.change(lambda used: used.take(30001))
+    await one.change(lambda used: used.take(30002))
+    await two.release([30002])
+    assert await one.look(lambda used: set(used.used)) == {30001}
+    await one.release([30001])
+    assert await two.look(lambda used: set(used.used)) == set()

@@ -474,3 +474,21 @@ async def test_a_read_of_a_closed_store_says_so(rig: Rig) -> None:
     await rig.store.close()
     with pytest.raises(StoreUnavailable):
         await rig.cacher.fresh()
+
+
+async def test_labels_that_were_told_beforehand_are_those_of_that_value_only(rig: Rig) -> None:
+    value = pod("a", labels={"app": "x"})
+    for name, labels in (("a", {"app": "told"}), ("b", {"app": "told"})):
+        rig.cacher.expect(key(name), value, labels)
+    await rig.put("a", labels={"app": "x"})
+    await rig.put("b", labels={"app": "another"})
+    await rig.put("a", labels={"app": "x"}, note="again")
+    found = {name: rig.cacher.get(key(name)) for name in "ab"}
+    assert [dict(entry.labels) for entry in found.values() if entry is not None] == [{"app": "x"}, {"app": "another"}]
+
+
+async def test_labels_that_were_told_beforehand_need_not_be_read(rig: Rig) -> None:
+    rig.cacher.expect(key("a"), pod("a", labels={"app": "x"}), {"app": "told"})
+    await rig.put("a", labels={"app": "x"})
+    entry = rig.cacher.get(key("a"))
+    assert entry is not None and dict(entry.labels) == {"app": "told"}
