@@ -17,6 +17,8 @@ from multidict import CIMultiDict
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _AT_ONCE = 64 * 1024
 _SLICE = 1024 * 1024
+_AHEAD = 2 * 1024 * 1024
+"""Bytes of a long answer that are made before the client has taken them, so that neither waits for the other."""
 STALLED = 60.0
 """Seconds that a client may take for what is pending of an answer, at most a slice; upstream's limit of a request."""
 
@@ -114,12 +116,14 @@ class LongAnswer(Answer):
         transport.write(self._head(request))
         if request.method == "HEAD":
             return
+        transport.set_write_buffer_limits(high=_AHEAD)
         for piece in self._pieces:
             transport.write(piece if self._length else b"%x\r\n%b\r\n" % (len(piece), piece))
             await drained(request)
             await asyncio.sleep(0)
         if not self._length:
             transport.write(b"0\r\n\r\n")
+        transport.set_write_buffer_limits()
 
     def _framing(self) -> str:
         return f"Content-Length: {self._length}" if self._length else "Transfer-Encoding: chunked"
