@@ -156,6 +156,14 @@ def test_the_kubernetes_package_works_with_it(kubetree_cluster: BackgroundCluste
     kubetree_cluster.wait_for(lambda: core.read_namespaced_pod("p", kubetree_namespace).status.phase == "Running")
 
 
+def test_who_reads_the_default_kubeconfig_gets_to_the_cluster(kubetree_cluster: BackgroundCluster, kubetree_kubeconfig: str) -> None:
+    """Though the package was imported long before, when it looked at $KUBECONFIG: operators under test do no more than this."""
+    kubernetes = pytest.importorskip("kubernetes")
+    made = kubernetes.client.Configuration()
+    kubernetes.config.load_config(client_configuration=made)
+    assert made.host == kubetree_cluster.url
+
+
 def test_waiting_in_the_clusters_own_thread_is_refused(kubetree_cluster: BackgroundCluster) -> None:
     async def inside() -> None:
         kubetree_cluster.run(kubetree_cluster.client.list(NAMESPACE))

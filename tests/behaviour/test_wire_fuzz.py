@@ -4,6 +4,7 @@ answers with the client's error or closes; it writes no stack trace and goes on.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import re
@@ -198,3 +199,27 @@ async def test_protobuf_whose_bits_flip(http: Http, row: Kind, caplog: pytest.Lo
                 reply = await http.request(method, path, bytes(sent), Content_Type="application/vnd.kubernetes.protobuf")
                 assert reply.status < 500, (method, reply.text, bytes(sent))
     assert_quiet(caplog)
+
+
+async def test_a_watch_of_an_object_whose_name_has_an_operator_in_it(http: Http) -> None:
+    reply = await http.get("/api/v1/watch/namespaces/default/configmaps/a=b,c!=d?timeoutSeconds=1")
+    assert (reply.status, reply.text) == (200, "")
+
+
+async def test_a_user_of_bytes_is_shown_with_replacement_characters(http: Http) -> None:
+    reader, writer = await http.connect()
+    review = b'{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}'
+    writer.write(
+        b"POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"Impersonate-User: a\xff\r\nContent-Length: %d\r\n\r\n" % len(review) + review
+    )
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 201"), body
+    assert json.loads(body)["status"]["userInfo"]["username"] == "a\ufffd"
+
+
+async def test_bodies_are_never_unpacked(http: Http) -> None:
+    """As upstream: a small body that unpacks to a huge one would cost memory."""
+    reply = await http.request("POST", MAPS, gzip.compress(BODY), Content_Type="application/json", Content_Encoding="gzip")
+    assert reply.status == 400 and "couldn't get version/kind" in reply.text

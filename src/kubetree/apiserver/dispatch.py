@@ -90,9 +90,17 @@ class Dispatcher:
             self._metrics.deprecated(info, "")
             ctx.annotations["k8s.io/deprecated"] = "true"
         resource = self._registry.resource(kind)
-        response = await verb(Call(ctx, self._registry, resource))
-        if info.verb in _WRITES and resource.cache.turns.crowded:
-            await resource.cache.turns.over()
+        call = Call(ctx, self._registry, resource)
+        if info.verb not in _WRITES:
+            return await verb(call)
+        turns = resource.cache.turns
+        turns.writing += 1
+        try:
+            response = await verb(call)
+        finally:
+            turns.writing -= 1
+        if turns.crowded:
+            await turns.over()
         return response
 
     async def _lately(self, ctx: RequestContext) -> Kind | None:

@@ -214,7 +214,7 @@ def negotiate_output(
     if output is None or (watch and not output.serializer.stream):
         if endpoint.routed and not routed(accept):
             raise not_routed(f"{_SUPPORTED}, {_STREAMS}" if watch or streams else _SUPPORTED)
-        raise not_acceptable(watch=watch)
+        raise not_acceptable(watch=output is not None)
     return prettier(output, pretty, user_agent)
 
 

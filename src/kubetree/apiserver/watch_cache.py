@@ -152,6 +152,9 @@ class Audience(Protocol):
 
 
 class Turns(Protocol):
+    writing: int
+    """Requests under way that write: counted by whoever answers them."""
+
     @property
     def crowded(self) -> bool:
         """Many watchers are still to be told of what has happened."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -21,15 +22,18 @@ class _JsonLoader(_Loader):  # type: ignore[misc]
     def construct_truth(self, node: yaml.ScalarNode) -> bool:
         return node.value[:1] in "yYtT" or node.value.lower() == "on"
 
-    def construct_integer(self, node: yaml.ScalarNode) -> int | float:
+    def construct_integer(self, node: yaml.ScalarNode) -> int | float | str:
         text = node.value.replace("_", "")
         digits = text.lstrip("+-")
         if len(digits) > 1 and digits[0] == "0" and digits.isdigit():
             text = text.replace("0", "0o", 1)
         value = int(text, 0)
-        return value if -(1 << 63) <= value < 1 << 64 else float(value)
+        if -(1 << 63) <= value < 1 << 64:
+            return value
+        return float(value) if abs(value) < _TOO_LARGE else str(node.value)
 
 
+_TOO_LARGE = int(sys.float_info.max)
 _TAG = "tag:yaml.org,2002:"
 _TRUE_OR_FALSE = "y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF"
 for _name, _pattern, _starts in (

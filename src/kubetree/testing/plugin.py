@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,11 @@ import pytest
 
 if TYPE_CHECKING:
     from kubetree.testing.background import BackgroundCluster
+
+# Modules that look at $KUBECONFIG once: imported before the test, they would lead to whatever cluster the developer uses.
+_READ_WHEN_IMPORTED = tuple(
+    f"{package}.config{module}" for package in ("kubernetes", "kubernetes_asyncio") for module in ("", ".kube_config")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +57,9 @@ def kubetree_kubeconfig(kubetree_cluster: BackgroundCluster, monkeypatch: pytest
     """The path of the cluster's kubeconfig, with $KUBECONFIG set to it for the test."""
     path = str(kubetree_cluster.kubeconfig)
     monkeypatch.setenv("KUBECONFIG", path)
+    for name in _READ_WHEN_IMPORTED:
+        if name in sys.modules:
+            monkeypatch.setattr(sys.modules[name], "KUBE_CONFIG_DEFAULT_LOCATION", path, raising=False)
     return path
 
 

@@ -79,3 +79,13 @@ def test_bodies_must_be_in_a_known_format() -> None:
 
 def test_yaml_keeps_dates_as_text() -> None:
     assert YAML.to_json(b"a: 2020-01-01\nb: [1, 2]\n") == b'{"a":"2020-01-01","b":[1,2]}'
+
+
+def test_a_watch_in_a_format_that_the_kind_has_not_is_refused_as_a_list_is() -> None:
+    """Upstream looks first whether it has the format at all, then whether that can be streamed."""
+    with pytest.raises(errors.NotAcceptable, match=r"accepted: application/json, application/yaml, application/vnd\.kubernetes\.protobuf$"):
+        negotiate_output("application/vnd.kubernetes.protobuf", "", "", CUSTOM_RESOURCES, watch=True)
+    with pytest.raises(
+        errors.NotAcceptable, match=r"accepted: application/json;stream=watch, application/vnd\.kubernetes\.protobuf;stream=watch$"
+    ):
+        negotiate_output("application/yaml", "", "", CUSTOM_RESOURCES, watch=True)

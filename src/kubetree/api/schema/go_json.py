@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -12,7 +13,7 @@ class Members(list[tuple[str, Any]]):
 
 
 class Literal(float):
-    """A number that is not written as an integer, with its spelling."""
+    """A number that is not written as an integer, or is one that no 64 bits can hold, with its spelling."""
 
     text: str
 
@@ -26,7 +27,26 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=Members, parse_float=Literal, parse_constant=_refuse)
+class _TooLarge(ValueError):
+    pass
+
+
+def _fraction(text: str) -> Literal:
+    number = Literal(text)
+    if math.isinf(number):
+        raise _TooLarge(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return number
+
+
+def _integer(text: str) -> int | Literal:
+    if len(text) < _SAFE_DIGITS:
+        return int(text)
+    number = int(text) if len(text) <= _MOST_DIGITS else 0
+    return number if number and -(1 << 63) <= number < 1 << 64 else _fraction(text)
+
+
+_SAFE_DIGITS, _MOST_DIGITS = 19, 20
+_decoder = json.JSONDecoder(object_pairs_hook=Members, parse_float=_fraction, parse_int=_integer, parse_constant=_refuse)
 
 
 def parse(data: bytes) -> Any:
@@ -34,6 +54,8 @@ def parse(data: bytes) -> Any:
     text = data.decode("utf-8", "replace")
     try:
         return _decoder.decode(text)
+    except _TooLarge:
+        raise
     except ValueError:
         raise ValueError(syntax_error(data.decode("utf-8", "surrogateescape"))) from None
     except RecursionError:

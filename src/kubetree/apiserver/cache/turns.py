@@ -4,7 +4,7 @@ An event for a thousand watchers is a thousand encrypted writes, about 20 ms. A 
 goes on, and after a turn of many there is a pause, as long as the turn was: what is written meanwhile travels together. Few watchers, no pause.
 
 Writers whose events wait for many watchers are answered after the turn: they cannot run ahead of those who must hear of it. Once as many
-write again as the turn let go, there is nothing more to wait for, and the pause ends.
+have written again as before any of the last turns, and no other write is under way, the pause ends.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Turns:
         self._weight = 0
         self._writers: list[asyncio.Future[None]] = []
         self._scheduled = False
+        self.writing = 0
+        """See watch_cache.Turns."""
         self._pause: asyncio.TimerHandle | None = None
         self._lately: deque[int] = deque(maxlen=8)
 
@@ -55,7 +57,7 @@ class Turns:
         loop = asyncio.get_running_loop()
         writer = loop.create_future()
         self._writers.append(writer)
-        if self._pause is not None and 0 < max(self._lately) <= len(self._writers):
+        if self._pause is not None and not self.writing and 0 < max(self._lately) <= len(self._writers):
             self._pause.cancel()
             self._pause = None
             loop.call_soon(self._run)

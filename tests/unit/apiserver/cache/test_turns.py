@@ -90,7 +90,13 @@ async def test_the_pause_ends_when_all_who_wrote_lately_write_again() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         assert len(ran) == 2 * MANY, "one of the two is still missing"
-        await asyncio.gather(first, turns.over())
+        turns.writing = 1
+        second = asyncio.ensure_future(turns.over())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(ran) == 2 * MANY, "both are there, but a third is about to be"
+        turns.writing = 0
+        await asyncio.gather(first, second, turns.over())
     assert len(ran) == 3 * MANY
 
 

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from kubetree.apiserver.answers import Answer
+from kubetree.apiserver.http import connection as connection_module
 from kubetree.apiserver.http.connection import Connection, HttpServer
 from kubetree.apiserver.http.request import OrdinaryRequest
 
@@ -216,5 +217,24 @@ async def test_a_body_that_does_not_come_is_its_handlers_business() -> None:
     assert b"Way: long" in head
     assert await reader.readexactly(len(b"long POST /slow hello.")) == b"long POST /slow hello."
     writer.close()
+    listener.close()
+    await server.shutdown(0)
+
+
+async def test_when_many_have_left_their_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = asyncio.Event()
+    monkeypatch.setattr(connection_module, "_MANY_LEFT", 5)
+    monkeypatch.setattr(connection_module, "give_back", given.set)
+    server = HttpServer(echo)
+    server.look_after(1.0)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    clients = [await asyncio.open_connection(*listener.sockets[0].getsockname()) for _ in range(6)]
+    async with asyncio.timeout(10):
+        while server._most < 6:
+            await asyncio.sleep(0.01)
+        assert not given.is_set()
+        for _, writer in clients:
+            writer.close()
+        await given.wait()
     listener.close()
     await server.shutdown(0)
