@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from behaviour.apiserver_harness import Http, Reply, running_server
+from storage_modes import Mode
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.one_store]
 Object = dict[str, Any]
@@ -143,7 +144,7 @@ class Schemas:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http() -> AsyncIterator[Http]:
+async def http(storage: Mode) -> AsyncIterator[Http]:
     async with running_server() as running:
         yield running
 
