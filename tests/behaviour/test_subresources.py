@@ -218,11 +218,10 @@ async def test_an_empty_bundle_of_authorities_is_none(http: Http) -> None:
 
 
 async def test_a_custom_resource_says_what_it_is(http: Http) -> None:
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
     spec = {"group": "said.example.com", "scope": "Namespaced", "names": {"plural": "bars", "kind": "Bar"}, "versions": versions}
-    await http.post(path, {"metadata": {"name": "bars.said.example.com"}, "spec": spec})
+    await establish(http, {"metadata": {"name": "bars.said.example.com"}, "spec": spec})
     bars = "/apis/said.example.com/v1/namespaces/default/bars"
     silent = await http.post(bars, {"kind": "Bar", "metadata": {"name": "x"}})
     assert (silent.status, silent.json["message"][:34]) == (400, "the API version in the data () doe")

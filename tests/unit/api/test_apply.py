@@ -286,6 +286,7 @@ def test_status_is_nobodys_by_applying_to_the_main_resource() -> None:
         (config_map() | {"metadata": {"managedFields": []}}, errors.BadRequest, "metadata.managedFields must be nil"),
         (config_map() | {"bogus": 1}, errors.ApiError, r"failed to create typed patch object \(ns/c; /v1, Kind=ConfigMap\): .bogus: field not declared in schema"),
         (config_map(a=1), errors.ApiError, r"\.data\.a: expected string, got &value.valueUnstructured\{Value:1\}"),
+        (config_map(a={"b": [None], "a": 1.5}), errors.ApiError, r'Value:map\[string\]interface \{\}\{"a":1.5, "b":\[\]interface \{\}\{interface \{\}\(nil\)\}\}\}'),
         (config_map() | {"data": []}, errors.ApiError, r"\.data: expected map"),
     ],
 )  # fmt: skip

@@ -91,12 +91,14 @@ EXPRESSED_NULL = ExpressedNull()
 def _go(value: Any) -> str:
     if value is EXPRESSED_NULL:
         return "0"
+    if value is None:
+        return "interface {}(nil)"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "map[string]interface {}{" + ", ".join(f'"{k}":{_go(v)}' for k, v in value.items()) + "}"
+        return "map[string]interface {}{" + ", ".join(f'"{k}":{_go(v)}' for k, v in sorted(value.items())) + "}"
     return "[]interface {}{" + ", ".join(map(_go, value)) + "}" if isinstance(value, list) else str(value)
 
 
