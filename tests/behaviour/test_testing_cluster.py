@@ -164,6 +164,17 @@ def test_who_reads_the_default_kubeconfig_gets_to_the_cluster(kubetree_cluster: 
     assert made.host == kubetree_cluster.url
 
 
+def test_simulated_pods_have_empty_logs_and_nothing_to_execute(kubetree_cluster: BackgroundCluster, kubetree_namespace: str) -> None:
+    """No request leaves the machine for the address that a simulated node says it has."""
+    client, stream = pytest.importorskip("kubernetes.client"), pytest.importorskip("kubernetes.stream")
+    core = client.CoreV1Api(client.ApiClient(kubetree_cluster.kubernetes_configuration()))
+    core.create_namespaced_pod(kubetree_namespace, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    kubetree_cluster.wait_for(lambda: core.read_namespaced_pod("p", kubetree_namespace).status.phase == "Running")
+    assert core.read_namespaced_pod_log("p", kubetree_namespace) == ""
+    with pytest.raises(client.ApiException, match="400 Bad Request"):
+        stream.stream(core.connect_get_namespaced_pod_exec, "p", kubetree_namespace, command=["ls"], stdout=True)
+
+
 def test_waiting_in_the_clusters_own_thread_is_refused(kubetree_cluster: BackgroundCluster) -> None:
     async def inside() -> None:
         kubetree_cluster.run(kubetree_cluster.client.list(NAMESPACE))

@@ -33,6 +33,7 @@ from kubetree.scheduler.scheduler import Scheduler
 from kubetree.store import Store, open_store
 from kubetree.testing.clock import JumpingClock
 from kubetree.testing.kubelet import SimulatedKubelet
+from kubetree.testing.kubelet_server import kubelet_server
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -158,12 +159,15 @@ class Cluster:
             "token_auth_file": self._write_tokens(),
             "compaction_interval": 0.0,
             "enable_aggregator_routing": True,
+            "kubelet_preferred_address_types": ("InternalDNS",),
             "shutdown_grace": 0.05,
         }
         return Config(**{**settings, **self._config})
 
     async def _start_nodes(self) -> None:
         """Simulated nodes act as the administrator: one runner stands for all of them."""
+        pair = self._directory / "apiserver.crt", self._directory / "apiserver.key"
+        self.kubelet.port = await self._stack.enter_async_context(kubelet_server(*pair))
         runner = Runner(await self._inside("nodes"), self.kubelet.duties(), clock=self.clock)
         self.kubelet.on_behaviour_change(lambda: runner.add_all("simulated-kubelet"))
         self._runners.append(runner)

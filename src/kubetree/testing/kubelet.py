@@ -19,6 +19,7 @@ from kubetree.controllers.plan import NOTHING, Create, Delete, Patch, Plan, Requ
 from kubetree.controllers.runner import Duty, Key, nothing, own_key
 from kubetree.controllers.snapshot import Snapshot
 from kubetree.testing.behaviour import Behaviour, Life, ended, pod_status, step
+from kubetree.testing.kubelet_server import NAME as SERVED_AT
 
 Object = dict[str, Any]
 
@@ -51,6 +52,8 @@ class SimulatedKubelet:
         self._addresses: dict[str, str] = {}
         self._leaving: dict[str, datetime] = {}
         self._wake: Callable[[], None] = lambda: None
+        self.port = 0
+        """Where their kubelet_server listens."""
 
     # -- what a test says
 
@@ -219,7 +222,12 @@ class SimulatedKubelet:
         return {
             "capacity": CAPACITY,
             "allocatable": CAPACITY,
-            "addresses": [{"type": "InternalIP", "address": self.address_of(name)}, {"type": "Hostname", "address": name}],
+            "addresses": [
+                {"type": "InternalIP", "address": self.address_of(name)},
+                {"type": "Hostname", "address": name},
+                {"type": "InternalDNS", "address": SERVED_AT},
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
             "conditions": [
                 told("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
                 told("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
