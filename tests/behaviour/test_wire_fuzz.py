@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import logging
 import re
@@ -199,6 +200,43 @@ async def test_protobuf_whose_bits_flip(http: Http, row: Kind, caplog: pytest.Lo
                 reply = await http.request(method, path, bytes(sent), Content_Type="application/vnd.kubernetes.protobuf")
                 assert reply.status < 500, (method, reply.text, bytes(sent))
     assert_quiet(caplog)
+
+
+LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{n}: &{n} [{','.join('*' + b for _ in range(9))}]\n" for b, n in itertools.pairwise("abcdefghi")
+)
+DEEP = {
+    "JSON": ("application/json", '{"a":' * 200_000),
+    "whole JSON": ("application/json", '{"a":' * 20_000 + "1" + "}" * 20_000),
+    "JSON lists": ("application/json", '{"data":' + "[" * 100_000 + "]" * 100_000 + "}"),
+    "YAML": ("application/yaml", "a: " + "[" * 200_000),
+    "whole YAML": ("application/yaml", "a: " + "[" * 100_000 + "]" * 100_000),
+    "YAML by indentation": ("application/yaml", "".join(" " * n + "a:\n" for n in range(1500))),
+    "YAML in one line": ("application/yaml", "- " * 100_000 + "x"),
+    "YAML that grows": ("application/yaml", LAUGHS),
+    "YAML in itself": ("application/yaml", "a: &a [*a]"),
+}
+
+
+@pytest.mark.parametrize(("sort", "body"), DEEP.values(), ids=DEEP)
+async def test_bodies_that_are_deep_or_grow_are_refused_at_once(http: Http, sort: str, body: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the stack nor memory is spent on them."""
+    await http.post(MAPS, config_map("deep"))
+    assert (await http.request("POST", MAPS, body, Content_Type=sort)).status == 400
+    assert (await http.request("PUT", f"{MAPS}/deep", body, Content_Type=sort)).status == 400
+    for patch in ("merge-patch+json", "strategic-merge-patch+json", "json-patch+json", "apply-patch+yaml"):
+        assert (await http.patch(f"{MAPS}/deep?fieldManager=x", body, patch)).status in (400, 422), patch
+    assert_quiet(caplog)
+
+
+async def test_aliases_of_no_harm_are_followed(http: Http) -> None:
+    reply = await http.request(
+        "POST",
+        MAPS,
+        "kind: ConfigMap\napiVersion: v1\nmetadata: {name: alias, labels: &l {a: b}}\ndata: *l",
+        Content_Type="application/yaml",
+    )
+    assert reply.json["data"] == {"a": "b"}
 
 
 async def test_a_watch_of_an_object_whose_name_has_an_operator_in_it(http: Http) -> None:

@@ -58,13 +58,72 @@ def yaml_to_json(data: bytes) -> bytes:
         else:
             return data
     try:
-        loader = _JsonLoader(data)
-        document = loader.get_data() if loader.check_data() else None
+        root = _first_node(data)
+        document = _JsonLoader(b"").construct_document(root) if root is not None else None
         return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS)
     except yaml.MarkedYAMLError as error:
         raise ValueError(_go_error(error)) from error
-    except (yaml.YAMLError, orjson.JSONEncodeError) as error:
+    except (yaml.YAMLError, orjson.JSONEncodeError, RecursionError) as error:
         raise ValueError(f"yaml: {error}") from error
+
+
+_DEEPEST = 1000
+_LEADING = re.compile(rb"^[ \-?]+", re.MULTILINE)
+
+
+def _first_node(data: bytes) -> Any:
+    """The first document, None when there is none. Raises ValueError for one that is nested too deep or grows too much by its aliases."""
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets + 2 * max(map(len, _LEADING.findall(data)), default=0) > _DEEPEST:
+        _refuse_depths(data)
+    loader = _JsonLoader(data)
+    node = loader.get_node() if loader.check_node() else None
+    if b"*" in data and node is not None:
+        _refuse_bombs(node)
+    return node
+
+
+def _refuse_depths(data: bytes) -> None:
+    """libyaml's own recursion would end the process where it runs out of stack."""
+    loader, depth = _JsonLoader(data), 0
+    while not loader.check_event(yaml.DocumentEndEvent, yaml.StreamEndEvent):
+        event = loader.get_event()
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise ValueError(f"yaml: exceeded max depth of {_DEEPEST}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+_FREE_NODES, _FREE_ALIASED, _FEW, _MANY = 100, 1000, 400_000, 4_000_000
+
+
+def _refuse_bombs(root: Any) -> None:
+    """Follows go-yaml: of a large document only a share may come from aliases, the larger the less."""
+    sizes: dict[int, tuple[int, int]] = {}
+    _measure(root, sizes, set())
+    nodes, aliased = sizes[id(root)]
+    allowed = 0.99 if nodes <= _FEW else 0.10 if nodes >= _MANY else 0.99 - 0.89 * (nodes - _FEW) / (_MANY - _FEW)
+    if nodes > _FREE_NODES and aliased > _FREE_ALIASED and aliased / nodes > allowed:
+        raise ValueError("yaml: document contains excessive aliasing")
+
+
+def _measure(node: Any, sizes: dict[int, tuple[int, int]], above: set[int]) -> tuple[int, int]:
+    """How many nodes there are at and below a node once aliases are written out, and how many of them come from aliases."""
+    if id(node) in above:
+        raise ValueError("yaml: anchor value contains itself")
+    if (known := sizes.get(id(node))) is not None:
+        return (known[0], known[0])
+    above.add(id(node))
+    nodes, aliased = 1, 0
+    if not isinstance(node, yaml.ScalarNode):
+        for part in (p for pair in node.value for p in pair) if isinstance(node, yaml.MappingNode) else node.value:
+            more, copied = _measure(part, sizes, above)
+            nodes, aliased = nodes + more, aliased + copied
+    above.discard(id(node))
+    sizes[id(node)] = nodes, aliased
+    return nodes, aliased
 
 
 def _go_error(error: yaml.MarkedYAMLError) -> str:
@@ -106,11 +165,6 @@ def duplicate_keys(data: bytes) -> str:
         pass
     found = [f'  line {line}: key "{key}" already set in map' for line, key in _duplicates(_first_node(data))]
     return "\n".join(("yaml: unmarshal errors:", *found)) if found else ""
-
-
-def _first_node(data: bytes) -> Any:
-    loader = _JsonLoader(data)
-    return loader.get_node() if loader.check_node() else None
 
 
 def warning_lines(fault: str) -> list[str]:
