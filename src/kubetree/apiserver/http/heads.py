@@ -71,8 +71,8 @@ class Heads:
         return Ordinary(method.decode(), target.decode(), head, end)
 
     def _parse(self, lines: bytes, loop: asyncio.AbstractEventLoop) -> Head | None:
-        limits = {"max_line_size": self._limit, "max_field_size": self._limit, "max_headers": self._count}
-        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16, **limits)
+        limit, most = self._limit, self._count
+        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16, max_line_size=limit, max_field_size=limit, max_headers=most)
         try:
             messages, upgraded, tail = parser.feed_data(_PARSED_AS + lines)
         except HttpProcessingError:
