@@ -253,7 +253,8 @@ class Containers:
                 context.events.pod_event(pod, "Warning", "FailedPreStopHook", "PreStopHook failed", record.name)
         if turn is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(turn.wait(), max(0.0, deadline - time.monotonic()))
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    await turn.wait()
         remaining = max(MINIMUM_GRACE, int(deadline - time.monotonic() + 0.5))
         try:
             await context.runtime.client.call("StopContainer", rpc_timeout=remaining + 120, container_id=record.id, timeout=remaining)

@@ -123,7 +123,8 @@ class NodeKeeper:
                     await self.register()
                 await self._report()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), self._config.status_period)
+                    async with asyncio.timeout(self._config.status_period):
+                        await self._changed.wait()
             except errors.ApiError as error:
                 # A Node that was deleted stays so until the kubelet is started again, as upstream.
                 log.warning("node %s: %s", self._config.node_name, error.message)

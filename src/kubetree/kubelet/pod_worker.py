@@ -127,7 +127,8 @@ class PodWorker:
             if self.stage is Stage.FINISHED and self._forgotten.is_set():
                 break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
         await remove_remains(self._context, self.pod)
 
     async def _step(self) -> float | None:

@@ -88,7 +88,8 @@ class Runtime:
             if clock() - told_at < ECHO:
                 wait = RELIST_AFTER_EVENT
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poke.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._poke.wait()
                 told_at = clock()
                 await asyncio.sleep(SETTLE)
             self._poke.clear()

@@ -26,6 +26,15 @@ log = logging.getLogger(__name__)
 Wake = Callable[[], None]
 MAX_LINE = 1024 * 1024
 """The longest request line or header line."""
+_MAX_HEAD = MAX_LINE + 4096
+"""The longest head altogether: upstream's MaxHeaderBytes and what Go's server allows beyond it."""
+_MAX_HEADERS = 1_000_000
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+    b"431 Request Header Fields Too Large"
+)
+_LINGER = 0.5
+"""Seconds in which a client that still sends can read why nobody listens."""
 _WHOLE = 256 * 1024
 """Requests up to this size are waited for; larger ones are read as their handler asks for them."""
 
@@ -55,12 +64,29 @@ class Taker(Protocol):
     def client_paused(self, paused: bool) -> None: ...
 
 
+class _Nobody:
+    """What a refused client goes on to send goes nowhere."""
+
+    def client_data(self, data: bytes) -> None: ...
+
+    def client_eof(self) -> bool:
+        return False
+
+    def client_lost(self) -> None: ...
+
+    def client_paused(self, paused: bool) -> None: ...
+
+
+_NOBODY = _Nobody()
+
+
 class HttpServer(web.Server):
     """Makes connections. Settings are those of aiohttp's RequestHandler."""
 
     def __init__(self, handler: web.RequestHandler | Callable[..., object], **settings: object) -> None:
-        super().__init__(handler, max_line_size=MAX_LINE, max_field_size=MAX_LINE, **settings)  # type: ignore[arg-type]
-        self.heads = Heads(MAX_LINE)
+        limits = {"max_line_size": MAX_LINE, "max_field_size": MAX_LINE, "max_headers": _MAX_HEADERS}
+        super().__init__(handler, **limits, **settings)  # type: ignore[arg-type]
+        self.heads = Heads(MAX_LINE, _MAX_HEADERS)
         self._looking: asyncio.TimerHandle | None = None
         self._most = 0
 
@@ -110,6 +136,7 @@ class Connection(RequestHandler):
         "_ordinary",
         "_slow",
         "_taker",
+        "_too_large",
         "ended",
         "full",
         "on_full",
@@ -124,7 +151,7 @@ class Connection(RequestHandler):
         self.on_lost: Wake | None = None
         self.on_full: Wake | None = None
         self.on_writable: Wake | None = None
-        self.full = self._held = self._slow = False
+        self.full = self._held = self._slow = self._too_large = False
         self._looks = 0
         """How often it was found waiting for a request that had begun, or for its first."""
         self._taker: Taker | None = None
@@ -160,6 +187,9 @@ class Connection(RequestHandler):
         while not self._force_close:
             request = self._next()
             if request is None:
+                if self._too_large:
+                    await self._refuse_head()
+                    break
                 if self._slow:
                     self._ordinary = False
                 if not self._ordinary:
@@ -208,8 +238,9 @@ class Connection(RequestHandler):
         data, at = self._early, self._at
         if not data:
             return None
-        if data.find(b"\r\n\r\n", at) < 0:
-            self._ordinary = len(data) - at <= _WHOLE
+        end = data.find(b"\r\n\r\n", at)
+        if end < 0 or end - at > _MAX_HEAD:
+            self._too_large = (len(data) if end < 0 else end) - at > _MAX_HEAD
             return None
         start = self._heads.read(data, at, self._loop)
         if start is None or start.head.length > _WHOLE:
@@ -223,6 +254,12 @@ class Connection(RequestHandler):
         else:
             self._at = end
         return OrdinaryRequest(start, data[start.end : end], self)
+
+    async def _refuse_head(self) -> None:
+        if self.transport is not None:
+            self._ordinary, self._taker = False, _NOBODY
+            self.transport.write(_TOO_LARGE)
+            await asyncio.sleep(_LINGER)
 
     async def _answer(self, request: OrdinaryRequest) -> bool:
         """Whether there may be another request."""

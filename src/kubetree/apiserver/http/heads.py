@@ -44,10 +44,10 @@ class Ordinary(NamedTuple):
 
 
 class Heads:
-    """One for a server. `limit`: the longest header line."""
+    """One for a server. `limit`: the longest header line; `most`: how many there may be."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, most: int) -> None:
+        self._limit, self._count = limit, most
         self._known: dict[bytes, Head] = {}
 
     def read(self, data: bytes, at: int, loop: asyncio.AbstractEventLoop) -> Ordinary | None:
@@ -71,7 +71,8 @@ class Heads:
         return Ordinary(method.decode(), target.decode(), head, end)
 
     def _parse(self, lines: bytes, loop: asyncio.AbstractEventLoop) -> Head | None:
-        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16, max_line_size=self._limit, max_field_size=self._limit)
+        limit, most = self._limit, self._count
+        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16, max_line_size=limit, max_field_size=limit, max_headers=most)
         try:
             messages, upgraded, tail = parser.feed_data(_PARSED_AS + lines)
         except HttpProcessingError:

@@ -150,7 +150,8 @@ class Prober:
         while True:
             await chores.attempt(f"{probe.kind} probe of {specs.full_name(probe.target.pod)}", lambda: self._round(probe))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(probe.poke.wait(), period)
+                async with asyncio.timeout(period):
+                    await probe.poke.wait()
             probe.poke.clear()
 
     async def _round(self, probe: _Probe) -> None:

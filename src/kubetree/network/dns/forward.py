@@ -109,7 +109,8 @@ class Forwarder:
         for server in list(self.servers):
             self._probed = server
             try:
-                await asyncio.wait_for(_exchange_udp(server, _query(self._probe, QTYPE.HINFO, False)), TIMEOUT)
+                async with asyncio.timeout(TIMEOUT):
+                    await _exchange_udp(server, _query(self._probe, QTYPE.HINFO, False))
             except (OSError, TimeoutError):
                 continue
         self._probed = None
@@ -118,9 +119,11 @@ class Forwarder:
         now = self._clock()
         for server in [s for s in self.servers if self._resting.get(s, 0.0) <= now]:
             try:
-                answer = await asyncio.wait_for(_exchange_udp(server, query), TIMEOUT)
+                async with asyncio.timeout(TIMEOUT):
+                    answer = await _exchange_udp(server, query)
                 if struct.unpack_from("!H", answer, 2)[0] & _TRUNCATED:
-                    answer = await asyncio.wait_for(_exchange_tcp(server, query), TIMEOUT)
+                    async with asyncio.timeout(TIMEOUT):
+                        answer = await _exchange_tcp(server, query)
                 return answer
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 self._resting[server] = self._clock() + REST_AFTER_FAILURE

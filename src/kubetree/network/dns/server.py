@@ -142,8 +142,10 @@ class Server:
         """Queries one after the other on one connection, until the client leaves or falls silent."""
         try:
             while True:
-                (length,) = struct.unpack("!H", await asyncio.wait_for(reader.readexactly(2), TCP_IDLE))
-                data = await asyncio.wait_for(reader.readexactly(length), TCP_IDLE)
+                async with asyncio.timeout(TCP_IDLE):
+                    (length,) = struct.unpack("!H", await reader.readexactly(2))
+                async with asyncio.timeout(TCP_IDLE):
+                    data = await reader.readexactly(length)
                 packed = await self._stream_answer(data)
                 if packed is None:
                     return

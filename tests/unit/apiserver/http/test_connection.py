@@ -238,3 +238,25 @@ async def test_when_many_have_left_their_memory_is_given_back(monkeypatch: pytes
         await given.wait()
     listener.close()
     await server.shutdown(0)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /?" + b"a" * 1_200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 1_200_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"a" * 1_200_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 1000) for n in range(1200)) + b"\r\n",
+    ],
+    ids=["a target", "a line", "a line without end", "many lines"],
+)
+async def test_a_head_too_large_gets_431(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER", 0.01)
+    assert (await served(HttpServer(echo), head)).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+async def test_there_may_be_many_headers() -> None:
+    lines = b"".join(b"X-%d: a\r\n" % n for n in range(5000))
+    assert await exchange([request("GET", "/", more=lines)], 1) == ["short GET / ."]
+    upgraded = request("GET", "/", more=lines + b"Expect: 100-continue\r\n")
+    assert await exchange([upgraded], 1) == ["long GET / ."]
