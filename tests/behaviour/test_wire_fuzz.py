@@ -261,3 +261,26 @@ async def test_bodies_are_never_unpacked(http: Http) -> None:
     """As upstream: a small body that unpacks to a huge one would cost memory."""
     reply = await http.request("POST", MAPS, gzip.compress(BODY), Content_Type="application/json", Content_Encoding="gzip")
     assert reply.status == 400 and "couldn't get version/kind" in reply.text
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        [{"op": "copy", "from": "/data", "path": f"/data/x{number}"} for number in range(60)],
+        [{"op": "add", "path": "/data" + "/a" * number, "value": {}} for number in range(400)],
+        [{"op": "copy", "from": "", "path": "/data"}] * 5,
+    ],
+    ids=["doubled", "deep", "in itself"],
+)
+async def test_patches_that_grow_are_refused(http: Http, patch: object) -> None:
+    await http.post(MAPS, config_map("grown", k="v"))
+    reply = await http.patch(f"{MAPS}/grown", patch, "json-patch+json")
+    assert reply.status in (400, 422), reply.text
+
+
+async def test_an_object_too_deep_to_be_written_is_refused(http: Http, caplog: pytest.LogCaptureFixture) -> None:
+    deep = '{"a":' * 600 + "1" + "}" * 600
+    body = '{"kind":"ControllerRevision","apiVersion":"apps/v1","metadata":{"name":"deep"},"revision":1,"data":' + deep + "}"
+    reply = await http.request("POST", "/apis/apps/v1/namespaces/default/controllerrevisions", body, Content_Type="application/json")
+    assert reply.status == 400, reply.text
+    assert_quiet(caplog)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
-from kubetree.api.patches import json_patch, merge_patch, restored, strategic_merge
+from kubetree.api.patches import PatchFailed, json_patch, merge_patch, restored, strategic_merge
 
 POD, DEPLOYMENT = kind("v1", "Pod"), kind("apps/v1", "Deployment")
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2)
@@ -228,3 +228,11 @@ def test_a_strategic_merge_is_idempotent_and_keeps_every_name(doc, patch) -> Non
 )  # fmt: skip
 def test_a_strategic_patch_that_does_not_fit_is_refused_in_the_converters_words(message, words) -> None:
     assert restored(message) == words
+
+
+def test_copies_that_double_an_object_end_before_memory_does() -> None:
+    patch = [{"op": "copy", "from": "/data", "path": f"/data/x{number}"} for number in range(60)]
+    with pytest.raises(PatchFailed) as failed:
+        json_patch({"data": {"a": "b"}}, patch)
+    assert failed.value.why.startswith("Unable to complete the copy, the accumulated size increase of copy is")
+    assert failed.value.why.endswith("exceeding the limit 3145728")

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from kubetree.api.errors import BadRequest, Invalid
 from kubetree.api.objects import copy
 
 Operation = dict[str, Any]
 _REJECTED = "the server rejected our request due to an error in our request"
 _MISSING = "missing value"
+_TOO_MUCH = "Unable to complete the copy, the accumulated size increase of copy is"
+MOST_COPIED = 3 * 1024 * 1024
+"""Bytes of JSON that the copies of one patch may make: a few that each double an object would fill all memory."""
 _INDEX = "Unable to access invalid index: {}: invalid index referenced"
 
 
@@ -34,12 +39,17 @@ def json_patch(doc: dict[str, Any], patch: Sequence[Operation]) -> dict[str, Any
     if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
         raise BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     out: Any = copy(doc)
+    copied = 0
     for operation in patch:
         name = operation.get("op")
         apply = _OPERATIONS.get(name) if isinstance(name, str) else None
         try:
             if apply is None:
                 raise _Failed(f"Unexpected kind: {name if isinstance(name, str) else 'unknown'}")
+            if apply is _copy:
+                copied += _copied(out, operation)
+                if copied > MOST_COPIED:
+                    raise _Failed(f"{_TOO_MUCH} {copied}, exceeding the limit {MOST_COPIED}")
             out = apply(out, operation)
         except _Failed as failed:
             raise PatchFailed(str(failed)) from None
@@ -184,6 +194,15 @@ def _copy(doc: Any, operation: Operation) -> Any:
         raise _Failed(f"copy operation does not apply: doc is missing destination path: {path}: {_MISSING}")
     _within("error while adding value during copy", lambda: _put(*target, copy(value)))
     return doc
+
+
+def _copied(doc: Any, operation: Operation) -> int:
+    """The size in JSON of what is to be copied; 0 where that is not there, which the operation itself finds out."""
+    origin = _parent(doc, _pointer(operation, "from"))
+    try:
+        return len(orjson.dumps(_get(*origin))) if origin is not None else 0
+    except _Failed:
+        return 0
 
 
 def _test(doc: Any, operation: Operation) -> Any:

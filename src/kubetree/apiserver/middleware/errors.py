@@ -18,6 +18,8 @@ from kubetree.store.protocol import Compacted, Refused, StoreUnavailable
 
 log = logging.getLogger(__name__)
 _DROPPED = 429
+_TOO_DEEP = ("Recursion limit reached", "maximum recursion depth exceeded")
+"""How orjson and Python say that a value is nested too deep."""
 
 
 def render_errors(metrics: Metrics) -> Middleware:
@@ -63,6 +65,8 @@ def as_api_error(fault: Exception) -> errors.ApiError | None:
             return fault
         case web.HTTPBadRequest() | web.RequestPayloadError():  # a handshake or a body that is no proper HTTP
             return errors.BadRequest(f"the request cannot be read: {fault}")
+        case TypeError() | RecursionError() if str(fault).startswith(_TOO_DEEP):
+            return errors.BadRequest("exceeded max depth")
         case Compacted():
             return errors.Expired(f"too old resource version: {fault.revision} ({fault.oldest})")
         case UnreadableValue():
