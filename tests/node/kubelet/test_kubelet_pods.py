@@ -31,9 +31,12 @@ async def run_to_end(pods: Cluster, made: Object, phase: str = "Succeeded") -> O
 
 
 async def test_the_node_is_registered(pods: Cluster) -> None:
-    node = await pods.client.get(NODE, "node-a")
+    async def ready() -> Object | None:
+        found = await pods.client.get(NODE, "node-a")
+        return found if {c["type"]: c["status"] for c in found["status"]["conditions"]}["Ready"] == "True" else None
+
+    node: Object = await until(ready, "the node says that it is ready")
     assert node["metadata"]["labels"]["kubernetes.io/hostname"] == "node-a"
-    assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
     assert node["status"]["nodeInfo"]["containerRuntimeVersion"].startswith("containerd://")
     lease = await pods.client.get(kind("coordination.k8s.io/v1", "Lease"), "node-a", "kube-node-lease")
     assert lease["spec"]["holderIdentity"] == "node-a"
