@@ -16,6 +16,7 @@ from kubetree.apiserver import logs_page
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.server import ApiServer
 from kubetree.apiserver.wiring import window_limits
 
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
@@ -61,16 +62,23 @@ async def test_a_delayed_stop_serves_until_the_end() -> None:
         await ending
 
 
+def slow_page(server: ApiServer) -> tuple[asyncio.Event, asyncio.Event]:
+    """/slow answers once the second event is set; the first says that it was asked."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(ctx: RequestContext) -> web.StreamResponse:
+        begun.set()
+        await go_on.wait()
+        return answer_text(ctx, "done")
+
+    server.parts.dispatcher.pages["/slow"] = slow
+    return begun, go_on
+
+
 async def test_requests_under_way_are_finished_and_new_ones_turned_away() -> None:
     async with running_server(servers=1, shutdown_grace=30.0) as http:
-        server, begun, go_on = http.server, asyncio.Event(), asyncio.Event()
-
-        async def slow(ctx: RequestContext) -> web.StreamResponse:
-            begun.set()
-            await go_on.wait()
-            return answer_text(ctx, "done")
-
-        server.parts.dispatcher.pages["/slow"] = slow
+        server = http.server
+        begun, go_on = slow_page(server)
         asking = asyncio.ensure_future(http.get("/slow"))
         reader, writer = await http.connect()
         await begun.wait()
@@ -87,14 +95,8 @@ async def test_requests_under_way_are_finished_and_new_ones_turned_away() -> Non
 
 async def test_with_retry_after_new_requests_are_sent_elsewhere_and_health_is_told() -> None:
     async with running_server(servers=1, shutdown_grace=30.0, shutdown_send_retry_after=True) as http:
-        server, begun, go_on = http.server, asyncio.Event(), asyncio.Event()
-
-        async def slow(ctx: RequestContext) -> web.StreamResponse:
-            begun.set()
-            await go_on.wait()
-            return answer_text(ctx, "done")
-
-        server.parts.dispatcher.pages["/slow"] = slow
+        server = http.server
+        begun, go_on = slow_page(server)
         asking = asyncio.ensure_future(http.get("/slow"))
         await begun.wait()
         ending = asyncio.ensure_future(server.stop())

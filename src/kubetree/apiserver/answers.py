@@ -48,14 +48,9 @@ class Answer(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Sends everything. Raises ConnectionResetError when the client has gone."""
-        if self._eof_sent:
+        transport = self._begun(request)
+        if transport is None:
             return
-        self._eof_sent = True
-        if self._keep_alive is None:
-            self._keep_alive = request.keep_alive
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has closed the connection")
         head, body = self._head(request), self.body
         if request.method == "HEAD":
             transport.write(head)
@@ -70,6 +65,18 @@ class Answer(web.StreamResponse):
             await drained(request)
         if self._tail:
             transport.write(self._tail)
+
+    def _begun(self, request: web.BaseRequest) -> asyncio.Transport | None:
+        """Where it is to be written, None when that was done. Raises ConnectionResetError."""
+        if self._eof_sent:
+            return None
+        self._eof_sent = True
+        if self._keep_alive is None:
+            self._keep_alive = request.keep_alive
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has closed the connection")
+        return transport
 
     async def write_eof(self, data: bytes = b"") -> None:
         return None
@@ -105,14 +112,9 @@ class LongAnswer(Answer):
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """As Answer's; other requests run between two pieces."""
-        if self._eof_sent:
+        transport = self._begun(request)
+        if transport is None:
             return
-        self._eof_sent = True
-        if self._keep_alive is None:
-            self._keep_alive = request.keep_alive
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has closed the connection")
         transport.write(self._head(request))
         if request.method == "HEAD":
             return
