@@ -104,3 +104,8 @@ def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 _texts: dict[bytes, str] = {}
 """The few hundred values that stand in documents, as YAML."""
+
+
+def security(value: dict[str, list[str]]) -> bytes:
+    """What a request needs: scopes by the name of a scheme."""
+    return b"".join(tagged(ONE, named(name, strings(scopes))) for name, scopes in value.items())

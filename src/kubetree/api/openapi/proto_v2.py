@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubetree.api.openapi.proto import ONE, TWO, Encoding, Fields, free_value, named, strings
+from kubetree.api.openapi.proto import ONE, TWO, Encoding, Fields, free_value, named, security, strings
 from kubetree.api.protobuf.wire import tagged
 
 MEDIA_TYPES = (
@@ -94,10 +94,6 @@ def _type(value: Any) -> bytes:
     return strings([value] if isinstance(value, str) else value)
 
 
-def _security(value: dict[str, list[str]]) -> bytes:
-    return b"".join(tagged(ONE, named(name, strings(scopes))) for name, scopes in value.items())
-
-
 _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "any": free_value,
     "Paths": _paths,
@@ -108,7 +104,7 @@ _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "Additional": _additional,
     "Items": _schemas,
     "Type": _type,
-    "Security": _security,
+    "Security": security,
     "SecurityDefinition": lambda value: tagged(TWO, _V2.message("ApiKey", value)),
 }
 _V2: Encoding = Encoding(_MESSAGES, _SHAPES)

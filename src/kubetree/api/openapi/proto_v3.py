@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from kubetree.api.openapi.proto import ONE, TWO, Encoding, Fields, free_value, named, strings
+from kubetree.api.openapi.proto import ONE, TWO, Encoding, Fields, free_value, named, security
 from kubetree.api.protobuf.wire import FIXED64, tagged, varint
 
 MEDIA_TYPES = (
@@ -110,10 +110,6 @@ def _default(value: Any) -> bytes:
     return tagged(3, value.encode()) if isinstance(value, str) else b""
 
 
-def _security(value: dict[str, list[str]]) -> bytes:
-    return b"".join(tagged(ONE, named(name, strings(scopes))) for name, scopes in value.items())
-
-
 _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "any": free_value,
     "Paths": _paths,
@@ -121,7 +117,7 @@ _SHAPES: dict[str, Callable[[Any], bytes]] = {
     "Additional": _additional,
     "Items": _items,
     "Default": _default,
-    "Security": _security,
+    "Security": security,
     **{f"{kind}OrRef": _or_reference(kind) for kind in ("Schema", "Response", "Parameter", "RequestBody", "Header", "SecurityScheme")},
 }
 _V3: Encoding = Encoding(_MESSAGES, _SHAPES)
