@@ -18,9 +18,11 @@ from kubetree.kubelet.resources import CgroupLimits
 
 @pytest.fixture
 def kubelet(machine: Machine) -> Iterator[Machine]:
-    """A node whose kubelet is ended after the test."""
+    """A node whose kubelet is ended after the test, and wants no pod of it any more: the next test's ends what is left."""
     yield machine
     machine.stop_kubelet()
+    for manifest in machine.manifests.iterdir():
+        manifest.unlink()
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -33,7 +35,8 @@ async def test_a_static_pod_runs_restarts_and_goes(kubelet: Machine) -> None:
     first = (await until(lambda: machine.running("web"), "web runs"))["main"]
     await until(lambda: "hello from web-node-a" in machine.container_log("web", "main"), "its output is in its log")
 
-    (link,) = (machine.logs.parent / "containers").glob("web-node-a_default_main-*.log")
+    # It comes when the runtime has said that the container started, which its output may precede.
+    (link,) = await until(lambda: list((machine.logs.parent / "containers").glob("web-node-a_default_main-*.log")), "its log has a link")
     assert link.resolve().read_text().endswith("hello from web-node-a\n"), "log collectors find it"
 
     machine.stop_kubelet(signal.SIGKILL)
