@@ -220,3 +220,7 @@ def test_runtime_config_takes_versions_and_resources_away() -> None:
 def test_runtime_config_that_cannot_be_is_refused(wanted: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         narrowed(builtin(), wanted)
+
+
+def test_an_etcd_may_listen_on_a_unix_socket() -> None:
+    assert parsed("--etcd-servers=unix:///run/etcd.sock,http://127.0.0.1:2379").storage == "etcd://unix:/run/etcd.sock,127.0.0.1:2379"

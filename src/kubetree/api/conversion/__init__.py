@@ -1,17 +1,19 @@
-"""Objects between the versions that the API serves: autoscaling v1 and v2, core events and events.k8s.io."""
+"""Objects between the versions that the API serves or stores: autoscaling v1 and v2, core events and events.k8s.io, v1beta1 of definitions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from kubetree.api.conversion import autoscaling, events
+from kubetree.api.conversion import autoscaling, definitions, events
 
 Object = dict[str, Any]
 
 _CONVERSIONS: dict[tuple[str, str, str], Callable[[Object], Object]] = {
     ("HorizontalPodAutoscaler", "autoscaling/v1", "autoscaling/v2"): autoscaling.to_v2,
     ("HorizontalPodAutoscaler", "autoscaling/v2", "autoscaling/v1"): autoscaling.to_v1,
+    ("CustomResourceDefinition", "apiextensions.k8s.io/v1beta1", "apiextensions.k8s.io/v1"): definitions.to_v1,
+    ("CustomResourceDefinition", "apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1"): definitions.to_v1beta1,
     ("Event", "v1", "events.k8s.io/v1"): events.to_new,
     ("Event", "events.k8s.io/v1", "v1"): events.to_core,
 }
