@@ -16,10 +16,10 @@ from aiohttp import web
 
 import storage_modes
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.server import ApiServer
+from kubetree.apiserver.wire.responses import answer_text
 from kubetree.store import Store
 from storage_modes import Given, Place, new_place
 

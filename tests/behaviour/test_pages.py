@@ -11,8 +11,8 @@ import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server, slow_page
 from kubetree.api.kind_table import kind
-from kubetree.apiserver import logs_page
 from kubetree.apiserver.identity_lease import IdentityLease
+from kubetree.apiserver.pages import logs as logs_page
 from kubetree.apiserver.wiring import window_limits
 
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"

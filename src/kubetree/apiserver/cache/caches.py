@@ -10,7 +10,7 @@ from typing import Any
 from kubetree.api.kinds import Behaviour, Kind, Kinds
 from kubetree.apiserver.cache.cacher import Cacher
 from kubetree.apiserver.cache.window import WindowLimits
-from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.wire.encoding import decode, encode
 from kubetree.store.protocol import Store
 
 Object = dict[str, Any]
