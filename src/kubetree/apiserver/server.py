@@ -16,7 +16,6 @@ import orjson
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver import request_info
 from kubetree.apiserver.answers import Answer
@@ -27,6 +26,7 @@ from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.metrics import Metrics
 from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.runtime_config import served_kinds
 from kubetree.apiserver.serving_certificates import ServingCertificates
 from kubetree.apiserver.streams import Finished
 from kubetree.apiserver.wiring import build
@@ -77,7 +77,7 @@ class ApiServer:
 
     def __init__(self, config: Config, *, store: Store | None = None, kinds: Kinds | None = None, clock: Clock = utc_now) -> None:
         self.config, self.clock = config, clock
-        self.kinds = kinds or builtin()
+        self.kinds = kinds or served_kinds(config.runtime_config, config.features)
         self.metrics = Metrics(self.kinds)
         self._store, self._given = store, store
         self._parts: Parts | None = None
