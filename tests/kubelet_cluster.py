@@ -12,7 +12,7 @@ from typing import Any
 from kubelet_machine import Machine, until
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.options.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import ClusterCertificates, node_client, node_server

@@ -15,7 +15,7 @@ import aiohttp
 
 import storage_modes
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.server import ApiServer
 from kubetree.store import Store
 from storage_modes import Given, Place, new_place

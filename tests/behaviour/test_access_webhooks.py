@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from behaviour.apiserver_harness import MAPS, config_map, running_server
-from kubetree.apiserver import configuration_files
+from kubetree.apiserver.options import configuration_files
 from webhook_server import Webhook, webhook
 
 Object = dict[str, Any]

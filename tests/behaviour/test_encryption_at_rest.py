@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from behaviour.apiserver_harness import MAPS, config_map, running_server
-from kubetree.apiserver import configuration_files
+from kubetree.apiserver.options import configuration_files
 from storage_modes import Place
 
 SECRETS = "/api/v1/namespaces/default/secrets"

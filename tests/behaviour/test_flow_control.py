@@ -8,7 +8,7 @@ from aiohttp import web
 
 from behaviour.apiserver_harness import MAPS, Http, Object, config_map, running_server
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.wire.responses import answer_text
 
 GROUP = "/apis/flowcontrol.apiserver.k8s.io/v1"
 NOISY = {"Impersonate_User": "noisy", "Impersonate_Group": "system:authenticated"}

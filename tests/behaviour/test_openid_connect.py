@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from behaviour.apiserver_harness import Http, running_server
-from kubetree.apiserver import configuration_files
 from kubetree.apiserver.authentication.oidc.flags import OIDCFlags
+from kubetree.apiserver.options import configuration_files
 from openid_provider import Provider, openid_provider
 
 Object = dict[str, Any]

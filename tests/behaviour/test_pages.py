@@ -12,11 +12,11 @@ from aiohttp import web
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from kubetree.api.kind_table import kind
-from kubetree.apiserver import logs_page
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.identity_lease import IdentityLease
-from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.pages import logs as logs_page
 from kubetree.apiserver.server import ApiServer
+from kubetree.apiserver.wire.responses import answer_text
 from kubetree.apiserver.wiring import window_limits
 
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"

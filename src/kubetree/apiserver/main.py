@@ -22,11 +22,11 @@ from kubetree.api.feature_gates import ignored_gates, read_gates
 from kubetree.apiserver.admission.build import PLUGINS
 from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
 from kubetree.apiserver.authentication.oidc.flags import add_oidc_arguments, oidc_flags
-from kubetree.apiserver.config import Config, TLSFiles
-from kubetree.apiserver.flag_checks import faults
-from kubetree.apiserver.flag_values import address, duration, integer, list_of, port_range
-from kubetree.apiserver.flags import add_more_arguments, all_flags, boolean
 from kubetree.apiserver.log_format import start_logging
+from kubetree.apiserver.options.checks import faults
+from kubetree.apiserver.options.config import Config, TLSFiles
+from kubetree.apiserver.options.flags import add_more_arguments, all_flags, boolean
+from kubetree.apiserver.options.values import address, duration, integer, list_of, port_range
 from kubetree.apiserver.server import ApiServer
 from kubetree.client.self_signed import self_signed
 

@@ -13,17 +13,17 @@ from kubetree.apiserver.allocators.build import Allocators
 from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.background import Work, kept_running
 from kubetree.apiserver.cache.caches import CacheLister
-from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.flow_control.controller import FlowControl
-from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.middleware.timeout import Deadlines
+from kubetree.apiserver.options.configuration_files import follow_file
+from kubetree.apiserver.pages.health import Health
 from kubetree.apiserver.post_start import compact_regularly, measure_regularly, run_hooks
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.storage_versions.manager import StorageVersions

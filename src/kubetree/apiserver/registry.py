@@ -13,8 +13,8 @@ from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.known_specs import KnownSpecs
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.counters import Counters
+from kubetree.apiserver.metrics.counters import Counters
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.streams import Streams
 from kubetree.apiserver.underway import Underway
 from kubetree.apiserver.watch_cache import WatchCache

@@ -17,18 +17,18 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kinds
-from kubetree.apiserver import request_info
-from kubetree.apiserver.answers import Answer
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.http.connection import HEAD_TIMEOUT, IDLE_TIMEOUT, HttpServer
 from kubetree.apiserver.identifiers import new_uuid
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.requests import Metrics
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.runtime_config import served_kinds
 from kubetree.apiserver.parts import Parts
-from kubetree.apiserver.responses import answer_text
-from kubetree.apiserver.runtime_config import served_kinds
 from kubetree.apiserver.serving_certificates import ServingCertificates
 from kubetree.apiserver.streams import Finished
+from kubetree.apiserver.wire import request_info
+from kubetree.apiserver.wire.answers import Answer
+from kubetree.apiserver.wire.responses import answer_text
 from kubetree.apiserver.wiring import build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store

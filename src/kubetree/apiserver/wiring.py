@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 
 from kubetree.api.kinds import Kind, Kinds
-from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.allocators.build import build_allocators
@@ -21,7 +20,6 @@ from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.cache.window import WindowLimits
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler, Middleware
 from kubetree.apiserver.custom_resources.any_version import converter
@@ -36,14 +34,15 @@ from kubetree.apiserver.encryption.transformers import IDENTITY
 from kubetree.apiserver.flow_control.controller import FlowControl
 from kubetree.apiserver.flow_control.dumps import pages
 from kubetree.apiserver.flow_control.metrics import FlowMetrics
-from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.identity_lease import server_id
 from kubetree.apiserver.kubernetes_service import external_address
-from kubetree.apiserver.logs_page import logs_page
-from kubetree.apiserver.measured_store import MeasuredStore
-from kubetree.apiserver.metric_choice import Choice
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.access import AccessMetrics
+from kubetree.apiserver.metrics.choice import Choice
+from kubetree.apiserver.metrics.process import build_lines, process_lines
+from kubetree.apiserver.metrics.requests import Metrics
+from kubetree.apiserver.metrics.storage import storage_lines
+from kubetree.apiserver.metrics.store import MeasuredStore
 from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
@@ -54,21 +53,22 @@ from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.storage_version import await_storage_versions
 from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
-from kubetree.apiserver.openapi_pages import OpenAPI
-from kubetree.apiserver.openid import add_openid_pages
-from kubetree.apiserver.pages import add_pages, version_info
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.pages.health import Check, Health
+from kubetree.apiserver.pages.logs import logs_page
+from kubetree.apiserver.pages.openapi import OpenAPI
+from kubetree.apiserver.pages.openid import add_openid_pages
+from kubetree.apiserver.pages.table import add_pages, version_info
+from kubetree.apiserver.pages.zpages import ZPages
 from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.post_start import store_health
-from kubetree.apiserver.process_metrics import build_lines, process_lines
 from kubetree.apiserver.registry import Registry
-from kubetree.apiserver.storage_metrics import storage_lines
 from kubetree.apiserver.storage_versions.manager import StorageVersions
 from kubetree.apiserver.storage_versions.resources import stored_resources
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
-from kubetree.apiserver.zpages import ZPages
 from kubetree.store.prefixed import ROOT, PrefixedStore, normal
 from kubetree.store.protocol import Store
 

@@ -20,7 +20,7 @@ import yaml
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.options.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import ClusterCertificates, KeyPair

@@ -14,11 +14,11 @@ from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.middleware.storage_version import await_storage_versions
-from kubetree.apiserver.request_info import read
-from kubetree.apiserver.runtime_config import served_kinds
+from kubetree.apiserver.options.runtime_config import served_kinds
 from kubetree.apiserver.storage_versions import manager
 from kubetree.apiserver.storage_versions.manager import STORAGE_VERSION, StorageVersions
 from kubetree.apiserver.storage_versions.resources import stored_resources
+from kubetree.apiserver.wire.request_info import read
 from listed_objects import ListedObjects
 
 RESOURCES = stored_resources(builtin())

@@ -12,7 +12,7 @@ import pytest
 from kubetree.api.errors import Timeout
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
-from kubetree.apiserver.request_info import read
+from kubetree.apiserver.wire.request_info import read
 
 
 def context(target: str) -> RequestContext:

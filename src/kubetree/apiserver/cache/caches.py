@@ -11,7 +11,7 @@ from kubetree.api.kind_table import storage_row
 from kubetree.api.kinds import Behaviour, Kind
 from kubetree.apiserver.cache.cacher import Cacher
 from kubetree.apiserver.cache.window import WindowLimits
-from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.wire.encoding import decode, encode
 from kubetree.store.protocol import Store
 
 Object = dict[str, Any]

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kinds
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.discovery import documents
 from kubetree.apiserver.discovery.documents import Served
-from kubetree.apiserver.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
-from kubetree.apiserver.responses import answer, not_found_page
+from kubetree.apiserver.wire.answers import Answer
+from kubetree.apiserver.wire.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
+from kubetree.apiserver.wire.responses import answer, not_found_page
 
 Object = dict[str, Any]
 _GROUP = "apidiscovery.k8s.io"

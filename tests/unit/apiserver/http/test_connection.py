@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 from aiohttp import web
 
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.http import connection as connection_module
 from kubetree.apiserver.http.connection import Connection, HttpServer
 from kubetree.apiserver.http.request import OrdinaryRequest
+from kubetree.apiserver.wire.answers import Answer
 
 HEADERS = b"Host: x\r\nAccept: application/json\r\n"
 
