@@ -60,7 +60,8 @@ class Cluster:
 
     `nodes`: how many simulated nodes, or their names. `controllers`: names as kube-controller-manager's --controllers; () for none.
     `scheduler` False: pods stay where a test puts them. `servers`: API servers over one storage; controllers use the first, the
-    scheduler and what the test is given the last. `config` holds more fields of the API server's Config (`storage`, for one).
+    scheduler and what the test is given the last. `config` holds more fields of the API server's Config: `storage`, `runtime_config`,
+    `feature_gates` (which the controllers go by too) and others.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Cluster:
         options = Options(
             controllers=self._controllers,
             root_ca=self._ca.decode(),
+            features=self.server.config.features,
             signing=dict.fromkeys(SIGNERS, lambda: (authority.certificate, authority.key)),
         )
         manager = duties(options)

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from kubetree.api.feature_gates import Features, gates
 from kubetree.apiserver.metrics.exposition import family, labelled
-from kubetree.apiserver.options.features import gates
 
 
 def _memory_pages() -> tuple[int, int]:
@@ -90,8 +90,8 @@ _BUILD = (
 )
 
 
-def build_lines(version: Mapping[str, str], changed: Mapping[str, bool]) -> Iterator[str]:
-    """`version` is what /version answers, `changed` are gates that are not as they are by default."""
+def build_lines(version: Mapping[str, str], features: Features) -> Iterator[str]:
+    """`version` is what /version answers."""
     labels = labelled([name for name, _ in _BUILD], [version[field] for _, field in _BUILD])
     yield from family(
         "kubernetes_build_info",
@@ -105,7 +105,7 @@ def build_lines(version: Mapping[str, str], changed: Mapping[str, bool]) -> Iter
     yield from family("version_info", "gauge", "[ALPHA] Versions of the program, and of what it stands in for.", [(labels, 1)])
     for what, text in _VALIDATION.items():
         yield from family(f"apiserver_validation_{what}_total", "counter", text, [("", 0)])
-    samples = [(labelled(("name", "stage"), (gate.name, gate.stage)), float(changed.get(gate.name, gate.enabled))) for gate in gates()]
+    samples = [(labelled(("name", "stage"), (gate.name, gate.stage)), float(gate.name in features)) for gate in gates()]
     yield from family(
         "kubernetes_feature_enabled",
         "gauge",

@@ -235,7 +235,7 @@ class _Attempt:
     def _prepare_and_validate(self, new: Object, old: Object) -> None:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
         dated = format_time(self.registry.clock()) if scope.subresource or kind.kind == "ResourceSlice" else ""
-        prepare_for_update(storage, new, old, scope.subresource, now=dated)
+        prepare_for_update(storage, new, old, scope.subresource, now=dated, features=self.registry.features)
         found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())

@@ -106,7 +106,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     has in common with others."""
     kind, storage = resource.kind, resource.storage
     metadata = obj["metadata"]
-    prepare_for_create(storage, obj)
+    prepare_for_create(storage, obj, registry.features)
     template = template_of(storage, obj)
     found = validate_create(storage, obj, template, kind)
     if found:

@@ -9,16 +9,15 @@ import argparse
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kubetree.api.errors import quoted_all
+from kubetree.api.feature_gates import read_gates
 from kubetree.api.go_regex import compiled
 from kubetree.apiserver.audit.config import JSON, LEGACY, MODES
 from kubetree.apiserver.audit.policy import API_VERSION
-from kubetree.apiserver.options.features import gates
 from kubetree.apiserver.options.flags import FIXED
-from kubetree.apiserver.options.values import TRUTH
 from kubetree.apiserver.serving_certificates import ALWAYS, CIPHERS, VERSIONS
 
 _MEDIA_TYPES = ("application/json", "application/vnd.kubernetes.protobuf", "application/yaml")
@@ -226,27 +225,7 @@ def _versions(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _features(options: argparse.Namespace) -> Iterable[str]:
-    return feature_faults(options.feature_gates)
+    return read_gates(options.feature_gates)[1]
 
 
 _CHECKS = (_fixed, _numbers, _transport, _services, _plugins, _tokens, _audit, _caches, _metrics, _logs, _versions, _features)
-
-
-def feature_faults(wanted: Mapping[str, str]) -> list[str]:
-    """What is wrong with gates that are asked for, with or without their component before them."""
-    known, found = {gate.name: gate for gate in gates()}, []
-    for key, text in wanted.items():
-        component, _, name = key.rpartition(":")
-        gate, value = known.get(name), TRUTH.get(text)
-        if component not in ("", "kube"):
-            found.append(f"component not registered: {component}")
-        elif gate is None:
-            found.append(f"unrecognized feature gate: {name}")
-        elif not text:
-            found.append(f"missing bool value for {name}")
-        elif value is None:
-            found.append(f'invalid value of {name}={text}, err: strconv.ParseBool: parsing "{text}": invalid syntax')
-        elif value != gate.enabled and not gate.stage:
-            word = "true" if gate.enabled else "false"
-            found.append(f"cannot set feature gate {name} to {str(value).lower()}, feature is locked to {word}")
-    return found

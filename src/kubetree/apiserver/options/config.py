@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubetree.api.feature_gates import Features, resolve
 from kubetree.apiserver.audit.config import AuditConfig
 from kubetree.apiserver.authentication.oidc.flags import OIDCFlags
 
@@ -148,9 +149,16 @@ class Config:
     """`metric,label` to the values, separated by commas, that are told apart."""
     feature_gates: dict[str, bool] = field(default_factory=dict)
     """Those that were named."""
+    runtime_config: dict[str, str] = field(default_factory=dict)
+    """Stages, versions and resources that are to be served or not: `{"api/all": "true"}`."""
     encryption_provider_config: Path | None = None
     encryption_provider_config_automatic_reload: bool = False
     audit: AuditConfig | None = None
     """None: nothing is recorded."""
     always_allow: bool = False
     """No authentication and no authorization at all: everyone is system:masters. Only for in-process tests."""
+
+    @property
+    def features(self) -> Features:
+        """The gates that are on. Made anew each time: ask once."""
+        return resolve(self.feature_gates)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.metrics.exposition import family, labelled
 from kubetree.apiserver.wire.responses import answer_text, not_found_page
@@ -51,8 +52,15 @@ STEPS = (
     "apiservice-registration-controller",
     "apiservice-wait-for-first-sync",
     "apiservice-discovery-controller",
+    "built-in-resources-storage-version-updater",
     "kube-apiserver-autoregistration",
 )
+_GATES = {
+    "start-kube-apiserver-identity-lease-controller": "APIServerIdentity",
+    "start-kube-apiserver-identity-lease-garbage-collector": "APIServerIdentity",
+    "built-in-resources-storage-version-updater": "StorageVersionAPI",
+}
+"""Steps that there are only with a feature gate."""
 _LATE_STEPS = ("apiservice-openapi-controller", "apiservice-openapiv3-controller")
 AUTOREGISTRATION = "autoregister-completion"
 _STARTS = ("poststarthook/", AUTOREGISTRATION)
@@ -72,11 +80,17 @@ async def good() -> str:
 
 
 class Health:
-    """`store` probes the store, `ready` (the same unless given) does for readiness. `done` is told of steps as they are; `stopping` fails /readyz. For `grace` seconds from the start (of
+    """`store` probes the store, `ready` (the same unless given) does for readiness. `features` are the gates that are on. `done` is told of steps as they are; `stopping` fails /readyz. For `grace` seconds from the start (of
     `clock`) /livez does not mind steps that have not finished."""
 
     def __init__(
-        self, store: Probe = good, ready: Probe | None = None, *, grace: float = 0.0, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Probe = good,
+        ready: Probe | None = None,
+        *,
+        grace: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+        features: Features = DEFAULT_FEATURES,
     ) -> None:
         self._clock, self._strict_from = clock, clock() + grace
         self._done: set[str] = set()
@@ -93,7 +107,7 @@ class Health:
             Check("etcd-readiness", ready or store, (READYZ,), "etcd-readiness"),
             Check("informer-sync", self._step("generic-apiserver-start-informers"), (READYZ,)),
         ]
-        steps = [Check(f"poststarthook/{name}", self._step(name)) for name in STEPS]
+        steps = [Check(f"poststarthook/{name}", self._step(name)) for name in STEPS if _GATES.get(name, "") in {"", *features}]
         late = [Check(f"poststarthook/{name}", self._step(name)) for name in _LATE_STEPS]
         end = [Check("shutdown", self._not_stopping, (READYZ,))]
         self._checks: list[Check] = [*before, *steps, Check(AUTOREGISTRATION, self._step(AUTOREGISTRATION)), *late, *end]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kubetree.api.kind_table import builtin
+import kubetree
+from kubetree.api.feature_gates import DEFAULT_FEATURES, GOVERNED, gates, ignored_gates, read_gates, resolve
+from kubetree.api.kind_table import EVERY_ROW, ROWS
 from kubetree.apiserver.main import add_arguments, config_of
-from kubetree.apiserver.options.checks import faults, feature_faults
-from kubetree.apiserver.options.features import changed_gates
-from kubetree.apiserver.options.runtime_config import narrowed
+from kubetree.apiserver.options.checks import faults
+from kubetree.apiserver.options.runtime_config import served_kinds
 
 
 def parsed(*flags: str) -> argparse.Namespace:
@@ -147,13 +148,41 @@ def test_without_a_certificate_the_server_signs_its_own_once(tmp_path: Path) -> 
 
 
 def test_gates_are_taken_with_and_without_their_component_unless_they_are_locked() -> None:
-    assert feature_faults({"WatchList": "false", "kube:AllAlpha": "true", "AllBeta": "true"}) == []
-    assert feature_faults({"DynamicResourceAllocation": "false"}) == [
+    wanted = {"WatchList": "false", "kube:AllAlpha": "true", "AllBeta": "true"}
+    assert read_gates(wanted) == ({"WatchList": False, "AllAlpha": True, "AllBeta": True}, [])
+    assert read_gates({"DynamicResourceAllocation": "false"})[1] == [
         "cannot set feature gate DynamicResourceAllocation to false, feature is locked to true"
     ]
     config = config_of(parsed("--feature-gates=WatchList=false", "--feature-gates=kube:APIServerIdentity=true"))
     assert config.feature_gates == {"WatchList": False, "APIServerIdentity": True}
-    assert changed_gates(config.feature_gates) == ["WatchList=false"]
+    assert ignored_gates(config.feature_gates) == ["WatchList=false"]
+
+
+def test_what_is_named_counts_more_than_all_of_a_stage() -> None:
+    features = resolve({"AllAlpha": True, "StorageVersionAPI": False, "AllBeta": False, "WatchList": True})
+    on = {gate.name for gate in gates() if gate.stage == "ALPHA" and gate.name not in ("AllAlpha", "StorageVersionAPI")}
+    assert on <= features and "StorageVersionAPI" not in features
+    assert {gate.name for gate in gates() if gate.stage == "BETA"} & features == {"WatchList"}
+    assert {gate.name for gate in gates() if gate.stage in ("", "DEPRECATED") and gate.enabled} <= features
+    assert {gate.name for gate in gates() if gate.enabled} == DEFAULT_FEATURES
+
+
+def test_a_gate_needs_those_that_it_builds_on() -> None:
+    assert read_gates({"GangScheduling": "true"})[1] == [
+        "GangScheduling is enabled, but depends on features that are disabled: [GenericWorkload]"
+    ]
+    assert read_gates({"GangScheduling": "true", "GenericWorkload": "true"})[1] == []
+    assert faults(parsed("--feature-gates=StorageVersionAPI=true,APIServerIdentity=false")) == [
+        "StorageVersionAPI is enabled, but depends on features that are disabled: [APIServerIdentity]",
+        "UnknownVersionInteroperabilityProxy is enabled, but depends on features that are disabled: [APIServerIdentity]",
+    ]
+
+
+def test_gates_that_are_said_to_be_asked_are_asked() -> None:
+    source = Path(kubetree.__file__).parent
+    asked = "".join(path.read_text() for path in source.rglob("*.py") if path.name != "feature_gates.py")
+    assert {gate for gate in GOVERNED if f'"{gate}"' not in asked} == set()
+    assert {gate.name for gate in gates()} >= GOVERNED
 
 
 def test_flagz_has_upstreams_flags_as_go_prints_them() -> None:
@@ -195,14 +224,40 @@ def test_values_find_their_way() -> None:
     assert "PodSecurity" in config.disable_admission_plugins and "AlwaysAdmit" not in config.disable_admission_plugins
 
 
+def test_by_default_what_is_stable_is_served() -> None:
+    assert list(served_kinds({}, DEFAULT_FEATURES)) == list(ROWS)
+    assert all(row.optional == ("alpha" in row.version or "beta" in row.version) for row in EVERY_ROW)
+
+
 def test_runtime_config_takes_versions_and_resources_away() -> None:
-    kinds = narrowed(builtin(), {"autoscaling/v1": "false", "apps/v1/replicasets": "false", "api/alpha": "true"})
+    kinds = served_kinds({"autoscaling/v1": "false", "apps/v1/replicasets": "false"}, DEFAULT_FEATURES)
     assert kinds.by_resource("autoscaling", "v1", "horizontalpodautoscalers") is None
     assert kinds.by_resource("autoscaling", "v2", "horizontalpodautoscalers") is not None
     assert kinds.by_resource("apps", "v1", "replicasets") is None
     assert kinds.by_resource("apps", "v1", "deployments") is not None
-    only = narrowed(builtin(), {"api/all": "false", "v1": "true", "apiregistration.k8s.io/v1": "true"})
+    only = served_kinds({"api/all": "false", "v1": "true", "apiregistration.k8s.io/v1": "true"}, DEFAULT_FEATURES)
     assert {row.api_version for row in only} == {"v1", "apiregistration.k8s.io/v1"}
+    without = served_kinds({"/v1/pods": "false", "/v1/secrets": "", "batch/v1beta1": "true", "api/legacy": "true"}, DEFAULT_FEATURES)
+    assert without.by_kind("v1", "Pod") is None and without.by_kind("v1", "Secret") is not None
+    assert served_kinds({"api/v1/pods": "false"}, DEFAULT_FEATURES).by_kind("v1", "Secret") is None
+
+
+def test_runtime_config_has_more_served() -> None:
+    def served(*gates: str, **wanted: str) -> set[str]:
+        kinds = served_kinds({key.replace("_", "/"): value for key, value in wanted.items()}, DEFAULT_FEATURES | set(gates))
+        return {f"{row.api_version}/{row.plural}" for row in kinds if row.optional}
+
+    alpha = served(api_alpha="true")
+    assert "internal.apiserver.k8s.io/v1alpha1/storageversions" in alpha and not any("beta" in name for name in alpha)
+    assert "scheduling.k8s.io/v1alpha2/workloads" not in alpha
+    assert "scheduling.k8s.io/v1alpha2/workloads" in served("GenericWorkload", api_alpha="true")
+    assert served("GenericWorkload") == set()
+    gated = {row.gate for row in EVERY_ROW if row.gate}
+    assert served(*gated, api_all="true") == {f"{row.api_version}/{row.plural}" for row in EVERY_ROW if row.optional}
+    more = {"api_all": "true", "api_beta": "false", "storage.k8s.io_v1beta1": "true"}
+    assert {name for name in served(**more) if "beta" in name} == {"storage.k8s.io/v1beta1/volumeattributesclasses"}
+    one = served(**{"resource.k8s.io_v1beta2_deviceclasses": "true"})
+    assert one == {"resource.k8s.io/v1beta2/deviceclasses"}
 
 
 @pytest.mark.parametrize(
@@ -211,6 +266,9 @@ def test_runtime_config_takes_versions_and_resources_away() -> None:
         ({"apps/v7": "true"}, "group version apps/v7 that has not been registered"),
         ({"nope/v1": "false", "also.none/v1": "true"}, "unknown api groups also.none/v1,nope/v1"),
         ({"api/nope": "true"}, "unknown api groups api/nope"),
+        ({"apps": "true"}, "runtime-config invalid key apps"),
+        ({"a/b/c/d": "true"}, "runtime-config invalid key a/b/c/d"),
+        ({"apps/v1/Deployments": "true"}, 'and resource is always lowercase plural, not "Deployments"'),
         ({"api/all": "maybe"}, "invalid value api/all=maybe"),
         ({"apps/v1": "maybe"}, 'invalid value of apps/v1: maybe, err: strconv.ParseBool: parsing "maybe": invalid syntax'),
         ({"api/all": "false"}, "invalid runtime-config with only api/all=false"),
@@ -219,4 +277,4 @@ def test_runtime_config_takes_versions_and_resources_away() -> None:
 )
 def test_runtime_config_that_cannot_be_is_refused(wanted: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        narrowed(builtin(), wanted)
+        served_kinds(wanted, DEFAULT_FEATURES)
