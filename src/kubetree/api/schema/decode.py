@@ -155,8 +155,8 @@ def stored_object_meta(value: Any) -> dict[str, Any]:
             if not wrong:
                 kept.update(found)
         return kept
-    found: dict[str, Any] = value
-    return found
+    canonical: dict[str, Any] = value
+    return canonical
 
 
 def _plain_meta(obj: dict[str, Any], data: bytes) -> bool:
