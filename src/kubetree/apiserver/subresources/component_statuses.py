@@ -6,11 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
-from kubetree.apiserver.options import list_options
-from kubetree.apiserver.responses import answer_object
-from kubetree.apiserver.selection import computed
-from kubetree.apiserver.transforms import transform_list
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.options import list_options
+from kubetree.apiserver.wire.responses import answer_object
+from kubetree.apiserver.wire.selection import computed
+from kubetree.apiserver.wire.transforms import transform_list
 from kubetree.store.protocol import StoreUnavailable
 
 Object = dict[str, Any]
