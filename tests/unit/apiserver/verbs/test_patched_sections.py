@@ -11,9 +11,9 @@ from kubetree.api.defaults import apply_defaults
 from kubetree.api.kind_table import ROWS, kind
 from kubetree.api.kinds import Kind
 from kubetree.api.schema import decode
-from kubetree.apiserver.wire.options import WriteOptions
 from kubetree.apiserver.verbs import patch
 from kubetree.apiserver.verbs.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC, PatchRequest, merged
+from kubetree.apiserver.wire.options import WriteOptions
 from random_objects import RandomObjects, known
 
 Object = dict
