@@ -15,6 +15,8 @@ from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.pages import logs as logs_page
 from kubetree.apiserver.wiring import window_limits
 
+pytestmark = pytest.mark.one_store
+
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
 
@@ -24,6 +26,7 @@ async def http() -> AsyncIterator[Http]:
         yield found
 
 
+@pytest.mark.every_store
 async def test_health_is_told_check_by_check(http: Http) -> None:
     verbose = await http.get("/readyz?verbose")
     lines = verbose.text.splitlines()
@@ -135,6 +138,7 @@ async def test_the_root_page_lists_every_path_and_each_answers(http: Http) -> No
         assert (await http.get(path)).status == 200, path
 
 
+@pytest.mark.every_store
 async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> None:
     await http.post(MAPS + "?dryRun=All", config_map("never"))
     await http.post(MAPS, config_map("one"))
@@ -232,6 +236,7 @@ async def test_openapi_documents_may_be_kept(http: Http) -> None:
     assert json.loads(v2.text)["parameters"]
 
 
+@pytest.mark.every_store
 async def test_a_server_shows_that_it_lives_and_clears_up_after_dead_ones() -> None:
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
     label = "apiserver.kubernetes.io/identity"
