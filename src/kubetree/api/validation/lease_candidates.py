@@ -35,8 +35,8 @@ def create(errs: Errors, obj: Thing) -> None:
 
 def update(errs: Errors, new: Thing, old: Thing) -> None:
     create(errs, new)
-    names = [(obj.get("spec") or {}).get("leaseName") or "" for obj in (new, old)]
-    immutable(errs, *names, "spec.leaseName")
+    name, before = ((obj.get("spec") or {}).get("leaseName") or "" for obj in (new, old))
+    immutable(errs, name, before, "spec.leaseName")
 
 
 def strategy(errs: Errors, value: str) -> None:
