@@ -47,7 +47,7 @@ async def shown(cluster: Secured, name: str = "") -> x509.Certificate:
 
 
 async def eventually(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await holds():
             await asyncio.sleep(0.01)
 

@@ -38,7 +38,7 @@ async def rig() -> AsyncIterator[Rig]:
     rig = Rig()
     rig.caches.cache_of(POD)
     task = asyncio.create_task(rig.caches.run())
-    await asyncio.wait_for(rig.caches.ready(), 5)
+    await asyncio.wait_for(rig.caches.ready(), 30)
     yield rig
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
