@@ -53,10 +53,11 @@ from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.openapi_pages import OpenAPI
 from kubetree.apiserver.openid import add_openid_pages
-from kubetree.apiserver.pages import add_pages, version_info
+from kubetree.apiserver.pages import add_pages
 from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.post_start import store_health
 from kubetree.apiserver.process_metrics import build_lines, process_lines
+from kubetree.apiserver.program_version import version_info
 from kubetree.apiserver.registry import Registry
 from kubetree.apiserver.storage_metrics import storage_lines
 from kubetree.apiserver.subresources.review_replies import review_replies
@@ -133,7 +134,8 @@ async def build(
         openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        zpages = ZPages(dict(config.flags), clock(), clock)
+        add_pages(dispatcher, health, metrics, openapi, zpages, config.git_version, profiling=config.profiling)
         if config.enable_logs_handler:
             dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}
         for changed in (discovery.changed, openapi.changed):
@@ -171,7 +173,7 @@ async def build(
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage, registry.counters.stored_bytes),
             aggregation.metrics,
-            lambda: build_lines(version_info(), config.feature_gates),
+            lambda: build_lines(version_info(config.git_version), config.feature_gates),
             process_lines,
             lambda: access.lines(authorization.decisions),
             auditing.metrics if auditing is not None else no_auditing,
