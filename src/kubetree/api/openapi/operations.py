@@ -128,7 +128,7 @@ class _Paths:
             yield f"{start}{rest}/{{name}}", [self._watching(self._id("watch"), "watch", *self._named)]
 
     def _listing(self, id: str, *params: Parameter) -> Operation:
-        text = f"list or watch objects of kind {self._kind.kind}"
+        text = f"{'list or watch' if 'watch' in self._kind.verbs else 'list'} objects of kind {self._kind.kind}"
         return self._operation("get", id, text, "list", *params, *p.LIST, ok=self._list, formats=STREAMS)
 
     def _watching(self, id: str, action: str, *params: Parameter) -> Operation:
@@ -153,7 +153,7 @@ class _Paths:
         if "list" in verbs:
             yield self._listing(self._id("list"), *self._space)
         if "create" in verbs:
-            yield self._creating(self._id("create"), f"create a {kind}", self._object, *self._space)
+            yield self._creating(self._id("create"), f"create {_article(kind)}{kind}", self._object, *self._space)
 
     def _creating(self, id: str, text: str, definition: str, *params: Parameter, **more: Any) -> Operation:
         answers = self._answers(definition, ("200", "OK"), ("201", "Created"), ("202", "Accepted"))
@@ -166,7 +166,7 @@ class _Paths:
             yield self._operation(
                 "delete",
                 self._id("delete"),
-                f"delete a {kind}",
+                f"delete {_article(kind)}{kind}",
                 "delete",
                 *self._named,
                 *p.DELETE,
@@ -230,6 +230,13 @@ class _Paths:
                 formats=ANY,
                 tag=self._tag,
             )
+
+
+def _article(kind: str) -> str:
+    """As upstream's: plurals have none."""
+    if kind.endswith("s") and not kind.endswith("ss"):
+        return ""
+    return "an " if kind[0] in "AEIOU" else "a "
 
 
 def of_kinds(kinds: Iterable[Kind], names: Names) -> dict[str, list[Operation]]:

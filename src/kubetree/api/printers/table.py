@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -168,6 +168,13 @@ def cells(kind: Kind, obj: Mapping[str, Any], now: datetime) -> list[Any]:
     if kind.behaviour is not None:
         return kind.behaviour.cells(obj, now)
     return _ROWS.get((kind.api_version, kind.kind), _PLAIN)[1](obj, now)
+
+
+def in_order(kind: Kind, objs: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The objects of a list as its rows stand: by name but for FlowSchemas, which stand in the order in which they are tried."""
+    if kind.kind == "FlowSchema" and kind.group == "flowcontrol.apiserver.k8s.io":
+        return sorted(objs, key=lambda obj: (obj["spec"]["matchingPrecedence"], obj["metadata"]["name"]))
+    return objs
 
 
 def row_conditions(kind: Kind, obj: Mapping[str, Any]) -> list[dict[str, str]]:
