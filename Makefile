@@ -34,7 +34,7 @@ up: $(COMPILED)
 down: $(READY)
 	@$(ROOT) $(BIN)/kubetree down
 
-test: $(READY)
+test: $(COMPILED)
 	@$(ROOT) $(BIN)/python -m kubetree.testing.prerequisites
 	$(ROOT) $(BIN)/pytest
 

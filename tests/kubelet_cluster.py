@@ -12,7 +12,7 @@ from typing import Any
 from kubelet_machine import Machine, until
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.options.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import ClusterCertificates, node_client, node_server
@@ -57,6 +57,11 @@ class Cluster:
         self._task = asyncio.create_task(kubelet.run())
         await until(lambda: kubelet.node.node and not kubelet.node.health().not_ready, "the node is ready")
 
+    async def ensure_kubelet(self) -> None:
+        """Starts the kubelet unless it runs: a test may have failed after it had stopped it."""
+        if self._task is None or self._task.done():
+            await self.start_kubelet()
+
     async def stop_kubelet(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -80,7 +85,7 @@ class Cluster:
         pod = await self.get(name)
         return (pod or {}).get("status") or {}
 
-    async def phase(self, name: str, phase: str, timeout: float = 20.0) -> Object:
+    async def phase(self, name: str, phase: str, timeout: float = 40.0) -> Object:
         """The pod once it is in a phase."""
 
         async def reached() -> Object | None:
@@ -90,7 +95,7 @@ class Cluster:
         found: Object = await until(reached, f"{name} is {phase}", timeout)
         return found
 
-    async def waiting(self, name: str, reason: str, timeout: float = 20.0) -> Object:
+    async def waiting(self, name: str, reason: str, timeout: float = 40.0) -> Object:
         """The first container's waiting state once it has this reason."""
 
         async def reached() -> Object | None:
@@ -101,7 +106,18 @@ class Cluster:
         found: Object = await until(reached, f"{name} waits: {reason}", timeout)
         return found
 
-    async def gone(self, name: str, timeout: float = 20.0) -> None:
+    async def names(self) -> set[str]:
+        """Of all pods."""
+        return {pod["metadata"]["name"] for pod in (await self.client.list(POD, "default"))["items"]}
+
+    async def delete_others(self, kept: set[str]) -> None:
+        """Asks for the immediate end of all pods but these: what they do costs the next test's pods their time."""
+        self.machine.delete_pods()
+        for name in await self.names() - kept:
+            with contextlib.suppress(errors.NotFound):
+                await self.client.delete(POD, name, "default", grace_period=0)
+
+    async def gone(self, name: str, timeout: float = 40.0) -> None:
         async def absent() -> bool:
             return await self.get(name) is None
 
@@ -112,7 +128,7 @@ class Cluster:
         listed = await self.client.list(EVENT, "default")
         return [(e["reason"], e["message"]) for e in listed["items"] if e["involvedObject"].get("name") == name]
 
-    async def event(self, name: str, reason: str, text: str = "", timeout: float = 10.0) -> str:
+    async def event(self, name: str, reason: str, text: str = "", timeout: float = 40.0) -> str:
         """The message of the first event with this reason whose message has `text`."""
 
         async def seen() -> str | None:

@@ -73,10 +73,14 @@ class Machine:
         bridge = {"type": "bridge", "bridge": self.bridge, "isGateway": True, "hairpinMode": True, "ipam": ipam}
         return {"cniVersion": "0.4.0", "name": self.bridge, "plugins": [bridge, {"type": "loopback"}][:1]}
 
-    async def remove(self) -> None:
-        self.stop_kubelet()
+    async def ensure_containerd(self) -> None:
+        """Starts containerd unless it runs: a test may have failed after it had killed it."""
         if self.containerd.process is None or self.containerd.process.returncode is not None:
             await self.containerd.start()
+
+    async def remove(self) -> None:
+        self.stop_kubelet()
+        await self.ensure_containerd()
         await remove_pods(self.config)
         await self.containerd.stop()
         kill_shims(self.config)
@@ -137,6 +141,10 @@ class Machine:
     def delete_pod(self, name: str) -> None:
         (self.manifests / f"{name}.yaml").unlink()
 
+    def delete_pods(self) -> None:
+        for manifest in self.manifests.iterdir():
+            manifest.unlink()
+
     async def containers(self, pod_name: str) -> list[Any]:
         """CRI containers of a static pod, newest first."""
         async with RuntimeClient(str(self.config.socket)) as runtime:
@@ -158,8 +166,11 @@ class Machine:
         return "".join(line.split(" ", 3)[3] for file in files for line in file.read_text().splitlines(keepends=True))
 
 
-async def until(condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
-    """The first true answer of an async or plain callable; fails the test when there is none in time."""
+async def until(condition: Callable[[], Any], what: str, timeout: float = 40.0) -> Any:
+    """The first true answer of an async or plain callable; fails the test when there is none in time.
+
+    The time is what a pod may take to start on a machine whose processors several others want as well: it is spent only by failures.
+    """
     deadline = time.monotonic() + timeout
     while True:
         answer = condition()

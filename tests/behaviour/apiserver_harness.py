@@ -12,11 +12,14 @@ from itertools import cycle
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 import storage_modes
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.server import ApiServer
+from kubetree.apiserver.wire.responses import answer_text
 from kubetree.store import Store
 from storage_modes import Given, Place, new_place
 
@@ -53,12 +56,12 @@ class Http:
         """The same for one of the servers."""
         return Http(self.session, server)
 
-    async def everywhere(self, path: str, holds: Callable[[Reply], Any]) -> None:
+    async def everywhere(self, path: str, holds: Callable[[Reply], Any], **headers: str) -> None:
         """Returns once `holds` has been true of what each server answers to a GET: what is written at one takes effect at the others
         within moments. A single server gets a few moments as well."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for server in self.servers:
-                while not holds(await self.of(server).get(path)):
+                while not holds(await self.of(server).get(path, **headers)):
                     await asyncio.sleep(0.005)
 
     async def known(self, kind: Kind, name: str, known: bool = True) -> None:
@@ -145,6 +148,19 @@ async def started(place: Place, config: Config, servers: int | None = None) -> A
             yield made
         finally:
             await asyncio.gather(*(server.stop() for server in made))
+
+
+def slow_page(server: ApiServer) -> tuple[asyncio.Event, asyncio.Event]:
+    """/slow answers once the second event is set; the first says that it was asked."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(ctx: RequestContext) -> web.StreamResponse:
+        begun.set()
+        await go_on.wait()
+        return answer_text(ctx, "done")
+
+    server.parts.dispatcher.pages["/slow"] = slow
+    return begun, go_on
 
 
 def config_map(name: str, namespace: str = "default", **data: str) -> Object:

@@ -10,7 +10,7 @@ import sys
 
 import uvloop
 
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.server import ApiServer
 
 

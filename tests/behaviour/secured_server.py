@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from behaviour.apiserver_harness import started
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.options.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.cluster.certificates import ClusterCertificates, KeyPair
 from programs import require

@@ -305,7 +305,7 @@ async def test_custom_kinds_are_matched_mutated_and_are_parameters() -> None:
     rule = {"resourceRules": [{**RULE, "apiGroups": ["example.com"], "resources": ["limits"]}]}
     async with running_server() as http:
         assert (await http.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)).status == 201
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await http.get(limits)).status != 200:
                 await asyncio.sleep(0.01)
         await mutating(http, apply("Object{spec: Object.spec{s: 'set for ' + object.apiVersion}}"), matchConstraints=rule)

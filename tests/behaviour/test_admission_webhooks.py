@@ -204,7 +204,7 @@ async def test_webhooks_are_told_how_long_the_request_still_has() -> None:
         assert webhooks.queries[:2] == ["timeout=10s", "timeout=5s"]
         assert sorted(webhooks.queries[2:]) == ["timeout=10s", "timeout=5s"]
         webhooks.delay = 5
-        reply = await http.post(f"{MAPS}?timeout=50ms", config_map("y"))
+        reply = await http.post(f"{MAPS}?timeout=400ms", config_map("y"))
         assert (reply.status, webhooks.queries[4:]) == (504, ["timeout=1s"])
 
 
@@ -277,6 +277,7 @@ async def test_selectors_choose_by_namespace_and_by_either_object() -> None:
         await http.post(MAPS, config_map("x"))
         assert webhooks.reviews == []
         await http.patch("/api/v1/namespaces/default", {"metadata": {"labels": {"hooked": "yes"}}})
+        await http.caught_up()
         labelled = config_map("y")
         labelled["metadata"]["labels"] = {"hooked": "yes"}
         await http.post(MAPS, labelled)

@@ -54,7 +54,7 @@ class World:
 
     async def condition(self, holds: Callable[[Object], Any], name: str = NAME) -> Object:
         """The Available condition, once `holds` is true of it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 obj: Object = {}
                 with suppress(errors.NotFound):
@@ -71,7 +71,7 @@ class World:
 
     async def discovered(self, holds: Callable[[Object], Any]) -> Object:
         """The aggregated document's version of the extension server, once `holds` is true of it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 document = await self.get("/apis", Accept=AGGREGATED)
                 for item in document["items"]:
@@ -125,7 +125,7 @@ async def test_objects_of_another_server_are_written_read_and_watched(world: Wor
     async with world.session.get(f"{world.cluster.server.url}{FLUNDERS}?watch=1") as watch:
         status, text, _ = await world.request("POST", FLUNDERS, {"apiVersion": API_VERSION, "kind": "Flunder", "metadata": {"name": "one"}})
         assert status == 201, text
-        event = json.loads(await asyncio.wait_for(watch.content.readline(), 5))
+        event = json.loads(await asyncio.wait_for(watch.content.readline(), 30))
         assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "one")
     assert [obj["metadata"]["name"] for obj in (await world.get(FLUNDERS))["items"]] == ["one"]
     status, _, _ = await world.request("DELETE", f"{FLUNDERS}/one")
@@ -137,10 +137,10 @@ async def test_objects_of_another_server_are_written_read_and_watched(world: Wor
 async def test_a_watch_ends_at_the_other_server_when_its_client_leaves(world: World) -> None:
     await world.register()
     async with world.session.get(f"{world.cluster.server.url}{FLUNDERS}?watch=1"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.extension.watching:
                 await asyncio.sleep(0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while world.extension.watching:
             await asyncio.sleep(0.01)
 
@@ -316,16 +316,17 @@ async def test_custom_resources_have_an_api_service_as_long_as_they_are_served(w
     }
     await world.client.create(definitions, definition)
     await world.condition(lambda c: c["reason"] == "Local", "v1.example.com")
+    await world.condition(lambda c: c["reason"] == "Local", "v2beta1.example.com")
     obj = await world.client.get(API_SERVICE, "v2beta1.example.com")
     assert obj["metadata"]["labels"] == {"kube-aggregator.kubernetes.io/automanaged": "true"}
     assert obj["spec"] == {"group": "example.com", "version": "v2beta1", "groupPriorityMinimum": 1000, "versionPriority": 100}
     service = {"namespace": "default", "name": "thief", "port": 443}
     await world.client.patch(API_SERVICE, "v1.example.com", {"spec": {"service": service}}, type="merge")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "service" in (await world.client.get(API_SERVICE, "v1.example.com"))["spec"]:
             await asyncio.sleep(0.01)
     await world.client.delete(definitions, "things.example.com")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any("example.com" in o["metadata"]["name"] for o in (await world.client.list(API_SERVICE))["items"]):
             await asyncio.sleep(0.01)
 

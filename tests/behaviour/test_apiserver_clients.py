@@ -82,7 +82,7 @@ async def test_a_server_that_cannot_start_says_why_and_leaves_nothing(http: Http
     with pytest.raises(OSError, match="in use"):
         async with running_server(secure_port=http.server.port):
             pass
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not asyncio.all_tasks() <= tasks:
             await asyncio.sleep(0.01)
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from behaviour.apiserver_harness import Http, running_server
-from kubetree.apiserver.config import TLSFiles
+from kubetree.apiserver.options.config import TLSFiles
 
 PODS = "/api/v1/namespaces/default/pods"
 

@@ -69,7 +69,7 @@ async def test_a_watch_replayed_is_the_list(seed: int) -> None:
             end = config_map("end")
             end["metadata"]["labels"] = {"on": "yes"}
             await http.post(MAPS, end)
-            await asyncio.wait_for(done.wait(), 10)
+            await asyncio.wait_for(done.wait(), 30)
         final = (await http.get(f"{MAPS}?labelSelector=on=yes")).json["items"]
         assert {n: o["metadata"]["resourceVersion"] for n, o in state.items()} == {
             o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in final

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
-from kubetree.apiserver import answers
 from kubetree.apiserver.http.connection import Connection
 from kubetree.apiserver.verbs import list as list_module
 from kubetree.apiserver.verbs import watch_pumps
+from kubetree.apiserver.wire import answers
 
 BIG = "x" * 200_000
 

@@ -15,8 +15,9 @@ from cryptography import x509
 from behaviour.secured_server import Secured, secured_server
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
-from kubetree.apiserver import configuration_files, serving_certificates
+from kubetree.apiserver import serving_certificates
 from kubetree.apiserver.authentication import client_certificates
+from kubetree.apiserver.options import configuration_files
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import Authority, KeyPair
 
@@ -46,7 +47,7 @@ async def shown(cluster: Secured, name: str = "") -> x509.Certificate:
 
 
 async def eventually(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await holds():
             await asyncio.sleep(0.01)
 

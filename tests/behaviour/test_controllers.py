@@ -87,8 +87,12 @@ def test_a_deployment_serves_heals_scales_and_goes(space: Space) -> None:
     space.until(DEPLOYMENT, "web", available(3))
     space.until(ENDPOINTS, "web", lambda e: e and len((e.get("subsets") or [{}])[0].get("addresses") or ()) == 3)
     addresses = {p["status"]["podIP"] for p in space.list(POD)}
-    slices = space.list(SLICE, "kubernetes.io/service-name=web")
-    assert {a for s in slices for e in s["endpoints"] for a in e["addresses"]} == addresses
+
+    def sliced() -> set[str]:
+        slices = space.list(SLICE, "kubernetes.io/service-name=web")
+        return {a for s in slices for e in s["endpoints"] for a in e["addresses"]}
+
+    space.eventually(lambda: sliced() == addresses)
     victim = space.list(POD)[0]["metadata"]["name"]
     space.delete(POD, victim)
     space.eventually(lambda: {p["metadata"]["name"] for p in space.list(POD)}.isdisjoint({victim}) and len(space.list(POD)) == 3)

@@ -181,7 +181,7 @@ async def test_a_changed_schema_holds_at_once_also_for_what_is_stored(http: Http
     await http.post(FOOS, foo("x", a=1, old="gone soon"))
     crd["spec"]["versions"] = [version(spec=fields(a=INTEGER, new=string(default="here")))]
     assert (await http.put(f"{CRDS}/foos.example.com", crd)).status == 200
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await http.get(f"{FOOS}/x")).json["spec"] != {"a": 1, "new": "here"}:
             await asyncio.sleep(0.005)
     assert (await http.get(FOOS)).json["items"][0]["spec"] == {"a": 1, "new": "here"}

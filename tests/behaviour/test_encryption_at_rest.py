@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from behaviour.apiserver_harness import MAPS, config_map, running_server
-from kubetree.apiserver import configuration_files
+from kubetree.apiserver.options import configuration_files
 from storage_modes import Place
 
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -105,7 +105,7 @@ async def test_the_file_is_taken_up_when_it_changes_and_a_bad_one_is_not(
         await asyncio.sleep(0.05)
         assert (await http.get(f"{SECRETS}/s")).status == 200
         configuration(path, "secretbox:two", "aescbc:one")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (await raw(place)).startswith(b"k8s:enc:secretbox:v1:two:"):
                 secret = (await http.get(f"{SECRETS}/s")).json
                 await http.put(f"{SECRETS}/s", secret)

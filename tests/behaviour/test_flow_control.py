@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
-
-from behaviour.apiserver_harness import MAPS, Http, Object, config_map, running_server
-from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.responses import answer_text
+from behaviour.apiserver_harness import MAPS, Http, Object, Reply, config_map, running_server, slow_page
 
 GROUP = "/apis/flowcontrol.apiserver.k8s.io/v1"
 NOISY = {"Impersonate_User": "noisy", "Impersonate_Group": "system:authenticated"}
@@ -52,16 +48,12 @@ async def limited(http: Http, queuing: Object | None) -> None:
     await condition(http, "tight")
 
 
-def slow_page(http: Http) -> asyncio.Event:
-    """/slow answers once the event is set."""
-    go = asyncio.Event()
-
-    async def slow(ctx: RequestContext) -> web.StreamResponse:
-        await go.wait()
-        return answer_text(ctx, "at last")
-
-    http.server._parts.dispatcher.pages["/slow"] = slow
-    return go
+async def noise(http: Http) -> tuple[asyncio.Task[Reply], asyncio.Event]:
+    """A request of the noisy one that has its seat, and keeps it until the event is set."""
+    begun, go = slow_page(http.server)
+    running = asyncio.create_task(http.get("/slow", **NOISY))
+    await begun.wait()
+    return running, go
 
 
 async def test_the_objects_of_upstream_are_there_and_come_back() -> None:
@@ -86,9 +78,7 @@ async def test_answers_name_what_took_them_in_by_uid() -> None:
 async def test_a_level_without_queues_refuses_what_has_no_seat_and_others_are_served() -> None:
     async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, None)
-        go = slow_page(http)
-        running = asyncio.create_task(http.get("/slow", **NOISY))
-        await asyncio.sleep(0.05)
+        running, go = await noise(http)
         refused = await http.get(MAPS, **NOISY)
         assert refused.status == 429 and refused.text == "Too many requests, please try again later.\n"
         assert refused.headers["Retry-After"] == "1" and refused.headers["X-Kubernetes-Pf-Flowschema-Uid"]
@@ -105,16 +95,15 @@ async def test_a_level_without_queues_refuses_what_has_no_seat_and_others_are_se
 async def test_queued_requests_wait_their_turn_and_show_in_the_dumps() -> None:
     async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, {"queues": 2, "handSize": 1, "queueLengthLimit": 2})
-        go = slow_page(http)
-        running = asyncio.create_task(http.get("/slow", **NOISY))
-        await asyncio.sleep(0.05)
+        running, go = await noise(http)
         waiting = [asyncio.create_task(http.get(MAPS, **NOISY)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        requests = "/debug/api_priority_and_fairness/dump_requests"
+        await http.everywhere(requests, lambda reply: reply.text.count("noisy") == 2)
         assert (await http.get(MAPS, **NOISY)).status == 429, "two is the length of its queue"
         dump = (await http.get("/debug/api_priority_and_fairness/dump_priority_levels")).text
         row = next(line for line in dump.splitlines() if line.startswith("tight"))
         assert [cell.strip() for cell in row.split(",")][:6] == ["tight", "1", "false", "false", "2", "1"]
-        assert (await http.get("/debug/api_priority_and_fairness/dump_requests")).text.count("noisy") == 2
+        assert (await http.get(requests)).text.count("noisy") == 2
         assert len((await http.get("/debug/api_priority_and_fairness/dump_queues")).text.splitlines()) > 2
         go.set()
         assert [reply.status for reply in await asyncio.gather(running, *waiting)] == [200] * 3
@@ -130,9 +119,7 @@ async def test_a_watch_gives_its_seat_back_once_it_has_begun() -> None:
 async def test_a_level_that_goes_lets_its_last_requests_end() -> None:
     async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, None)
-        go = slow_page(http)
-        running = asyncio.create_task(http.get("/slow", **NOISY))
-        await asyncio.sleep(0.05)
+        running, go = await noise(http)
         assert (await http.delete(f"{GROUP}/prioritylevelconfigurations/tight")).status == 200
         for _ in range(200):
             if (await condition(http, "tight"))["status"] == "True":

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from behaviour.apiserver_harness import Http, running_server
-from kubetree.apiserver import configuration_files
 from kubetree.apiserver.authentication.oidc.flags import OIDCFlags
+from kubetree.apiserver.options import configuration_files
 from openid_provider import Provider, openid_provider
 
 Object = dict[str, Any]
@@ -38,7 +38,7 @@ async def who(http: Http, token: str) -> Object:
 
 async def soon(http: Http, token: str) -> Object:
     """Of servers that have just been told of their issuers."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for server in http.servers:
             while not (user := await who(http.of(server), token)):
                 await asyncio.sleep(0.02)
@@ -144,7 +144,7 @@ async def test_claims_by_expression_and_rules(provider: Provider, tmp_path: Path
         assert await who(http, provider.token(**{**claims, "hd": "other"})) == {}
         review = {"spec": {"token": provider.token(**{**claims, "sub": "mallory"})}}
         async with running_server(always_allow=True, authentication_config=path) as open_http:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 error = "not initialized"
                 while "not initialized" in error:
                     answer = await open_http.post("/apis/authentication.k8s.io/v1/tokenreviews", review)
@@ -186,7 +186,7 @@ async def test_the_file_is_taken_up_when_it_changes(provider: Provider, tmp_path
         await asyncio.sleep(0.05)
         assert (await who(http, provider.token(n=1)))["username"] == "oidc:jane"
         configuration(path, provider, {"username": {"claim": "sub", "prefix": "new:"}})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             n = 2
             while (await who(http, provider.token(n=n)))["username"] != "new:jane":
                 n += 1

@@ -9,15 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
+from behaviour.apiserver_harness import MAPS, Http, config_map, running_server, slow_page
 from kubetree.api.kind_table import kind
-from kubetree.apiserver import logs_page
-from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.identity_lease import IdentityLease
-from kubetree.apiserver.responses import answer_text
-from kubetree.apiserver.server import ApiServer
+from kubetree.apiserver.pages import logs as logs_page
 from kubetree.apiserver.subresources import component_statuses
 from kubetree.apiserver.wiring import window_limits
 from kubetree.client.serving import Endpoint, serving
@@ -59,23 +55,9 @@ async def test_a_server_that_stops_is_not_ready_and_still_alive(http: Http) -> N
 async def test_a_delayed_stop_serves_until_the_end() -> None:
     async with running_server(servers=1, shutdown_delay_duration=1.0) as http:
         ending = asyncio.ensure_future(http.server.stop())
-        await asyncio.sleep(0.05)
-        assert (await http.get("/readyz")).status == 500
+        await http.everywhere("/readyz", lambda reply: reply.status == 500)
         assert (await http.get("/version")).status == 200
         await ending
-
-
-def slow_page(server: ApiServer) -> tuple[asyncio.Event, asyncio.Event]:
-    """/slow answers once the second event is set; the first says that it was asked."""
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(ctx: RequestContext) -> web.StreamResponse:
-        begun.set()
-        await go_on.wait()
-        return answer_text(ctx, "done")
-
-    server.parts.dispatcher.pages["/slow"] = slow
-    return begun, go_on
 
 
 async def test_requests_under_way_are_finished_and_new_ones_turned_away() -> None:
@@ -273,7 +255,7 @@ async def test_a_server_shows_that_it_lives_and_clears_up_after_dead_ones() -> N
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
     label = "apiserver.kubernetes.io/identity"
     async with running_server(servers=1) as http:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (found := (await http.get(f"{leases}?labelSelector={label}=kube-apiserver")).json["items"]):
                 await asyncio.sleep(0.01)
         (own,) = found

@@ -68,9 +68,12 @@ async def test_a_failing_pod_restarts_with_back_off_or_stays_failed(cluster: Clu
     assert failed["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
     await cluster.until(POD, "crash", "default", phase("Running"))
     await cluster.advance(11)
-    crashed = await cluster.until(POD, "crash", "default", lambda p: p["status"]["containerStatuses"][0]["restartCount"] >= 2)
-    assert crashed is not None
-    assert crashed["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+
+    def backs_off(p: Any) -> bool:
+        (container,) = p["status"]["containerStatuses"]
+        return container["restartCount"] >= 2 and container["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff"
+
+    await cluster.until(POD, "crash", "default", backs_off)
 
 
 async def test_single_pods_end_and_lose_their_readiness(cluster: Cluster) -> None:

@@ -128,7 +128,7 @@ async def answers(http: Http, sent: bytes) -> list[int]:
     try:
         writer.write(sent)
         writer.write_eof()
-        got = await asyncio.wait_for(reader.read(), 10)
+        got = await asyncio.wait_for(reader.read(), 30)
     except ConnectionError:
         pass  # closed before all was sent
     finally:

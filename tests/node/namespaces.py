@@ -67,7 +67,7 @@ class Namespace:
         loop = _answer_streams if kind == socket.SOCK_STREAM else _answer_packets
         threading.Thread(target=loop, args=(server, answer), daemon=True).start()
 
-    def ask(self, address: str, port: int, timeout: float = 2) -> tuple[str, str]:
+    def ask(self, address: str, port: int, timeout: float = 5) -> tuple[str, str]:
         """Connects from inside: (the server's answer, our address as the server saw it). Raises OSError."""
 
         def connect() -> tuple[str, str]:
@@ -76,6 +76,14 @@ class Namespace:
                 return answer, seen
 
         return self.run(connect)
+
+    def refused(self, address: str, port: int) -> bool:
+        """Whether a connection from inside is refused, at once and not by silence."""
+        try:
+            self.ask(address, port)
+        except ConnectionRefusedError:
+            return True
+        return False
 
     def udp_socket(self) -> socket.socket:
         return self.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))

@@ -101,7 +101,7 @@ class Node:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.wait(10)
+            process.wait(30)
         for namespace in (*self.pods.values(), self.namespace):
             namespace.close()
 
@@ -141,8 +141,9 @@ class Nodes:
         )
         for node in self.nodes:
             node.start_agents()
-        eventually(self._register)
-        eventually(lambda: all((node.cni / FILE_NAME).exists() for node in self.nodes))
+        # Five processes may start here, each of which takes seconds of a processor that others want as well.
+        eventually(self._register, 60)
+        eventually(lambda: all((node.cni / FILE_NAME).exists() for node in self.nodes), 60)
 
     def _link(self, namespace: Namespace) -> None:
         port = f"node{len(self.nodes)}"

@@ -55,16 +55,16 @@ def _logs() -> str:
     return "\n".join(f"== {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in sorted(LAYOUT.log.glob("*.log")))
 
 
-def page() -> str:
-    """What one request is answered with; empty when it is not."""
+def page(patience: float = 2) -> str:
+    """What one request is answered with; empty when it is not in `patience` seconds."""
     try:
-        with urllib.request.urlopen(PAGE, timeout=2) as response:
+        with urllib.request.urlopen(PAGE, timeout=patience) as response:
             return str(response.read().decode().strip())
     except OSError:
         return ""
 
 
-def eventually(check: Callable[[], object], seconds: float = 30) -> None:
+def eventually(check: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"not after {seconds} s\n{_logs()}"
@@ -83,6 +83,22 @@ def kubectl(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def replica(environment: dict[str, str]) -> str:
+    """One of the three that are there to stay."""
+    core = client.CoreV1Api(config.new_client_from_config(environment["KUBECONFIG"]))
+    names: list[str] = []
+
+    def settled() -> bool:
+        found = core.list_namespaced_pod("default", label_selector="app=web").items
+        names[:] = [
+            pod.metadata.name for pod in found if any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or ())
+        ]
+        return len(found) == len(names) == 3
+
+    eventually(settled)
+    return names[0]
+
+
 def test_three_replicas_answer_in_turn(environment: dict[str, str]) -> None:
     eventually(lambda: len(answering()) == 3)
 
@@ -96,7 +112,7 @@ def test_a_second_up_is_harmless(environment: dict[str, str]) -> None:
 
 @needs_kubectl
 def test_a_deleted_pod_comes_back_and_scaling_follows(environment: dict[str, str]) -> None:
-    victim = kubectl(environment, "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
+    victim = replica(environment)
     kubectl(environment, "delete", "pod", victim, "--now")
     eventually(lambda: len(answering()) == 3 and f"hello from {victim}" not in answering())
     kubectl(environment, "scale", "rc", "web", "--replicas=5")
@@ -107,25 +123,25 @@ def test_a_deleted_pod_comes_back_and_scaling_follows(environment: dict[str, str
 
 @needs_kubectl
 def test_names_resolve_and_exec_and_logs_work(environment: dict[str, str]) -> None:
-    pod = kubectl(environment, "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name}")
+    pod = replica(environment)
     assert "hello from web-" in kubectl(environment, "exec", pod, "--", "wget", "-qO-", "http://web")
     kubectl(environment, "exec", pod, "--", "sh", "-c", "echo said > /proc/1/fd/1")
-    eventually(lambda: "said" in kubectl(environment, "logs", pod), 10)
+    eventually(lambda: "said" in kubectl(environment, "logs", pod))
 
 
 def test_the_python_client_executes_and_forwards(environment: dict[str, str]) -> None:
     core = client.CoreV1Api(config.new_client_from_config(environment["KUBECONFIG"]))
-    pod = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    pod = replica(environment)
     command = ["sh", "-c", "echo out; echo err >&2; read line; echo got $line; exit 3"]
     shell = stream.stream(
         core.connect_get_namespaced_pod_exec, pod, "default", command=command, stdin=True, stdout=True, stderr=True, _preload_content=False
     )
     shell.write_stdin("a line\n")
-    shell.run_forever(timeout=20)
+    shell.run_forever(timeout=60)
     assert (shell.read_stdout(), shell.read_stderr(), shell.returncode) == ("out\ngot a line\n", "err\n", 3)
     forward = stream.portforward(core.connect_get_namespaced_pod_portforward, pod, "default", ports="8080")
     connection = forward.socket(8080)
-    connection.settimeout(20)
+    connection.settimeout(60)
     connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
     answer = b""
     while part := connection.recv(4096):
@@ -139,11 +155,11 @@ def test_a_killed_component_leaves_the_page_serving_and_comes_back(environment: 
     process = pidfile.find(LAYOUT.pids, name)
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
-    assert page(), "containers serve on while a component is gone"
+    assert page(20), "containers serve on while a component is gone"
     if name == "supervisor":
         assert kubetree("up", **environment).returncode == 0
     eventually(lambda: (found := pidfile.find(LAYOUT.pids, name)) is not None and found != process)
-    assert page()
+    assert page(20)
 
 
 @needs_kubectl
@@ -152,7 +168,7 @@ def test_everything_killed_at_once_comes_back_with_nothing_lost(environment: dic
     for name in ["supervisor", *(component.name for component in COMPONENTS)]:
         if (process := pidfile.find(LAYOUT.pids, name)) is not None:
             os.kill(process.pid, signal.SIGKILL)
-    assert page()
+    assert page(20)
     assert kubetree("up", **environment).returncode == 0
     assert kubectl(environment, "get", "configmap", "acknowledged", "-o", "jsonpath={.data.a}") == "b"
     eventually(lambda: len(answering()) == 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -60,8 +61,7 @@ def test_a_service_follows_its_endpoints(nodes: Nodes, node: Node) -> None:
         use(nodes, name)
         eventually(lambda name=name: node.pods["a"].ask(VIP, 80)[0] == name)  # type: ignore[misc]
     use(nodes)
-    with pytest.raises(ConnectionRefusedError):
-        eventually(lambda: node.pods["b"].ask(VIP, 80)[0] == "nobody", 1)
+    eventually(lambda: node.pods["b"].refused(VIP, 80))
     use(nodes, "a")
     eventually(lambda: nodes.outside.ask(NODE_IP, 30080)[0] == "a")
 
@@ -72,21 +72,23 @@ def test_names_resolve_inside_pods(nodes: Nodes, node: Node) -> None:
     assert lookup(b, "web.default.svc.cluster.local", tcp=True) == [VIP]
     assert lookup(b, "_http._tcp.web.default.svc.cluster.local", "SRV") == ["0 100 80 web.default.svc.cluster.local."]
     assert lookup(b, "20.0.96.10.in-addr.arpa", "PTR") == ["web.default.svc.cluster.local."]
-    assert lookup(b, "kube-dns.kube-system.svc.cluster.local") == [DNS]
+    eventually(lambda: lookup(b, "kube-dns.kube-system.svc.cluster.local") == [DNS])
     assert lookup(b, "nobody.default.svc.cluster.local") == []
     headless = {"metadata": {"namespace": "default", "name": "all"}, "spec": {"clusterIP": "None"}}
     nodes.create("v1", "Service", headless)
     both = endpoint_slice("all", (node.addresses["a"], "n1"), (node.addresses["b"], "n1"))
     nodes.create("discovery.k8s.io/v1", "EndpointSlice", both)
-    eventually(lambda: set(lookup(b, "all.default.svc.cluster.local")) == {node.addresses["a"], node.addresses["b"]}, 2)
+    eventually(lambda: set(lookup(b, "all.default.svc.cluster.local")) == {node.addresses["a"], node.addresses["b"]})
 
 
 def test_names_outside_come_from_the_hosts_resolver_and_the_node_resolves_too(nodes: Nodes, node: Node) -> None:
     def answer(server: socket.socket) -> None:
-        data, peer = server.recvfrom(1000)
-        reply = DNSRecord.parse(data).reply()
-        reply.add_answer(*RR.fromZone("www.example.com 60 A 192.0.2.77"))
-        server.sendto(reply.pack(), peer)
+        with contextlib.suppress(OSError):  # when it is closed
+            while True:
+                data, peer = server.recvfrom(1000)
+                reply = DNSRecord.parse(data).reply()
+                reply.add_answer(*RR.fromZone("www.example.com 600 A 192.0.2.77"))
+                server.sendto(reply.pack(), peer)
 
     def listen() -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -119,17 +121,9 @@ def test_a_host_port_leads_to_its_pod(nodes: Nodes, node: Node) -> None:
     nodes.api(lambda client: client.patch(kind("v1", "Pod"), "a", status, namespace="default", subresource="status"))
     assert eventually(lambda: nodes.outside.ask(NODE_IP, 8088)) == ("a", OUTSIDE_IP), "the client's address is kept"
     assert node.pods["a"].ask(NODE_IP, 8088)[0] == "a", "also from the pod itself"
-    assert node.namespace.ask("127.0.0.1", 8088)[0] == "a", "also on loopback"
+    assert eventually(lambda: node.namespace.ask("127.0.0.1", 8088))[0] == "a", "also on loopback"
     nodes.api(lambda client: client.delete(kind("v1", "Pod"), "a", "default", grace_period=0))
-
-    def refused() -> bool:
-        try:
-            nodes.outside.ask(NODE_IP, 8088)
-        except ConnectionRefusedError:
-            return True
-        return False
-
-    eventually(refused)
+    eventually(lambda: nodes.outside.refused(NODE_IP, 8088))
 
 
 def test_a_pod_cannot_reach_what_listens_on_the_nodes_loopback(node: Node) -> None:
@@ -159,7 +153,7 @@ def test_the_api_server_answers_at_its_service_in_pods_and_on_its_own_node(node:
         def greet(address: str = address) -> bytes:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            with socket.create_connection((address, 443), 2) as plain, context.wrap_socket(plain) as connection:
+            with socket.create_connection((address, 443), 10) as plain, context.wrap_socket(plain) as connection:
                 connection.sendall(b"GET /version HTTP/1.1\r\nHost: kubernetes\r\nConnection: close\r\n\r\n")
                 return connection.recv(4000)
 
@@ -188,8 +182,8 @@ def test_tables_that_somebody_flushed_come_back(nodes: Nodes, node: Node) -> Non
         ["delete", "table", "ip", "kubetree-network"],
     ):
         subprocess.run(["ip", "netns", "exec", node.namespace.name, "nft", *command], check=True)
-        eventually(lambda: node.pods["b"].ask(VIP, 80)[0] == "a", 5)
-        eventually(lambda: node.pods["b"].ask(OUTSIDE_IP, 9000)[1] == NODE_IP, 5)
+        eventually(lambda: node.pods["b"].ask(VIP, 80, 1)[0] == "a")
+        eventually(lambda: node.pods["b"].ask(OUTSIDE_IP, 9000, 1)[1] == NODE_IP)
 
 
 def test_the_dns_address_is_given_up_to_another_dns_and_taken_again(nodes: Nodes, node: Node) -> None:
@@ -211,8 +205,8 @@ def test_pods_get_through_a_firewall_that_drops_what_it_does_not_know(nodes: Nod
     """What Docker and ufw do to iptables' FORWARD chain, at any time."""
 
     node.nft("add table ip filter; add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }")
-    eventually(lambda: node.pods["b"].ask(OUTSIDE_IP, 9000, 0.3), 5)
-    assert node.pods["b"].ask(node.addresses["a"], 8080)[0] == "a"
+    eventually(lambda: node.pods["b"].ask(OUTSIDE_IP, 9000, 0.3))
+    eventually(lambda: node.pods["b"].ask(node.addresses["a"], 8080, 0.3)[0] == "a")
     assert node.nft("list chain ip filter FORWARD").count("kubetree: pods") == 2
 
 

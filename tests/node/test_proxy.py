@@ -160,7 +160,7 @@ def test_traffic_from_outside_to_a_cluster_ip_is_masqueraded(proxied: Proxied) -
 def test_session_affinity_keeps_a_client_until_its_endpoint_goes(proxied: Proxied) -> None:
     net = proxied.net
     a, b = net.addresses["a"], net.addresses["b"]
-    sticky = service(sessionAffinity="ClientIP", sessionAffinityConfig={"clientIP": {"timeoutSeconds": 1}})
+    sticky = service(sessionAffinity="ClientIP", sessionAffinityConfig={"clientIP": {"timeoutSeconds": 600}})
     proxied.put(sticky, slice_of(a, b))
     first = answers(net.pods["c"], VIP, 80, 20)
     assert len(first) == 1
@@ -175,11 +175,19 @@ def test_session_affinity_keeps_a_client_until_its_endpoint_goes(proxied: Proxie
     assert moved == {"b" if kept == "a" else "a"}
     proxied.put(sticky, slice_of(a, b))
     assert answers(net.pods["c"], VIP, 80, 10) == moved
-    seen = set()
-    for _ in range(8):
+
+
+def test_session_affinity_is_forgotten_after_its_timeout(proxied: Proxied) -> None:
+    net = proxied.net
+    brief = service(sessionAffinity="ClientIP", sessionAffinityConfig={"clientIP": {"timeoutSeconds": 1}})
+    proxied.put(brief, slice_of(net.addresses["a"], net.addresses["b"]))
+    seen = answers(net.pods["c"], VIP, 80, 1)
+    for _ in range(30):
         time.sleep(1.1)
         seen |= answers(net.pods["c"], VIP, 80, 1)
-    assert seen == {"a", "b"}, "forgotten after the timeout"
+        if len(seen) == 2:
+            break
+    assert seen == {"a", "b"}
 
 
 def test_source_ranges_guard_a_load_balancers_address(proxied: Proxied) -> None:
@@ -199,7 +207,7 @@ def test_a_udp_client_leaves_an_endpoint_that_is_gone(proxied: Proxied) -> None:
     net = proxied.net
     udp = service(protocol="UDP")
     with net.pods["c"].udp_socket() as client:
-        client.settimeout(2)
+        client.settimeout(10)
         client.connect((VIP, 80))
         for name in "ab":
             slices = slice_of(net.addresses[name], protocol="UDP")
@@ -215,7 +223,7 @@ def test_a_connection_outlives_changes_and_a_new_table(proxied: Proxied) -> None
     slices = slice_of(net.addresses["a"])
     slices[0]["ports"][0]["port"] = 9000
     proxied.put(service(), slices)
-    with net.pods["b"].run(lambda: socket.create_connection((VIP, 80), 2)) as client:
+    with net.pods["b"].run(lambda: socket.create_connection((VIP, 80), 10)) as client:
         connection, _ = listener.accept()
         with connection, listener:
             proxied.put(service(), slice_of(net.addresses["c"]))
@@ -291,13 +299,14 @@ def test_no_connection_fails_while_endpoints_come_and_go(proxied: Proxied) -> No
 
     asker = threading.Thread(target=ask_on)
     asker.start()
-    for turn in range(140):
+    turn = 0
+    while not failures and (turn < 140 or asked < 100):
         proxied.put(service(), slice_of(*rounds[turn % len(rounds)]))
         time.sleep(0.01)
+        turn += 1
     stop.set()
     asker.join()
     assert failures == []
-    assert asked > 100
 
 
 def test_routes_to_other_nodes_follow_the_plan(net: Network, caplog: pytest.LogCaptureFixture) -> None:

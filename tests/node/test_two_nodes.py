@@ -35,6 +35,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
             pod = next(iter(node.pods.values()))
             eventually(lambda pod=pod: pod.ask(NEAR, 80))
             eventually(lambda pod=pod: lookup(pod, "near.default.svc.cluster.local") == [NEAR])
+            for other in made.nodes:
+                address = next(iter(other.addresses.values()))
+                eventually(lambda pod=pod, address=address: pod.ask(address, 8080))
+            eventually(lambda node=node: node.namespace.ask("127.0.0.1", 30080))
         yield made
     finally:
         made.close()

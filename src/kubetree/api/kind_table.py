@@ -1,8 +1,12 @@
-"""The built-in kinds that Kubernetes v1.36 serves by default, in discovery's order (the first version of a kind is preferred)."""
+"""The built-in kinds that Kubernetes v1.36 serves by default, in discovery's order (the first version of a kind is preferred).
+
+Those that it serves only when asked to are in `optional_kinds.py`.
+"""
 
 from __future__ import annotations
 
 from kubetree.api.kinds import SCALE, STATUS, Kind, Kinds, Subresource
+from kubetree.api.optional_kinds import OPTIONAL_ROWS
 
 ROWS: tuple[Kind, ...] = (
     Kind("", "v1", "Binding", "bindings", verbs=("create",)),
@@ -232,12 +236,20 @@ ROWS: tuple[Kind, ...] = (
 )
 
 
+EVERY_ROW = ROWS + OPTIONAL_ROWS
+
+
 def builtin() -> Kinds:
-    """A fresh table of the built-in kinds."""
+    """A fresh table of the built-in kinds that are served by default."""
     return Kinds(ROWS)
 
 
-_TABLE = builtin()
+def every_kind() -> Kinds:
+    """A fresh table of all built-in kinds, whether they are served or not: for those who read objects and rows of any server."""
+    return Kinds(EVERY_ROW)
+
+
+_TABLE = every_kind()
 
 
 def kind(api_version: str, name: str) -> Kind:
@@ -246,3 +258,11 @@ def kind(api_version: str, name: str) -> Kind:
     if row is None:
         raise KeyError(f"{api_version} {name}")
     return row
+
+
+def storage_row(row: Kind) -> Kind:
+    """The row that objects of a row are stored as, whether that one is served or not: itself for most, and for custom resources, which
+    are prepared and checked in the version asked for."""
+    if row.behaviour is not None or row.stored_as == row.api_version:
+        return row
+    return _TABLE.by_kind(row.stored_as, row.kind) or row

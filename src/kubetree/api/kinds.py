@@ -116,6 +116,10 @@ class Kind:
     """`group/version` (or `v1`) that objects are stored in; this row's own unless given."""
     behaviour: Behaviour | None = field(default=None, compare=False, repr=False)
     """None: a built-in kind."""
+    optional: bool = False
+    """Served only when --runtime-config asks for its version or for the resource."""
+    gate: str = ""
+    """The feature gate without which it is not served even then; '' for most."""
 
     api_version: str = field(init=False, repr=False, compare=False)
     """`group/version`, or `v1`."""

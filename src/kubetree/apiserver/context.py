@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kubetree.apiserver.authentication.user import User
-from kubetree.apiserver.request_info import Query, RequestInfo
+from kubetree.apiserver.wire.request_info import Query, RequestInfo
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -12,9 +12,8 @@ from kubetree.api.warnings import deprecation
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.discovery.endpoints import Discovery, built_in, no_such_method, no_such_resource
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.requests import Metrics
 from kubetree.apiserver.registry import Registry
-from kubetree.apiserver.responses import not_found_page
 from kubetree.apiserver.subresources.scale import get_scale, patch_scale, update_scale
 from kubetree.apiserver.verbs.call import Call, Verb
 from kubetree.apiserver.verbs.create import create
@@ -25,6 +24,7 @@ from kubetree.apiserver.verbs.list import list_
 from kubetree.apiserver.verbs.patch import patch
 from kubetree.apiserver.verbs.update import update
 from kubetree.apiserver.verbs.watch import watch
+from kubetree.apiserver.wire.responses import not_found_page
 
 VERBS: dict[str, Verb] = {
     "create": create,

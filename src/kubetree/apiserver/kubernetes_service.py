@@ -20,7 +20,7 @@ from kubetree.api.errors import AlreadyExists, ApiError, NotFound
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.allocators.ip_ranges import family_of
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.registry import Writer
 from kubetree.store.protocol import Store, StoreUnavailable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from kubetree.apiserver.debug_pages import set_verbosity
+from kubetree.apiserver.pages.debug import set_verbosity
 
 
 class JsonLines(logging.Formatter):

@@ -18,17 +18,15 @@ from urllib.parse import urlencode
 
 import yaml
 
-from kubetree.api.kind_table import builtin
+from kubetree.api.feature_gates import ignored_gates, read_gates
 from kubetree.apiserver.admission.build import PLUGINS
 from kubetree.apiserver.audit.config import add_audit_arguments, audit_config
 from kubetree.apiserver.authentication.oidc.flags import add_oidc_arguments, oidc_flags
-from kubetree.apiserver.config import Config, TLSFiles
-from kubetree.apiserver.features import changed_gates
-from kubetree.apiserver.flag_checks import faults
-from kubetree.apiserver.flag_values import TRUTH, address, duration, integer, list_of, port_range
-from kubetree.apiserver.flags import add_more_arguments, all_flags, boolean
 from kubetree.apiserver.log_format import start_logging
-from kubetree.apiserver.runtime_config import narrowed
+from kubetree.apiserver.options.checks import faults
+from kubetree.apiserver.options.config import Config, TLSFiles
+from kubetree.apiserver.options.flags import add_more_arguments, all_flags, boolean
+from kubetree.apiserver.options.values import address, duration, integer, list_of, port_range
 from kubetree.apiserver.server import ApiServer
 from kubetree.client.self_signed import self_signed
 
@@ -131,7 +129,7 @@ def config_of(options: argparse.Namespace) -> Config:
         values["storage"] = _etcd_url(options.etcd_servers, {name: file for name, file in files.items() if file})
     values["watch_cache_sizes"] = {name: int(size) for name, _, size in (entry.partition("#") for entry in options.watch_cache_sizes)}
     values["metric_labels"] = _allowed_labels(options.allow_metric_labels, options.allow_metric_labels_manifest)
-    values["feature_gates"] = {key.rpartition(":")[2]: TRUTH[text] for key, text in options.feature_gates.items()}
+    values["feature_gates"] = read_gates(options.feature_gates)[0]
     values["shutdown_grace"] = options.request_timeout
     if options.admission_control:
         rows = {row.plugin.name for row in PLUGINS}
@@ -208,13 +206,12 @@ async def run(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, _told_to_stop, stop)
     try:
         config = config_of(options)
-        kinds = narrowed(builtin(), options.runtime_config) if options.runtime_config else None
+        server = ApiServer(config)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     start_logging(options.logging_format, options.v)
-    for gate in changed_gates(config.feature_gates):
+    for gate in ignored_gates(config.feature_gates):
         log.warning("feature gate %s: what it stands for is here as it is by default, whatever it is set to", gate)
-    server = ApiServer(config, kinds=kinds)
     try:
         await server.start()
     except BaseExceptionGroup as group:

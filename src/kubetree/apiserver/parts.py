@@ -13,19 +13,20 @@ from kubetree.apiserver.allocators.build import Allocators
 from kubetree.apiserver.authentication.published import authority_files, publish_authentication
 from kubetree.apiserver.background import Work, kept_running
 from kubetree.apiserver.cache.caches import CacheLister
-from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.context import Handler
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.flow_control.controller import FlowControl
-from kubetree.apiserver.health import Health
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.kubernetes_service import KubernetesService, advertised_address, external_address
 from kubetree.apiserver.middleware.timeout import Deadlines
+from kubetree.apiserver.options.configuration_files import follow_file
+from kubetree.apiserver.pages.health import Health
 from kubetree.apiserver.post_start import compact_regularly, measure_regularly, run_hooks
 from kubetree.apiserver.registry import Registry
+from kubetree.apiserver.storage_versions.manager import StorageVersions
 from kubetree.apiserver.webhooks import WebhookClient
 from kubetree.apiserver.writer import RegistryWriter
 
@@ -52,6 +53,7 @@ class Parts:
     tasks: asyncio.TaskGroup
     deadlines: Deadlines
     flow_control: FlowControl | None = None
+    storage_versions: StorageVersions | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -59,21 +61,27 @@ class Parts:
         """The port is open: runs the post-start hooks; returns when the server may be used. Raises what a hook raises."""
         await run_hooks(self.registry, self.writer, self.health.done)
         await self.aggregation.registration.first()
+        config = self.registry.config
+        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
+        if self.storage_versions is not None:
+            await lease.renew()  # without it kube-controller-manager would take what follows for a dead server's
+            await self.storage_versions.register()
         self.health.all_done()
         self.aggregation.remotes.take(list(self.lister.list(API_SERVICE)))
         self.ready.set()
         self.run("size of the store", partial(measure_regularly, self.registry))
         self.run("compaction", partial(compact_regularly, self.registry))
         port = int(self.address().rpartition(":")[2])
-        config = self.registry.config
         advertised = advertised_address(config) if config.endpoint_reconciler_type != "none" else ""
         service = KubernetesService(config, self.registry.store, self.writer, advertised, port)
-        lease = IdentityLease(self.writer, self.registry.clock, new_uuid(), external_address(config, self.address()))
         self.run("repair of cluster IPs and node ports", self.allocators.repair.run)
         self.run("custom resource definitions", self.definitions.run)
         self.run("aggregation", self.aggregation.run)
         self.run("the kubernetes service", service.run)
-        self.run("the server's lease", lease.run)
+        if "APIServerIdentity" in self.registry.features:
+            self.run("the server's lease", lease.run)
+        if self.storage_versions is not None:
+            self.run("storage versions", self.storage_versions.run)
         if self.flow_control is not None:
             self.run("priority and fairness", self.flow_control.run)
         for authorities in authority_files(config):

@@ -39,7 +39,7 @@ async def run_hooks(registry: Registry, writer: Writer, done: Callable[[str], No
     await ensure_token_tracking(writer, registry.clock)
     done("start-legacy-token-tracking-controller")
     if "RBAC" in registry.config.authorization_mode:
-        await reconcile_bootstrap_policy(writer)
+        await reconcile_bootstrap_policy(writer, registry.features)
     done("rbac/bootstrap-roles")
 
 

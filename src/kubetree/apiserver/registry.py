@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from kubetree.api.feature_gates import Features
+from kubetree.api.kind_table import storage_row
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.known_specs import KnownSpecs
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import Authorizer
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.counters import Counters
+from kubetree.apiserver.metrics.counters import Counters
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.streams import Streams
 from kubetree.apiserver.underway import Underway
 from kubetree.apiserver.watch_cache import WatchCache
@@ -171,9 +173,13 @@ class Registry:
     underway: Underway = field(default_factory=Underway)
     codec_of: CodecOf = no_codec
     counters: Counters = field(default_factory=Counters)
+    features: Features = field(init=False)
     compacted: int = 0
     """Up to where this server has had the store forget: what is older has expired, also where a cache still remembers it."""
     _resources: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.features = self.config.features
 
     def resource(self, kind: Kind) -> Resource:
         """The Resource of a row; made at first use, so that rows may come at run time."""
@@ -181,8 +187,7 @@ class Registry:
         found = self._resources.get(identity)
         if found is None or found.kind is not kind:
             codec = self.codec_of(kind) if kind.behaviour is not None else None
-            whole = kind.stored_as == kind.api_version or kind.behaviour is not None
-            storage = kind if whole else self.kinds.by_kind(kind.stored_as, kind.kind) or kind
+            storage = storage_row(kind)
             ttl = self.config.event_ttl if kind.kind == "Event" and storage.group == "" else 0
             found = Resource(kind, storage, self.cache_of(storage), self.hooks.get(kind.group_resource), ttl, codec)
             self._resources[identity] = found

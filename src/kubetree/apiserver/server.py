@@ -16,19 +16,19 @@ import orjson
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.api.kind_table import builtin
 from kubetree.api.kinds import Kinds
-from kubetree.apiserver import request_info
-from kubetree.apiserver.answers import Answer
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.http.connection import HEAD_TIMEOUT, IDLE_TIMEOUT, HttpServer
 from kubetree.apiserver.identifiers import new_uuid
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.requests import Metrics
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.runtime_config import served_kinds
 from kubetree.apiserver.parts import Parts
-from kubetree.apiserver.responses import answer_text
 from kubetree.apiserver.serving_certificates import ServingCertificates
 from kubetree.apiserver.streams import Finished
+from kubetree.apiserver.wire import request_info
+from kubetree.apiserver.wire.answers import Answer
+from kubetree.apiserver.wire.responses import answer_text
 from kubetree.apiserver.wiring import build
 from kubetree.store import open_store
 from kubetree.store.protocol import Store
@@ -77,7 +77,7 @@ class ApiServer:
 
     def __init__(self, config: Config, *, store: Store | None = None, kinds: Kinds | None = None, clock: Clock = utc_now) -> None:
         self.config, self.clock = config, clock
-        self.kinds = kinds or builtin()
+        self.kinds = kinds or served_kinds(config.runtime_config, config.features)
         self.metrics = Metrics(self.kinds)
         self._store, self._given = store, store
         self._parts: Parts | None = None

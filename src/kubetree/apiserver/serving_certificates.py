@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from kubetree.apiserver.any_client_certificate import accept_any_client_certificate, name_client_authorities
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0

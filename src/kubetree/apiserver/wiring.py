@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +11,6 @@ from datetime import datetime
 from functools import partial
 
 from kubetree.api.kinds import Kind, Kinds
-from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.admission.build import build_admission
 from kubetree.apiserver.aggregation.aggregation import Aggregation
 from kubetree.apiserver.allocators.build import build_allocators
@@ -20,7 +20,6 @@ from kubetree.apiserver.authentication.build import build_authenticator
 from kubetree.apiserver.authorization.build import build_authorizer
 from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.cache.window import WindowLimits
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler, Middleware
 from kubetree.apiserver.custom_resources.any_version import converter
@@ -35,13 +34,15 @@ from kubetree.apiserver.encryption.transformers import IDENTITY
 from kubetree.apiserver.flow_control.controller import FlowControl
 from kubetree.apiserver.flow_control.dumps import pages
 from kubetree.apiserver.flow_control.metrics import FlowMetrics
-from kubetree.apiserver.health import Check, Health
 from kubetree.apiserver.identifiers import new_uuid
+from kubetree.apiserver.identity_lease import server_id
 from kubetree.apiserver.kubernetes_service import external_address
-from kubetree.apiserver.logs_page import logs_page
-from kubetree.apiserver.measured_store import MeasuredStore
-from kubetree.apiserver.metric_choice import Choice
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.access import AccessMetrics
+from kubetree.apiserver.metrics.choice import Choice
+from kubetree.apiserver.metrics.process import build_lines, process_lines
+from kubetree.apiserver.metrics.requests import Metrics
+from kubetree.apiserver.metrics.storage import storage_lines
+from kubetree.apiserver.metrics.store import MeasuredStore
 from kubetree.apiserver.middleware.audit import audit, record_refusal
 from kubetree.apiserver.middleware.authentication import authenticate
 from kubetree.apiserver.middleware.authorization import DenyEverything, authorize
@@ -50,21 +51,25 @@ from kubetree.apiserver.middleware.flow_control import take_turns
 from kubetree.apiserver.middleware.impersonation import act_as
 from kubetree.apiserver.middleware.max_in_flight import limit_requests
 from kubetree.apiserver.middleware.response_headers import answer_headers
+from kubetree.apiserver.middleware.storage_version import await_storage_versions
 from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
-from kubetree.apiserver.openapi_pages import OpenAPI
-from kubetree.apiserver.openid import add_openid_pages
-from kubetree.apiserver.pages import add_pages
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.program_version import version_info
+from kubetree.apiserver.pages.health import Check, Health
+from kubetree.apiserver.pages.logs import logs_page
+from kubetree.apiserver.pages.openapi import OpenAPI
+from kubetree.apiserver.pages.openid import add_openid_pages
+from kubetree.apiserver.pages.table import add_pages
+from kubetree.apiserver.pages.zpages import ZPages
 from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.post_start import store_health
-from kubetree.apiserver.process_metrics import build_lines, process_lines
-from kubetree.apiserver.program_version import version_info
 from kubetree.apiserver.registry import Registry
-from kubetree.apiserver.storage_metrics import storage_lines
+from kubetree.apiserver.storage_versions.manager import StorageVersions
+from kubetree.apiserver.storage_versions.resources import stored_resources
 from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
-from kubetree.apiserver.zpages import ZPages
 from kubetree.store.prefixed import ROOT, PrefixedStore, normal
 from kubetree.store.protocol import Store
 
@@ -84,7 +89,7 @@ async def build(
         elif config.storage.startswith("etcd"):  # upstream's server may have written protobuf into it
             store = EncryptedStore(store, lambda key: IDENTITY)
         metrics.choice = Choice(config.disabled_metrics, {key: values.split(",") for key, values in config.metric_labels.items()})
-        caches = Caches(store, kinds, limits=partial(window_limits, config))
+        caches = Caches(store, limits=partial(window_limits, config))
         if encryption is not None:
             closing.push_async_callback(encryption.close)
         registry = Registry(config, kinds, store, caches.cache_of, clock, DenyEverything(), new_uuid)
@@ -124,12 +129,19 @@ async def build(
         aggregation = Aggregation(registry, lister, writer, webhooks.resolver, backends, address)
 
         # What is to be found at which path.
-        discovery = Discovery(kinds, lambda: _told(config, address()), aggregation, lambda: [*dispatcher.paths(), *health.paths()])
+        discovery = Discovery(
+            kinds,
+            lambda: _told(config, address()),
+            aggregation,
+            lambda: [*dispatcher.paths(), *health.paths()],
+            hashes="StorageVersionHash" in registry.features,
+        )
         dispatcher = Dispatcher(registry, discovery, aggregation, metrics)
         health = Health(
             partial(store_health, store, config.etcd_healthcheck_timeout),
             partial(store_health, store, config.etcd_readycheck_timeout),
             grace=config.livez_grace_period,
+            features=registry.features,
         )
         openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
@@ -151,7 +163,9 @@ async def build(
         if auditing is not None:
             auditing.ready = lambda: health.started
             closing.push_async_callback(auditing.sink.close)
+        storage_versions = _storage_versions(registry, writer, clock)
         layers = (
+            *([await_storage_versions(storage_versions)] if storage_versions is not None else ()),
             authorize(registry.authorizer, access),
             _admit_requests(config, flow_control, metrics, dispatcher),
             act_as(registry.authorizer),
@@ -173,7 +187,7 @@ async def build(
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage, registry.counters.stored_bytes),
             aggregation.metrics,
-            lambda: build_lines(version_info(config.git_version), config.feature_gates),
+            lambda: build_lines(version_info(), registry.features),
             process_lines,
             lambda: access.lines(authorization.decisions),
             auditing.metrics if auditing is not None else no_auditing,
@@ -204,6 +218,7 @@ async def build(
             tasks=tasks,
             deadlines=deadlines,
             flow_control=flow_control,
+            storage_versions=storage_versions,
         )
         closing.push_async_callback(parts.ended)
         closing.callback(parts.stopping)
@@ -246,6 +261,12 @@ def _admit_requests(config: Config, control: FlowControl | None, metrics: Metric
     metrics.sections.append(flows.lines)
     dispatcher.pages |= pages(control.levels)
     return take_turns(control, metrics, flows, config.request_timeout)
+
+
+def _storage_versions(registry: Registry, writer: RegistryWriter, clock: Callable[[], datetime]) -> StorageVersions | None:
+    if not {"StorageVersionAPI", "APIServerIdentity"} <= registry.features:
+        return None
+    return StorageVersions(writer, clock, server_id(socket.gethostname()), stored_resources(registry.kinds))
 
 
 async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:

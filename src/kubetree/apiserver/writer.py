@@ -14,8 +14,8 @@ from kubetree.api.times import format_time
 from kubetree.apiserver.operations import change, creation, deletion
 from kubetree.apiserver.operations.managers import all_shown, requested_version, shown
 from kubetree.apiserver.operations.scope import APISERVER_MANAGER, Stored, WriteScope
-from kubetree.apiserver.options import DeleteOptions
 from kubetree.apiserver.registry import Registry, Resource
+from kubetree.apiserver.wire.options import DeleteOptions
 
 Object = dict[str, Any]
 

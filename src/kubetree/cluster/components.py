@@ -45,7 +45,13 @@ def _apiserver(layout: Layout, settings: Settings) -> Sequence[str]:
         f"--proxy-client-key-file={pki / 'front-proxy-client.key'}",
         "--enable-bootstrap-token-auth",
         "--enable-admission-plugins=NodeRestriction",
+        *([f"--runtime-config={settings.runtime_config}"] if settings.runtime_config else []),
+        *_feature_gates(settings),
     ]
+
+
+def _feature_gates(settings: Settings) -> Sequence[str]:
+    return [f"--feature-gates={settings.feature_gates}"] if settings.feature_gates else []
 
 
 def _controller_manager(layout: Layout, settings: Settings) -> Sequence[str]:
@@ -61,6 +67,7 @@ def _controller_manager(layout: Layout, settings: Settings) -> Sequence[str]:
         "--allocate-node-cidrs",
         "--use-service-account-credentials",
         "--bind-address=127.0.0.1",
+        *_feature_gates(settings),
     ]
 
 

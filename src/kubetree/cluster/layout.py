@@ -98,6 +98,9 @@ class Settings:
     resolv_conf: str = "/etc/resolv.conf"
     store: str = ""
     """The store's URL; the SQLite database of the layout unless given."""
+    runtime_config: str = ""
+    feature_gates: str = ""
+    """APIs and features that are off by default, as the flags of the API server have them: `api/beta=true`."""
 
     @property
     def node_ip(self) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from kubetree.api.kind_table import builtin
+from kubetree.api.kind_table import every_kind
 from kubetree.client import Client
 
 FIELD_MANAGER = "kubetree"
-_KINDS = builtin()
+_KINDS = every_kind()
 
 
 def read(path: str, **values: str) -> list[dict[str, Any]]:

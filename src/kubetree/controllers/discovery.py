@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 
 from kubetree.api import errors
-from kubetree.api.kind_table import builtin
+from kubetree.api.kind_table import every_kind
 from kubetree.api.kinds import Kind, Subresource
 from kubetree.client import Client
 
 Object = dict[str, Any]
 
 ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-_BUILTIN = builtin()
+_BUILTIN = every_kind()
 
 
 def kinds_of(document: Object) -> list[Kind]:

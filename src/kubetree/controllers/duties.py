@@ -22,6 +22,7 @@ from kubetree.controllers import (
     service_accounts,
     service_cidrs,
     storage_protection,
+    storage_version_gc,
     taint_eviction,
     token_secrets,
 )
@@ -67,6 +68,7 @@ def duties(options: Options) -> list[Duty]:
         cluster_role_aggregation.DUTY,
         service_cidrs.DUTY,
         policy_status.DUTY,
+        *([storage_version_gc.DUTY] if {"StorageVersionAPI", "APIServerIdentity"} <= options.features else []),
         resource_quota.duty(options.resource_quota_sync_period),
         disruption.DUTY,
         disruption.STALE,

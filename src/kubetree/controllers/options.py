@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features, read_gates, resolve
 from kubetree.api.times import parse_duration
 from kubetree.controllers.certificates.authority_files import AuthorityFiles, PEMSource
 from kubetree.controllers.certificates.requests import SIGNERS
@@ -38,6 +39,7 @@ class Options:
     service_account_key: bytes = b""
     """What signs the tokens kept in secrets, PEM; empty: none are made."""
     resource_quota_sync_period: float = 300.0
+    features: Features = DEFAULT_FEATURES
     use_service_account_credentials: bool = True
     """Each controller acts as its own service account: kubeadm's setting; the flag's default upstream is false."""
 
@@ -80,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--service-account-private-key-file", type=Path, help="for legacy token secrets; new tokens come from the API server"
     )
+    parser.add_argument("--feature-gates", type=_list, action="extend", default=[], metavar="NAME=true,...")
     parser.add_argument("--use-service-account-credentials", type=_bool, nargs="?", const=True, default=True)
 
 
@@ -106,8 +109,17 @@ def options_of(given: argparse.Namespace) -> Options:
         signing_duration=given.cluster_signing_duration,
         service_account_key=given.service_account_private_key_file.read_bytes() if given.service_account_private_key_file else b"",
         resource_quota_sync_period=given.resource_quota_sync_period,
+        features=_features(given.feature_gates),
         use_service_account_credentials=given.use_service_account_credentials,
     )
+
+
+def _features(given: Sequence[str]) -> Features:
+    """Raises ValueError for gates and values that cannot be."""
+    values, faults = read_gates({name: text for name, _, text in (entry.partition("=") for entry in given)})
+    if faults:
+        raise ValueError(f"--feature-gates: {'; '.join(faults)}")
+    return resolve(values)
 
 
 def _signing(given: argparse.Namespace) -> dict[str, PEMSource]:

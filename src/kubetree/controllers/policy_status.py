@@ -12,7 +12,7 @@ from typing import Any
 from kubetree.api.cel import Type
 from kubetree.api.cel.kind_types import kind_type
 from kubetree.api.cel.schemas import schema_type
-from kubetree.api.kind_table import builtin, kind
+from kubetree.api.kind_table import every_kind, kind
 from kubetree.api.policy_expressions.type_checking import Named, check_types
 from kubetree.controllers.plan import NOTHING, Patch, Plan, plan
 from kubetree.controllers.runner import Duty, Key, nothing, own_key
@@ -22,7 +22,7 @@ Object = dict[str, Any]
 POLICY = kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy")
 DEFINITION = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAME = "validatingadmissionpolicy-status-controller"
-_KINDS = builtin()
+_KINDS = every_kind()
 
 WATCHES = {POLICY: own_key, DEFINITION: nothing}
 

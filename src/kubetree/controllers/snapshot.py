@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from kubetree.api.kind_table import builtin
+from kubetree.api.kind_table import every_kind
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.objects import controller_of, namespace_name
 from kubetree.client import Informer
@@ -103,7 +103,7 @@ class ObjectSnapshot:
 
     def __init__(self, objects: Iterable[Object], kinds: Kinds | None = None) -> None:
         self.objects = list(objects)
-        self._table = kinds or builtin()
+        self._table = kinds or every_kind()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         return next((o for o in self.list(kind) if namespace_name(o) == (namespace, name)), None)

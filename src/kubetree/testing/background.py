@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from kubetree.api import errors
 from kubetree.api.kinds import Kind
 from kubetree.client import Client, ClientConfig
-from kubetree.testing.cluster import Cluster
+from kubetree.testing.cluster import PATIENCE, Cluster
 from kubetree.testing.kubelet import SimulatedKubelet
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ class BackgroundCluster:
     def settle(self) -> None:
         self.run(self._cluster.settle())
 
-    def until(self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = 10.0) -> Object | None:
+    def until(
+        self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = PATIENCE
+    ) -> Object | None:
         """Waits until `holds` is true of an object (None: there is none) and returns it. Raises TimeoutError showing how it stands."""
         last: Object | None = None
 
@@ -112,7 +114,7 @@ class BackgroundCluster:
             raise TimeoutError(f"{row.kind} {namespace}/{name} after {timeout:g} s: {last}") from error
         return last
 
-    def wait_for(self, condition: Callable[[], T], *, timeout: float = 10.0, interval: float = 0.01) -> T:
+    def wait_for(self, condition: Callable[[], T], *, timeout: float = PATIENCE, interval: float = 0.01) -> T:
         """Polls a function, in the calling thread, until it gives something true, and returns that. Raises TimeoutError."""
         end = time.monotonic() + timeout
         while not (result := condition()):

@@ -20,7 +20,7 @@ import yaml
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.options.config import Config, TLSFiles
 from kubetree.apiserver.server import ApiServer
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import ClusterCertificates, KeyPair
@@ -43,6 +43,8 @@ Object = dict[str, Any]
 NODE, POD, SERVICE_ACCOUNT = kind("v1", "Node"), kind("v1", "Pod"), kind("v1", "ServiceAccount")
 JUMP = 10.0
 """`advance` goes in steps of this many seconds at most, so that nodes renew their leases on the way."""
+PATIENCE = 30.0
+"""Seconds that are waited for what a test says will come true, unless it says how long: a busy machine needs some, and only failures all."""
 
 
 INSIDE = {
@@ -58,7 +60,8 @@ class Cluster:
 
     `nodes`: how many simulated nodes, or their names. `controllers`: names as kube-controller-manager's --controllers; () for none.
     `scheduler` False: pods stay where a test puts them. `servers`: API servers over one storage; controllers use the first, the
-    scheduler and what the test is given the last. `config` holds more fields of the API server's Config (`storage`, for one).
+    scheduler and what the test is given the last. `config` holds more fields of the API server's Config: `storage`, `runtime_config`,
+    `feature_gates` (which the controllers go by too) and others.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class Cluster:
         options = Options(
             controllers=self._controllers,
             root_ca=self._ca.decode(),
+            features=self.server.config.features,
             signing=dict.fromkeys(SIGNERS, lambda: (authority.certificate, authority.key)),
         )
         manager = duties(options)
@@ -199,7 +203,7 @@ class Cluster:
 
     async def _ready(self, manager: Sequence[Duty]) -> None:
         names = {duty.name for duty in manager}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not await self._nodes_ready("node-lifecycle-controller" in names):
                 await asyncio.sleep(0.005)
             while "serviceaccount-controller" in names and not await self._exists():
@@ -288,10 +292,10 @@ class Cluster:
             await self.settle()
 
     async def settle(self, *, quiet: int = 3) -> None:
-        """Returns when controllers and nodes have had nothing to do for some turns of the event loop (or after two seconds)."""
+        """Returns when controllers and nodes have had nothing to do for some turns of the event loop (or after ten seconds)."""
         calm = 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while calm < quiet:
                     await asyncio.sleep(0.002)
                     calm = calm + 1 if all(runner.idle for runner in self._runners) else 0
@@ -307,7 +311,7 @@ class Cluster:
         self.kubelet.set_ready(await self.client.get(POD, name, namespace), ready, self.clock.now())
 
     async def until(
-        self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = 10.0
+        self, row: Kind, name: str, namespace: str, holds: Callable[[Object | None], Any], *, timeout: float = PATIENCE
     ) -> Object | None:
         """Waits until `holds` is true of an object (None: there is none) and returns it. Raises TimeoutError showing how it stands."""
         last: Object | None = None
@@ -327,7 +331,7 @@ class Cluster:
         return last
 
 
-async def wait_for(condition: Callable[[], Any], *, timeout: float = 10.0, interval: float = 0.01) -> Any:
+async def wait_for(condition: Callable[[], Any], *, timeout: float = PATIENCE, interval: float = 0.01) -> Any:
     """Polls an async or plain function until it gives something true, and returns that. Raises TimeoutError."""
     async with asyncio.timeout(timeout):
         while True:

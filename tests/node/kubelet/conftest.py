@@ -1,4 +1,4 @@
-"""Fixtures of the kubelet's node tests: one node (containerd, network) for each module, a kubelet for each test."""
+"""Fixtures of the kubelet's node tests: one node (containerd, network) for each module, without what an earlier test left on it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/node/kubelet" in str(item.path):
             item.add_marker(pytest.mark.node)
+            item.add_marker(pytest.mark.timeout(180), append=False)
             if os.geteuid():
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
@@ -35,7 +36,16 @@ async def machine() -> AsyncIterator[Machine]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pods(machine: Machine) -> AsyncIterator[Cluster]:
+async def node(machine: Machine) -> AsyncIterator[Cluster]:
     """An API server and a kubelet over `machine`."""
     async with cluster(machine) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def pods(node: Cluster) -> AsyncIterator[Cluster]:
+    """`node` for one test: its kubelet runs, and of the pods that the test makes none is there for the next, also when it fails."""
+    await node.ensure_kubelet()
+    before = await node.names()
+    yield node
+    await node.delete_others(before)

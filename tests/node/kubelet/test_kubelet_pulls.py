@@ -33,16 +33,16 @@ async def command(*words: str) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def registry(pods: Cluster) -> AsyncIterator[str]:
+async def registry(node: Cluster) -> AsyncIterator[str]:
     """`127.0.0.1:port` of a registry that has `app:1`."""
-    base, address = pods.machine.base / "registry", f"127.0.0.1:{free_port()}"
+    base, address = node.machine.base / "registry", f"127.0.0.1:{free_port()}"
     base.mkdir()
     config = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(base)}}, "http": {"addr": address}}
     (base / "config.yml").write_text(yaml.safe_dump(config))
     log = (base / "log").open("wb")
     process = await asyncio.create_subprocess_exec("docker-registry", "serve", str(base / "config.yml"), stdout=log, stderr=log)
     try:
-        ctr = ["ctr", "--address", str(pods.machine.config.socket), "--namespace", "k8s.io", "images"]
+        ctr = ["ctr", "--address", str(node.machine.config.socket), "--namespace", "k8s.io", "images"]
         await command(*ctr, "tag", BUSYBOX, f"{address}/app:1")
 
         async def pushed() -> bool:
@@ -88,7 +88,7 @@ async def test_a_missing_tag_backs_off(pods: Cluster, registry: str) -> None:
     await pods.create(made)
     await pods.event("missing", "Failed", f'Failed to pull image "{registry}/app:none": rpc error: code = NotFound')
     await pods.event("missing", "Failed", "Error: ErrImagePull")
-    waiting = await pods.waiting("missing", "ImagePullBackOff", 30)
+    waiting = await pods.waiting("missing", "ImagePullBackOff")
     assert waiting["message"].startswith(f'Back-off pulling image "{registry}/app:none": ErrImagePull: rpc error: code = NotFound')
     assert await pods.event("missing", "BackOff") == f'Back-off pulling image "{registry}/app:none"'
     assert (await pods.status("missing"))["phase"] == "Pending"

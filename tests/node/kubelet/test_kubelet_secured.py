@@ -27,7 +27,7 @@ MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pods(machine: Machine) -> AsyncIterator[Cluster]:
+async def node(machine: Machine) -> AsyncIterator[Cluster]:
     async with secured_cluster(machine) as made:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
         await made.client.create(kind("v1", "ServiceAccount"), account, "default")
@@ -71,7 +71,7 @@ async def test_a_secret_volume_is_followed_with_a_nodes_rights(pods: Cluster) ->
     async def shown() -> bool:
         return await pods.machine.execute(container, "cat", "/s/k") == "two"
 
-    await until(shown, "the new value is in the volume", 10)
+    await until(shown, "the new value is in the volume")
 
 
 async def test_the_port_lets_in_only_who_may(pods: Cluster) -> None:
@@ -107,7 +107,10 @@ async def test_kubectl_through_the_api_server(pods: Cluster, tmp_path: Path) -> 
         out, _ = await process.communicate()
         return process.returncode or 0, out.decode()
 
-    assert await kubectl("logs", "spoken-to") == (0, "hello\n")
+    async def spoken() -> bool:
+        return await kubectl("logs", "spoken-to") == (0, "hello\n")
+
+    await until(spoken, "its log is read")
     expected = (7, "out\ncommand terminated with exit code 7\n")
     assert await kubectl("exec", "spoken-to", "--", "sh", "-c", "echo out; exit 7") == expected
     assert await kubectl("exec", "spoken-to", "--", "sh", "-c", "echo out; exit 7", KUBECTL_REMOTE_COMMAND_WEBSOCKETS="false") == expected

@@ -53,12 +53,19 @@ class Port:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def port(pods: Cluster) -> AsyncIterator[Port]:
+async def port(node: Cluster) -> AsyncIterator[Port]:
     """A running pod `web` that reads lines from its stdin and serves a page on 8080."""
+    pods = node
     made = pod("web", WEB, terminationGracePeriodSeconds=0)
     made["spec"]["containers"][0]["stdin"] = True
     await pods.create(made)
     await pods.phase("web", "Running")
+    container = (await pods.status("web"))["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+
+    async def serves() -> bool:
+        return await pods.machine.execute(container, "wget", "-qO-", "http://127.0.0.1:8080/") == "page\n"
+
+    await until(serves, "it serves")
     assert pods.kubelet is not None
     number = pods.kubelet.port
     connector = aiohttp.TCPConnector(ssl=False)
@@ -135,8 +142,8 @@ async def test_exec_in_base64(port: Port) -> None:
 async def test_a_terminal_has_its_size(port: Port) -> None:
     async with port.socket("/exec/default/web/main", "input=1&output=1&tty=1&command=sh", "v5.channel.k8s.io") as socket:
         await socket.send_bytes(b"\x04" + orjson.dumps({"Width": 123, "Height": 45}))
-        await asyncio.sleep(0.2)
-        await socket.send_bytes(b"\0stty size; exit\n")
+        # The size goes to the runtime by another way than what is typed.
+        await socket.send_bytes(b"\0until stty size | grep 123; do sleep 0.1; done; exit\n")
         got = b""
         async for message in socket:
             got += message.data[1:] if message.data[0] == 1 else b""
@@ -159,13 +166,20 @@ async def test_exec_over_spdy(port: Port) -> None:
 
 async def test_attach(port: Port) -> None:
     async with port.socket("/attach/default/web/main", "input=1&output=1&error=1", "v5.channel.k8s.io") as socket:
-        await asyncio.sleep(0.3)
-        await socket.send_bytes(b"\0hello\n")
+
+        async def speak() -> None:
+            # More than once: what is answered before the runtime has attached the output, nobody hears.
+            while True:
+                await socket.send_bytes(b"\0hello\n")
+                await asyncio.sleep(0.2)
+
+        speaking = asyncio.create_task(speak())
         output = b""
         while b"got hello" not in output:
-            message = await socket.receive(timeout=10)
+            message = await socket.receive(timeout=40)
             assert isinstance(message.data, bytes), f"ended with {message} after {output!r}"
             output += message.data[1:]
+        speaking.cancel()
 
 
 async def fetch_page(session: Session) -> bytes:

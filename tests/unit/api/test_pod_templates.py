@@ -11,7 +11,7 @@ from kubetree.api.kind_table import kind
 from kubetree.api.validation import validate_create
 from kubetree.api.validation.pods.template import pod_template, shape
 from kubetree.api.warnings import warnings
-from kubetree.apiserver.encoding import encode
+from kubetree.apiserver.wire.encoding import encode
 
 POD = kind("v1", "Pod")
 

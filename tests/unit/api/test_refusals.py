@@ -13,7 +13,11 @@ from api_objects import changes, refusals
 
 Object = dict[str, Any]
 
-RECORDED: Object = yaml.load((Path(__file__).parent / "refusals.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+RECORDED: Object = {"objects": {}, "refusals": {}, "updates": {}}
+for file in ("refusals.yaml", "optional_refusals.yaml"):
+    read = yaml.load((Path(__file__).parent / file).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for sort in RECORDED:
+        RECORDED[sort] |= read[sort]
 
 
 def recorded(sort: str) -> list[Any]:

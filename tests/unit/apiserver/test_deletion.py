@@ -7,7 +7,7 @@ from typing import Any
 
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.operations.deletion import mark, mark_namespace
-from kubetree.apiserver.options import DeleteOptions
+from kubetree.apiserver.wire.options import DeleteOptions
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POD, MAP, JOB = kind("v1", "Pod"), kind("v1", "ConfigMap"), kind("batch/v1", "Job")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.kubernetes_service import (
     ENDPOINT_SLICE,
     ENDPOINTS,
@@ -15,6 +14,7 @@ from kubetree.apiserver.kubernetes_service import (
     advertised_address,
     external_address,
 )
+from kubetree.apiserver.options.config import Config
 from kubetree.store.memory import MemoryStore
 from listed_objects import ListedObjects
 

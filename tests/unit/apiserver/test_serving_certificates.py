@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from kubetree.apiserver.config import Config, TLSFiles
+from kubetree.apiserver.options.config import Config, TLSFiles
 from kubetree.apiserver.serving_certificates import ServingCertificates
 from kubetree.client.self_signed import self_signed
 

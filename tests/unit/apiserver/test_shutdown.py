@@ -27,7 +27,7 @@ async def stopped(seconds_to_answer: float, grace: float) -> bytes:
     await asked.wait()
     early = await reader.readuntil(b"done") if not seconds_to_answer else b""
     listener.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await server.shutdown(grace)
         rest = await reader.read()
     writer.close()

@@ -21,7 +21,7 @@ async def refused(head: bytes, *pieces: bytes, closes: bool = True) -> web.Respo
         backend.data_received(piece)
     if closes:
         backend.connection_lost(None)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         response = await answer
     assert isinstance(response, web.Response)
     return response

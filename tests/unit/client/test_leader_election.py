@@ -45,7 +45,7 @@ async def _nothing() -> None:
 
 def test_a_server_that_still_starts_is_asked_again_soon() -> None:
     server = OneLease(refusals=3)
-    asyncio.run(asyncio.wait_for(candidate(server).run(_nothing), 5))
+    asyncio.run(asyncio.wait_for(candidate(server).run(_nothing), 30))
     assert server.asked == 4
     assert server.lease is not None and server.lease["spec"]["holderIdentity"] == ""  # given back
 

@@ -47,7 +47,7 @@ async def running(client: FakeClient, *duties: Duty) -> AsyncIterator[Runner]:
 
 
 async def until(holds: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.005)
 

@@ -118,11 +118,11 @@ async def test_streams_both_ways() -> None:
             answers = aiter(call)
             for n in range(3):
                 call.send(b"%d" % n * 50_000)
-                (answer,) = await asyncio.wait_for(anext(answers), 5)
+                (answer,) = await asyncio.wait_for(anext(answers), 30)
                 assert answer == b"you said " + b"%d" % n * 50_000
             call.end()
             with pytest.raises(StopAsyncIteration):
-                await asyncio.wait_for(anext(answers), 5)
+                await asyncio.wait_for(anext(answers), 30)
         assert echo.metadata["hasleader"] == "true" and echo.metadata["user-agent"] == "me/1"
         with pytest.raises(RpcError) as caught:
             async with channel.stream(f"{SERVICE}Nothing") as call:
@@ -142,7 +142,7 @@ async def test_deadlines_and_cancelled_calls_reach_the_server() -> None:
         while echo.running < 2:
             await asyncio.sleep(0.005)
         waiting.cancel()
-        await asyncio.wait_for(echo.cancelled.wait(), 5)
+        await asyncio.wait_for(echo.cancelled.wait(), 30)
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert await channel.unary(f"{SERVICE}Echo", b"still here") == b"still here"
@@ -201,7 +201,7 @@ async def test_connections_cut_in_the_middle_are_opened_anew(cut: str) -> None:
             await asyncio.sleep(0.02)
             connections[-1].transport.abort() if cut == "reset" else connections[-1].write_eof()
             with pytest.raises(RpcError) as caught:
-                await asyncio.wait_for(waiting, 5)
+                await asyncio.wait_for(waiting, 30)
             assert caught.value.code is Code.UNAVAILABLE and not caught.value.unprocessed
         assert len(connections) == 5
 
@@ -260,7 +260,7 @@ async def test_tls_with_client_certificates(tmp_path: Path) -> None:
         for tls, ask in refusals:
             async with talking(target, tls=tls) as channel:
                 with pytest.raises(RpcError) as caught:
-                    await asyncio.wait_for(ask(channel), 10)
+                    await asyncio.wait_for(ask(channel), 30)
                 assert caught.value.code is Code.UNAVAILABLE
 
 

@@ -44,7 +44,7 @@ def unary(server: FakeServer, request: bytes = b"ask", deadline: float = math.in
 
 async def failure(call: UnaryCall) -> RpcError:
     with pytest.raises(RpcError) as caught:
-        await asyncio.wait_for(call.answer, 5)
+        await asyncio.wait_for(call.answer, 30)
     return caught.value
 
 
@@ -275,7 +275,7 @@ async def test_calls_wait_for_room() -> None:
     await asyncio.sleep(0)
     assert not room.done()
     server.send(server.answer(first.id, b""))
-    await asyncio.wait_for(room, 5)
+    await asyncio.wait_for(room, 30)
     assert not server.connection.full
 
 
@@ -403,7 +403,7 @@ async def test_no_bytes_hang_a_call_or_leave_anything(frames: list[bytes], chunk
         assert call.over and call.answer.done()
         if not call.answer.cancelled():
             assert isinstance(call.answer.exception(), RpcError | None)
-    await asyncio.wait_for(_read(stream), 5)
+    await asyncio.wait_for(_read(stream), 30)
     assert not server.connection._calls and not server.connection._blocked
     assert server.connection._timer is None or server.connection._timer.cancelled()
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -133,14 +133,18 @@ class Api:
 
 
 class TestStatusPublisher:
-    async def publish(self, api: Api, given: Object, *statuses: Object, finished: bool = False) -> StatusPublisher:
+    async def publish(self, api: Api, given: Object, *statuses: Object, finished: bool = False, calls: int = 1) -> StatusPublisher:
+        """Publishes until so many calls were made, and a little longer for those that must not be."""
         publisher = StatusPublisher(api, lambda pod: given, lambda uid: None)  # type: ignore[arg-type]
         for status in statuses:
             publisher.publish(given, status)
         if finished:
             publisher.finished(given)
         task = asyncio.create_task(publisher.run())
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(30):
+            while len(api.calls) < calls:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.wait({task})
         return publisher
@@ -152,14 +156,14 @@ class TestStatusPublisher:
 
     async def test_a_server_that_is_away_is_tried_again(self) -> None:
         api = Api(errors.ServiceUnavailable("away"), {"metadata": {"resourceVersion": "2"}})
-        await self.publish(api, pod(), {"phase": "Running"})
+        await self.publish(api, pod(), {"phase": "Running"}, calls=2)
         assert len(api.calls) == 2
 
     async def test_a_finished_pod_is_deleted_when_that_was_asked_for(self) -> None:
         given = pod()
         given["metadata"]["deletionTimestamp"] = "now"
         api = Api({"metadata": {"resourceVersion": "2"}})
-        await self.publish(api, given, {"phase": "Succeeded"}, finished=True)
+        await self.publish(api, given, {"phase": "Succeeded"}, finished=True, calls=2)
         assert [call[0] for call in api.calls] == ["patch", "delete"] and api.calls[1][2] == {"grace_period": 0, "uid": "p-uid"}
         api = Api({"metadata": {"resourceVersion": "2"}})
         await self.publish(api, pod(), {"phase": "Succeeded"}, finished=True)

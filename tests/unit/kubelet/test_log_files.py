@@ -57,14 +57,16 @@ async def test_following_goes_on_in_the_new_file_after_a_rotation(log: Path) -> 
             seen.append(piece)
 
     task = asyncio.create_task(follow())
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while b"three\n" not in b"".join(seen):
+            await asyncio.sleep(0.02)
     log.rename(log.with_suffix(".old"))
     log.write_text("2026-01-01T00:00:09Z stdout F after\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while b"after\n" not in b"".join(seen):
             await asyncio.sleep(0.02)
     alive = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await task
     assert b"".join(seen) == b"one\ntwo\nthree\nafter\n"
 

@@ -131,12 +131,19 @@ class Scene:
 
         monkeypatch.setattr(self.prober, "_attempt", attempt)
 
-    async def run(self, seconds: float) -> None:
+    async def run(self, until: Callable[[], object] = lambda: True, longer: float = 0.1) -> None:
+        """Probes until a condition holds, and then a little longer for what must not follow."""
         task = asyncio.create_task(self.prober.run())
         self.prober.follow(self.pod, {"c": self.record}, "10.0.0.1")
-        await asyncio.sleep(seconds)
+        async with asyncio.timeout(30):
+            while not until():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(longer)
         task.cancel()
         await asyncio.wait({task})
+
+    def ready(self) -> bool:
+        return self.prober.ready(self.record, self.pod["spec"]["containers"][0])
 
 
 def container(**probes: Object) -> Object:
@@ -146,7 +153,7 @@ def container(**probes: Object) -> Object:
 async def test_thresholds_count_consecutive_results(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, container(livenessProbe={"periodSeconds": 0.02, "failureThreshold": 3}))
     scene.answers = [False, False, True, False, False, True]
-    await scene.run(0.3)
+    await scene.run(lambda: scene.asked > 6)
     assert scene.prober.results.liveness == {"c1": True} and len(scene.events) == 4
     assert scene.events[0] == "Liveness probe failed: why"
 
@@ -154,7 +161,7 @@ async def test_thresholds_count_consecutive_results(monkeypatch: pytest.MonkeyPa
 async def test_a_failed_liveness_probe_holds_until_there_is_a_new_container(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, container(livenessProbe={"periodSeconds": 0.02, "failureThreshold": 2}))
     scene.answers = [False]
-    await scene.run(0.3)
+    await scene.run(lambda: scene.prober.results.liveness)
     assert scene.prober.results.liveness == {"c1": False} and scene.asked == 2
 
 
@@ -162,31 +169,32 @@ async def test_others_wait_for_the_startup_probe(monkeypatch: pytest.MonkeyPatch
     probe = {"periodSeconds": 0.02}
     scene = Scene(monkeypatch, container(startupProbe={**probe, "failureThreshold": 50}, readinessProbe=probe))
     scene.answers = [False]
-    await scene.run(0.2)
+    await scene.run(lambda: len(scene.events) > 2)
     assert all(event.startswith("Startup probe failed") for event in scene.events)
     assert not scene.prober.started(scene.record, scene.pod["spec"]["containers"][0])
 
 
 async def test_a_young_container_is_asked_often_and_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober, "SETTLING", 600.0)
     scene = Scene(monkeypatch, container(readinessProbe={"periodSeconds": 30, "failureThreshold": 1}), age=0.0)
     scene.answers = [False, False, True]
-    await scene.run(0.5)
-    assert scene.asked == 3 and scene.events == [] and scene.prober.ready(scene.record, scene.pod["spec"]["containers"][0])
+    await scene.run(scene.ready)
+    assert scene.asked == 3 and scene.events == [] and scene.ready()
 
 
 async def test_a_young_container_is_not_asked_whether_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prober, "SETTLING", 0.2)
+    monkeypatch.setattr(prober, "SETTLING", 600.0)
     scene = Scene(monkeypatch, container(livenessProbe={"periodSeconds": 30, "failureThreshold": 1}), age=0.0)
     scene.answers = [True]
-    await scene.run(0.1)
+    await scene.run()
     assert scene.asked == 0
-    await scene.run(0.3)
-    assert scene.asked >= 1
+    monkeypatch.setattr(prober, "SETTLING", 0.0)
+    await scene.run(lambda: scene.asked)
 
 
 async def test_what_the_last_kubelet_knew_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(monkeypatch, container(readinessProbe={"periodSeconds": 30}))
     scene.prober.assume(scene.record, started=True, ready=True)
     scene.answers = [True]
-    await scene.run(0.05)
-    assert scene.prober.ready(scene.record, scene.pod["spec"]["containers"][0])
+    await scene.run(longer=0.02)
+    assert scene.ready()

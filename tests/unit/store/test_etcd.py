@@ -138,7 +138,7 @@ async def test_a_watch_from_further_back_than_is_remembered(store: EtcdStore, mo
         await store.create(f"/b/{n}", b"")
     async with store.watch("/b/", await store.revision()) as sync:
         sync.request_progress(await store.revision())
-        await asyncio.wait_for(sync.wait(), 5)
+        await asyncio.wait_for(sync.wait(), 30)
     async with store.watch("/a/", first) as watch:
         await store.create("/a/6", b"")
         assert await keys(watch, 6) == [f"/a/{n}" for n in range(1, 7)]
@@ -278,7 +278,7 @@ async def test_a_member_that_stands_still_is_left(monkeypatch: pytest.MonkeyPatc
             stopped.signal(signal.SIGSTOP)
             try:
                 with pytest.raises(StoreUnavailable):
-                    await asyncio.wait_for(store.create("/lost", b""), 5)
+                    await asyncio.wait_for(store.create("/lost", b""), 30)
                 await create_until_it_works(store, "/after")
                 assert (await keys(watch, 1))[-1] == "/after"
             finally:

@@ -64,7 +64,7 @@ async def test_what_is_due_expires_after_a_restart(path: Path) -> None:
     now = 1100.0
     store = await SQLiteStore.open(path, clock=lambda: now)
     async with store.watch("/short", await store.revision()) as watch:
-        await asyncio.wait_for(watch.wait(), 5)
+        await asyncio.wait_for(watch.wait(), 30)
     assert [e.key for e in (await store.range("/")).entries] == ["/long"]
     await store.close()
 

@@ -115,7 +115,7 @@ async def check_watches(store: Store, model: Model) -> None:
             seen: list[StoreEvent] = []
             async with store.watch(prefix, after) as watch:
                 while len(seen) < len(expected):
-                    await asyncio.wait_for(watch.wait(), 5)
+                    await asyncio.wait_for(watch.wait(), 30)
                     seen.extend(e for e in watch.take() if isinstance(e, StoreEvent))
             assert seen == expected
 

@@ -20,7 +20,7 @@ def apply_defaults(kind: Kind, obj: dict[str, Any]) -> None:
     if kind.behaviour is not None:
         kind.behaviour.default(obj)
         return
-    fill = DEFAULTS.get((kind.api_version, kind.kind))
+    fill = DEFAULTS.get((kind.api_version, kind.kind)) or DEFAULTS.get((kind.stored_as, kind.kind))
     if fill is not None:
         fill(obj)
     name = name_of(kind)

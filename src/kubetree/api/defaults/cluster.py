@@ -128,3 +128,9 @@ def priority_level_configuration(obj: dict[str, Any]) -> None:
         for field, value in _QUEUING.items():
             if not queuing.get(field):
                 queuing[field] = value
+
+
+def pod_group(obj: dict[str, Any]) -> None:
+    spec = obj.setdefault("spec", {})
+    if not spec.get("disruptionMode"):
+        spec["disruptionMode"] = "Pod"

@@ -63,6 +63,14 @@ def admission_policy_binding(obj: dict[str, Any]) -> None:
     _match_resources(obj.setdefault("spec", {}).get("matchResources"))
 
 
+def alpha_mutating_policy_binding(obj: dict[str, Any]) -> None:
+    """At v1alpha1, which says what becomes of a policy whose parameters are not found."""
+    admission_policy_binding(obj)
+    reference = obj["spec"].get("paramRef")
+    if reference is not None and reference.get("parameterNotFoundAction") is None:
+        reference["parameterNotFoundAction"] = "Deny"
+
+
 def custom_resource_definition(obj: dict[str, Any]) -> None:
     spec = obj.setdefault("spec", {})
     names = spec.setdefault("names", {})

@@ -1,4 +1,4 @@
-"""Which function fills in which kind."""
+"""Which function fills in which kind: at a version that has no row, that of the version that it is stored as."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ DEFAULTS: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): registration.admission_policy,
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): registration.admission_policy_binding,
     ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"): registration.validating_webhook_configuration,
+    ("admissionregistration.k8s.io/v1alpha1", "MutatingAdmissionPolicyBinding"): registration.alpha_mutating_policy_binding,
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): registration.custom_resource_definition,
     ("apiregistration.k8s.io/v1", "APIService"): registration.api_service,
     ("apps/v1", "DaemonSet"): workloads.daemon_set,
@@ -47,7 +48,13 @@ DEFAULTS: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): cluster.role_binding,
     ("resource.k8s.io/v1", "ResourceClaim"): resource_claims.resource_claim,
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): resource_claims.resource_claim_template,
+    ("resource.k8s.io/v1", "ResourceSlice"): resource_claims.resource_slice,
+    ("resource.k8s.io/v1alpha3", "ResourcePoolStatusRequest"): resource_claims.pool_status_request,
+    ("resource.k8s.io/v1beta1", "ResourceClaim"): resource_claims.old_resource_claim,
+    ("resource.k8s.io/v1beta1", "ResourceClaimTemplate"): resource_claims.old_resource_claim_template,
+    ("resource.k8s.io/v1beta1", "ResourceSlice"): resource_claims.old_resource_slice,
     ("scheduling.k8s.io/v1", "PriorityClass"): cluster.priority_class,
+    ("scheduling.k8s.io/v1alpha2", "PodGroup"): cluster.pod_group,
     ("storage.k8s.io/v1", "CSIDriver"): storage.csi_driver,
     ("storage.k8s.io/v1", "StorageClass"): storage.storage_class,
 }

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from kubetree.api.kinds import Kind
-from kubetree.api.printers import cluster, networking, pods, policies, workloads
+from kubetree.api.printers import cluster, networking, optional, pods, policies, workloads
 from kubetree.api.schema.definitions import definitions
 
 Cells = Callable[[Mapping[str, Any], datetime], list[Any]]
@@ -98,6 +98,10 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
         "Name|Type|NominalConcurrencyShares|Queues|HandSize|QueueLengthLimit|Age",
         policies.priority_level,
     ),
+    ("internal.apiserver.k8s.io/v1alpha1", "StorageVersion"): (
+        "Name|CommonEncodingVersion|StorageVersions|Age",
+        optional.storage_version,
+    ),
     ("networking.k8s.io/v1", "IPAddress"): ("Name|ParentRef", networking.ip_address),
     ("networking.k8s.io/v1", "Ingress"): ("Name|Class|Hosts|Address|Ports|Age", networking.ingress),
     ("networking.k8s.io/v1", "IngressClass"): ("Name|Controller|Parameters|Age", networking.ingress_class),
@@ -160,14 +164,18 @@ def columns(kind: Kind) -> list[dict[str, Any]]:
     """metav1.TableColumnDefinitions of the kind. The list is shared: never change it."""
     if kind.behaviour is not None:
         return kind.behaviour.columns()
-    return _columns(kind.api_version, kind.kind)
+    own = kind.api_version, kind.kind
+    return _columns(*own) if own in _ROWS else _columns(kind.stored_as, kind.kind)
 
 
 def cells(kind: Kind, obj: Mapping[str, Any], now: datetime) -> list[Any]:
     """One row, a cell a column. `now` (UTC, aware) is what ages are counted to."""
     if kind.behaviour is not None:
         return kind.behaviour.cells(obj, now)
-    return _ROWS.get((kind.api_version, kind.kind), _PLAIN)[1](obj, now)
+    row = _ROWS.get((kind.api_version, kind.kind))
+    if row is None:  # a version that shows the same as the one that it is stored as
+        row = _ROWS.get((kind.stored_as, kind.kind), _PLAIN)
+    return row[1](obj, now)
 
 
 def in_order(kind: Kind, objs: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:

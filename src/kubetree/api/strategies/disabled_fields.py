@@ -1,6 +1,6 @@
-"""Fields behind feature gates that v1.36 has off by default: dropped from what is written, unless the object uses them already.
+"""Fields behind feature gates: dropped from what is written while the gate is off, unless the object uses them already.
 
-One function a kind: the new object is changed in place, `old` is None on creation.
+One function a kind: the new object is changed in place, `old` is None on creation, `on` are the gates that are on.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kubetree.api.feature_gates import Features
+
 Object = dict[str, Any]
-_PROJECTIONS = ("clusterTrustBundle", "podCertificate")
+Drop = Callable[[Object, Object | None, Features], None]
+_PROJECTIONS = {"clusterTrustBundle": "ClusterTrustBundleProjection", "podCertificate": "PodCertificateRequest"}
 
 
 def _projected_sources(spec: Object | None) -> Iterator[Object]:
@@ -47,31 +50,33 @@ def _has_gated_fields(spec: Object) -> bool:
     return False
 
 
-def pod_spec(spec: Object | None, old: Object | None) -> None:
+def pod_spec(spec: Object | None, old: Object | None, on: Features) -> None:
     """ClusterTrustBundleProjection, PodCertificateRequest, ContainerStopSignals, GenericWorkload, CrossNamespaceVolumeDataSource."""
     if not spec or (old is None and not _has_gated_fields(spec)):
         return
     for source in _projected_sources(spec):
-        for name in _PROJECTIONS:
-            if name in source and not any(s.get(name) is not None for s in _projected_sources(old)):
+        for name, gate in _PROJECTIONS.items():
+            if name in source and gate not in on and not any(s.get(name) is not None for s in _projected_sources(old)):
                 del source[name]
     signals = _stop_signals(spec)
-    if signals and not _stop_signals(old):
+    if signals and "ContainerStopSignals" not in on and not _stop_signals(old):
         for container in signals:
             lifecycle = container["lifecycle"]
             del lifecycle["stopSignal"]
             if not lifecycle:
                 del container["lifecycle"]
-    if spec.get("schedulingGroup") is not None and (old or {}).get("schedulingGroup") is None:
+    if "GenericWorkload" not in on and spec.get("schedulingGroup") is not None and (old or {}).get("schedulingGroup") is None:
         del spec["schedulingGroup"]
     for volume in spec.get("volumes") or ():
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
         if template:
-            claim_spec(template.get("spec"), None)
+            claim_spec(template.get("spec"), None, on)
 
 
-def claim_spec(spec: Object | None, old: Object | None) -> None:
+def claim_spec(spec: Object | None, old: Object | None, on: Features) -> None:
     """CrossNamespaceVolumeDataSource."""
+    if "CrossNamespaceVolumeDataSource" in on:
+        return
     reference = (spec or {}).get("dataSourceRef")
     if spec and reference and reference.get("namespace") and (old or {}).get("dataSourceRef") is None:
         del spec["dataSourceRef"]
@@ -83,35 +88,37 @@ def _spec(obj: Object | None, *path: str) -> Object | None:
     return obj
 
 
-def _in(*path: str) -> Callable[[Object, Object | None], None]:
-    def drop(obj: Object, old: Object | None) -> None:
-        pod_spec(_spec(obj, *path), _spec(old, *path))
+def _in(*path: str) -> Drop:
+    def drop(obj: Object, old: Object | None, on: Features) -> None:
+        pod_spec(_spec(obj, *path), _spec(old, *path), on)
 
     return drop
 
 
-def _claim(obj: Object, old: Object | None) -> None:
-    claim_spec(obj.get("spec"), (old or {}).get("spec"))
+def _claim(obj: Object, old: Object | None, on: Features) -> None:
+    claim_spec(obj.get("spec"), (old or {}).get("spec"), on)
 
 
-def _stateful_set(obj: Object, old: Object | None) -> None:
+def _stateful_set(obj: Object, old: Object | None, on: Features) -> None:
     """MaxUnavailableStatefulSet, and what stands in templates."""
-    pod_spec(_spec(obj, "spec", "template", "spec"), _spec(old, "spec", "template", "spec"))
+    pod_spec(_spec(obj, "spec", "template", "spec"), _spec(old, "spec", "template", "spec"), on)
     rolling = _spec(obj, "spec", "updateStrategy", "rollingUpdate")
     before = _spec(old, "spec", "updateStrategy", "rollingUpdate") or {}
-    if rolling and before.get("maxUnavailable") is None:
+    if rolling and "MaxUnavailableStatefulSet" not in on and before.get("maxUnavailable") is None:
         rolling.pop("maxUnavailable", None)
 
 
-def _lease(obj: Object, old: Object | None) -> None:
+def _lease(obj: Object, old: Object | None, on: Features) -> None:
     """CoordinatedLeaderElection."""
+    if "CoordinatedLeaderElection" in on:
+        return
     spec = obj.get("spec") or {}
     for name in ("strategy", "preferredHolder"):
         if (_spec(old, "spec") or {}).get(name) is None:
             spec.pop(name, None)
 
 
-def _node(obj: Object, old: Object | None) -> None:
+def _node(obj: Object, old: Object | None, on: Features) -> None:
     """Dynamic kubelet configuration, which is gone."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     if _spec(old, "spec", "configSource") is None:
@@ -120,30 +127,32 @@ def _node(obj: Object, old: Object | None) -> None:
         status.pop("config", None)
 
 
-def _csi_driver(obj: Object, old: Object | None) -> None:
+def _csi_driver(obj: Object, old: Object | None, on: Features) -> None:
     """VolumeLimitScaling."""
-    if (_spec(old, "spec") or {}).get("preventPodSchedulingIfMissing") is None:
+    if "VolumeLimitScaling" not in on and (_spec(old, "spec") or {}).get("preventPodSchedulingIfMissing") is None:
         (obj.get("spec") or {}).pop("preventPodSchedulingIfMissing", None)
 
 
 _DEVICE_LISTS = ("bools", "ints", "strings", "versions")
 
 
-def _resource_slice(obj: Object, old: Object | None) -> None:
+def _resource_slice(obj: Object, old: Object | None, on: Features) -> None:
     """DRANodeAllocatableResources and DRAListTypeAttributes."""
     devices: Any = _spec(obj, "spec", "devices") or []
     before: Any = _spec(old, "spec", "devices") or []
-    if not any(d.get("nodeAllocatableResourceMappings") for d in before):
+    if "DRANodeAllocatableResources" not in on and not any(d.get("nodeAllocatableResourceMappings") for d in before):
         for device in devices:
             device.pop("nodeAllocatableResourceMappings", None)
-    if not any(name in (a or {}) for d in before for a in (d.get("attributes") or {}).values() for name in _DEVICE_LISTS):
+    if "DRAListTypeAttributes" not in on and not any(
+        name in (a or {}) for d in before for a in (d.get("attributes") or {}).values() for name in _DEVICE_LISTS
+    ):
         for device in devices:
             for attribute in (device.get("attributes") or {}).values():
                 for name in _DEVICE_LISTS:
                     attribute.pop(name, None)
 
 
-_TABLE: dict[tuple[str, str], Callable[[Object, Object | None], None]] = {
+_TABLE: dict[tuple[str, str], Drop] = {
     ("v1", "Pod"): _in("spec"),
     ("v1", "PodTemplate"): _in("template", "spec"),
     ("v1", "ReplicationController"): _in("spec", "template", "spec"),
@@ -161,8 +170,8 @@ _TABLE: dict[tuple[str, str], Callable[[Object, Object | None], None]] = {
 }
 
 
-def drop_disabled(api_version: str, kind: str, obj: Object, old: Object | None) -> None:
-    """Drops, in place, what `old` (None: there is none) does not use already."""
+def drop_disabled(api_version: str, kind: str, obj: Object, old: Object | None, on: Features) -> None:
+    """Drops, in place, what is behind gates other than those `on`, and `old` (None: there is none) does not use already."""
     drop = _TABLE.get((api_version, kind))
     if drop is not None:
-        drop(obj, old)
+        drop(obj, old, on)

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies.disabled_fields import drop_disabled
 from kubetree.api.strategies.equality import semantic_equal
@@ -22,7 +23,7 @@ def _at(obj: Object, path: str) -> Any:
     return obj.get(path)
 
 
-def prepare_for_create(kind: Kind, obj: Object) -> None:
+def prepare_for_create(kind: Kind, obj: Object, features: Features = DEFAULT_FEATURES) -> None:
     """In place, after defaulting. `metadata.uid` and `creationTimestamp` must be set already."""
     metadata = obj["metadata"]
     metadata.pop("deletionTimestamp", None)
@@ -35,7 +36,7 @@ def prepare_for_create(kind: Kind, obj: Object) -> None:
     strategy = row(kind)
     if strategy.status is not None:
         obj["status"] = {k: v.copy() if isinstance(v, dict | list) else v for k, v in strategy.status.items()}
-    drop_disabled(kind.api_version, kind.kind, obj, None)
+    drop_disabled(kind.api_version, kind.kind, obj, None, features)
     if strategy.generation and strategy.starts_at:
         metadata["generation"] = strategy.starts_at
     if strategy.create is not None:
@@ -101,7 +102,9 @@ def _status_only(kind: Kind, new: Object, old: Object) -> None:
         hook(new, old)
 
 
-def prepare_for_update(kind: Kind, new: Object, old: Object, subresource: str = "", *, now: str = "") -> None:
+def prepare_for_update(
+    kind: Kind, new: Object, old: Object, subresource: str = "", *, now: str = "", features: Features = DEFAULT_FEATURES
+) -> None:
     """In place on `new`, after defaulting, before validation. `subresource` is '', status, finalize, ephemeralcontainers, resize or approval.
 
     `now` (RFC 3339) dates what the server dates itself; without it those fields are left as they are.
@@ -138,7 +141,7 @@ def prepare_for_update(kind: Kind, new: Object, old: Object, subresource: str = 
     strategy = row(kind)
     if strategy.status is not None:
         restore(new, old, "status")
-    drop_disabled(kind.api_version, kind.kind, new, old)
+    drop_disabled(kind.api_version, kind.kind, new, old, features)
     if strategy.update is not None:
         strategy.update(new, old)
     if kind.kind == "ResourceSlice":

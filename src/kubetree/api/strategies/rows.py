@@ -96,6 +96,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration"): Row(
         {}, _SPEC, status_update=hooks.keep_generate_name, status_keeps_metadata=True
     ),
+    ("internal.apiserver.k8s.io/v1alpha1", "StorageVersion"): Row({}, status_keeps_metadata=True, unconditional_update=False),
     ("networking.k8s.io/v1", "Ingress"): Row(_LOAD_BALANCER, _SPEC),
     ("networking.k8s.io/v1", "IngressClass"): Row(generation=_SPEC),
     ("networking.k8s.io/v1", "NetworkPolicy"): Row(generation=_SPEC),

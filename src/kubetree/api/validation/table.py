@@ -20,6 +20,7 @@ from kubetree.api.validation import (
     rbac,
     services,
     storage,
+    storage_versions,
     webhooks,
     workloads,
 )  # fmt: skip
@@ -114,6 +115,9 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("events.k8s.io/v1", "Event"): Rules(events.create, events.update),
     (f"{_FLOW}/v1", "FlowSchema"): Rules(flow_control.flow_schema, subresources={"status": flow_control.status}),
     (f"{_FLOW}/v1", "PriorityLevelConfiguration"): Rules(flow_control.priority_level, subresources={"status": flow_control.status}),
+    ("internal.apiserver.k8s.io/v1alpha1", "StorageVersion"): Rules(
+        storage_versions.create, storage_versions.update, name=storage_versions.name, subresources={"status": storage_versions.status}
+    ),
     ("networking.k8s.io/v1", "Ingress"): Rules(
         networking.ingress, networking.ingress_update, subresources={"status": networking.ingress_status}
     ),

@@ -71,11 +71,11 @@ from kubetree.apiserver.admission.webhooks.mutating import MutatingAdmissionWebh
 from kubetree.apiserver.admission.webhooks.validating import ValidatingAdmissionWebhook
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.escalation import EscalationCheck
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.identifiers import new_suffix as random_suffix
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.counters import Counters
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.registry import Writer
 from kubetree.apiserver.webhooks import Credentials, WebhookClient, load_credentials, service_resolver
 from kubetree.client.config import ConfigError

@@ -12,7 +12,7 @@ from kubetree.apiserver.admission.metrics import SHORT, AdmissionMetrics
 from kubetree.apiserver.admission.plugin import Plugin
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authorization.attributes import AskElsewhere, settled_later
-from kubetree.apiserver.exposition import Histogram
+from kubetree.apiserver.metrics.exposition import Histogram
 
 _ADMIT, _VALIDATE = "admit", "validate"
 Run = Callable[[AdmissionRequest], Awaitable[None] | None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kubetree.apiserver.exposition import Counter, Distribution
+from kubetree.apiserver.metrics.exposition import Counter, Distribution
 
 _WEBHOOK_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0)
 SHORT = 0.005

@@ -18,8 +18,8 @@ from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
 from kubetree.apiserver.admission.pod_security_checks import BASELINE, LATEST, PRIVILEGED, RESTRICTED, Violation, detailed, violations
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.authentication.live_objects import Reader
-from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.counters import Counters
 
 NAMESPACE, POD = kind("v1", "Namespace"), kind("v1", "Pod")
 PREFIX = "pod-security.kubernetes.io/"

@@ -17,8 +17,8 @@ from kubetree.apiserver.aggregation.remote import Transport
 from kubetree.apiserver.aggregation.remotes import Remotes
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.discovery.documents import Served, groups
-from kubetree.apiserver.exposition import family, labelled
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.exposition import family, labelled
 from kubetree.apiserver.registry import Registry, Writer
 from kubetree.apiserver.webhooks import ServiceResolver
 

@@ -44,6 +44,7 @@ BUILT_IN: dict[tuple[str, str], Priority] = {
     ("batch", "v1"): Priority(17400, 15),
     ("certificates.k8s.io", "v1"): Priority(17300, 15),
     ("certificates.k8s.io", "v1beta1"): Priority(17300, 9),
+    ("certificates.k8s.io", "v1alpha1"): Priority(17300, 1),
     ("networking.k8s.io", "v1"): Priority(17200, 15),
     ("networking.k8s.io", "v1beta1"): Priority(17200, 9),
     ("policy", "v1"): Priority(17100, 15),

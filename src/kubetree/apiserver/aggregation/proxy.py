@@ -15,7 +15,7 @@ from kubetree.apiserver.aggregation.remote import Remote, Transport, Unreachable
 from kubetree.apiserver.connect.backend import HOP, pass_on, request_body
 from kubetree.apiserver.connect.upgrade_tunnel import Target, is_upgrade, tunnel
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.wire.responses import answer_text
 
 DISCOVERY_TIMEOUT = 5.0
 """Seconds for requests that every client makes to find out what there is."""

@@ -11,9 +11,9 @@ from kubetree.apiserver.allocators.cluster_ips import ClusterIPs
 from kubetree.apiserver.allocators.node_ports import NodePorts
 from kubetree.apiserver.allocators.repair import Repair
 from kubetree.apiserver.allocators.services import ServiceAllocation
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.counters import Counters
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.registry import Writer
 from kubetree.store.protocol import Store
 

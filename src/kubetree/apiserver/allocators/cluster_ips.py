@@ -14,8 +14,8 @@ from typing import Any
 from kubetree.api.errors import AlreadyExists, NotFound
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.allocators.ip_ranges import Address, IPRange, family_of
-from kubetree.apiserver.exposition import Counter
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.exposition import Counter
 from kubetree.apiserver.registry import Writer
 
 IP_ADDRESS, SERVICE_CIDR = kind("networking.k8s.io/v1", "IPAddress"), kind("networking.k8s.io/v1", "ServiceCIDR")

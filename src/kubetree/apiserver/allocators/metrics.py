@@ -9,8 +9,8 @@ from kubetree.api.kind_table import kind
 from kubetree.apiserver.allocators.cluster_ips import IP_ADDRESS
 from kubetree.apiserver.allocators.repair import SERVICE
 from kubetree.apiserver.allocators.service_fields import node_ports
-from kubetree.apiserver.exposition import Sample, family, labelled
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.exposition import Sample, family, labelled
 
 _SERVICE_CIDR = kind("networking.k8s.io/v1", "ServiceCIDR")
 

@@ -14,7 +14,7 @@ from kubetree.apiserver.audit.log_file import LogBackend, LogFile, StandardOutpu
 from kubetree.apiserver.audit.policy import Level, Policy, read_policy
 from kubetree.apiserver.audit.sinks import Counting, Losses, Several, Sink, Tolerant, Truncating
 from kubetree.apiserver.audit.webhook import WebhookBackend
-from kubetree.apiserver.exposition import family, labelled
+from kubetree.apiserver.metrics.exposition import family, labelled
 from kubetree.apiserver.webhooks import WebhookClient
 
 _TEXTS = {

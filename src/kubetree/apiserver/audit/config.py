@@ -9,7 +9,7 @@ from typing import Any
 
 from kubetree.apiserver.audit.batching import BatchLimits
 from kubetree.apiserver.audit.policy import API_VERSION
-from kubetree.apiserver.flag_values import duration, integer, truth
+from kubetree.apiserver.options.values import duration, integer, truth
 
 BATCH, BLOCKING, BLOCKING_STRICT = "batch", "blocking", "blocking-strict"
 MODES = (BATCH, BLOCKING, BLOCKING_STRICT)

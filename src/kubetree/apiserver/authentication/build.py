@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kubetree.api.errors import Unauthorized
 from kubetree.api.service_account_keys import SigningKey, VerificationKeys, public_keys
-from kubetree.apiserver.access_metrics import Reloads
 from kubetree.apiserver.authentication.bootstrap_tokens import BootstrapTokens
 from kubetree.apiserver.authentication.client_certificates import CertificateVerifier, ClientCertificates
 from kubetree.apiserver.authentication.live_objects import LiveObjects
@@ -44,10 +43,11 @@ from kubetree.apiserver.authentication.tokens import (
 )
 from kubetree.apiserver.authentication.user import ANONYMOUS_USER, AUTHENTICATED_GROUP, MASTERS_GROUP, User
 from kubetree.apiserver.authentication.webhook_tokens import WebhookTokens
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.configuration_files import follow_file
-from kubetree.apiserver.counters import Counters
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.access import Reloads
+from kubetree.apiserver.metrics.counters import Counters
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.configuration_files import follow_file
 from kubetree.apiserver.registry import Writer
 from kubetree.apiserver.webhooks import WebhookClient, of_kubeconfig
 

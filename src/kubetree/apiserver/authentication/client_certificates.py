@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from kubetree.api.errors import Unauthorized
 from kubetree.apiserver.authentication.user import CREDENTIAL_ID, User, authenticated
-from kubetree.apiserver.exposition import Histogram
+from kubetree.apiserver.metrics.exposition import Histogram
 
 _UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 _CLIENT_USAGES = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}

@@ -13,7 +13,7 @@ from typing import Any
 
 from kubetree.api.errors import AlreadyExists, NotFound
 from kubetree.api.kind_table import kind
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.registry import Writer
 
 CONFIG_MAP = kind("v1", "ConfigMap")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubetree.apiserver.authentication.user import User
-from kubetree.apiserver.exposition import Histogram, family, heading
+from kubetree.apiserver.metrics.exposition import Histogram, family, heading
 
 SUCCESS_TTL = 10.0
 """Seconds that a good token stays good although its secret or pod may be gone: upstream's."""

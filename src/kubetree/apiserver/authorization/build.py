@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from kubetree.api.errors import quoted_all
-from kubetree.apiserver.access_metrics import Decisions, Reloads
 from kubetree.apiserver.authorization.abac import ABAC, read_abac
 from kubetree.apiserver.authorization.attributes import Authorizer, Decision
 from kubetree.apiserver.authorization.configuration import (
@@ -26,9 +25,10 @@ from kubetree.apiserver.authorization.rbac import RBAC
 from kubetree.apiserver.authorization.rules import RuleSource
 from kubetree.apiserver.authorization.union import AlwaysAllow, AlwaysDeny, Masters, Union
 from kubetree.apiserver.authorization.webhook import WebhookAuthorizer, WebhookSettings
-from kubetree.apiserver.config import Config
-from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.lister import Lister
+from kubetree.apiserver.metrics.access import Decisions, Reloads
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.configuration_files import follow_file
 from kubetree.apiserver.webhooks import WebhookClient, of_kubeconfig
 
 log = logging.getLogger(__name__)

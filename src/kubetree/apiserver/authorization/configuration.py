@@ -13,7 +13,7 @@ from typing import Any
 
 from kubetree.api.times import format_duration, parse_duration
 from kubetree.api.validation.names import dns_subdomain
-from kubetree.apiserver.configuration_files import parse_configuration
+from kubetree.apiserver.options.configuration_files import parse_configuration
 
 Object = dict[str, Any]
 API_VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1", "apiserver.config.k8s.io/v1alpha1")

@@ -29,10 +29,10 @@ from kubetree.apiserver.cache.outline import labels_of, outline_of
 from kubetree.apiserver.cache.turns import Turns
 from kubetree.apiserver.cache.watchers import Watchers, Watching, too_old
 from kubetree.apiserver.cache.window import Window, WindowLimits
-from kubetree.apiserver.encoding import with_revision
 from kubetree.apiserver.encryption.transformers import UnreadableValue
-from kubetree.apiserver.exposition import Histogram
+from kubetree.apiserver.metrics.exposition import Histogram
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Sent, WatchEnded
+from kubetree.apiserver.wire.encoding import with_revision
 from kubetree.store.protocol import Compacted, Entry, Page, Progress, Store, StoreEvent, StoreUnavailable, Watch
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from kubetree.api.kinds import Behaviour, Kind, Kinds
+from kubetree.api.kind_table import storage_row
+from kubetree.api.kinds import Behaviour, Kind
 from kubetree.apiserver.cache.cacher import Cacher
 from kubetree.apiserver.cache.window import WindowLimits
-from kubetree.apiserver.encoding import decode, encode
+from kubetree.apiserver.wire.encoding import decode, encode
 from kubetree.store.protocol import Store
 
 Object = dict[str, Any]
@@ -26,15 +27,8 @@ class Caches:
     A custom resource's cache is made anew when its definition changes: `forget` the old one first.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        kinds: Kinds,
-        *,
-        limits: Callable[[Kind], WindowLimits | None] | None = None,
-    ) -> None:
-        self._store, self._kinds = store, kinds
-        self._limits = limits
+    def __init__(self, store: Store, *, limits: Callable[[Kind], WindowLimits | None] | None = None) -> None:
+        self._store, self._limits = store, limits
         self.by_prefix: dict[str, Cacher] = {}
         """Those that exist, for the lister."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -44,8 +38,7 @@ class Caches:
         """Of a served or a storage row; a new cache starts to fill at once when `run` runs."""
         cacher = self.by_prefix.get(kind.prefix)
         if cacher is None:
-            whole = kind.behaviour is not None or kind.stored_as == kind.api_version
-            storage = kind if whole else self._kinds.by_kind(kind.stored_as, kind.kind) or kind
+            storage = storage_row(kind)
             cacher = Cacher(
                 self._store,
                 storage,

@@ -11,10 +11,10 @@ from aiohttp import web
 from yarl import URL
 
 from kubetree.api.errors import ApiError, ServiceUnavailable
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.connect.nodes import insecure_tls, kubelet_tls
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.connection import Connection
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.webhooks.failures import worded
 
 HOP = frozenset(

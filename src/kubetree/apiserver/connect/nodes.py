@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubetree.api import errors
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 
 Object = dict[str, Any]
 _DEFAULT_PORT = 10250

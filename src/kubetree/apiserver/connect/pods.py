@@ -24,8 +24,8 @@ from kubetree.apiserver.connect.containers import chosen_container
 from kubetree.apiserver.connect.nodes import Kubelet, kubelet_of
 from kubetree.apiserver.connect.upgrade_tunnel import Target, tunnel
 from kubetree.apiserver.middleware.authorization import attributes_of
-from kubetree.apiserver.request_info import truthy
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.request_info import truthy
 
 Object = dict[str, Any]
 _NODE = kind("v1", "Node")

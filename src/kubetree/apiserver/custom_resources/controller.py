@@ -15,8 +15,8 @@ from kubetree.api.times import format_time
 from kubetree.apiserver.custom_resources.following import CRD, Following
 from kubetree.apiserver.operations import deletion
 from kubetree.apiserver.operations.scope import WriteScope
-from kubetree.apiserver.options import DeleteOptions
 from kubetree.apiserver.registry import Registry, Writer
+from kubetree.apiserver.wire.options import DeleteOptions
 from kubetree.store.protocol import StoreUnavailable
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from kubetree.api.custom_resources import conversion_review as reviews
 from kubetree.api.custom_resources.definition import Version
 from kubetree.api.kinds import Kind
 from kubetree.api.objects import copy
-from kubetree.apiserver.counters import Counters
+from kubetree.apiserver.metrics.counters import Counters
 from kubetree.apiserver.registry import Codec
 from kubetree.apiserver.webhooks import CallFailed, WebhookClient, of_client_config
 

@@ -65,14 +65,14 @@ def group_list(found: Mapping[str, list[str]]) -> Object:
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [group_document(g, v) for g, v in found.items()]}
 
 
-def resource_list(kinds: Kinds, group: str, version: str) -> Object | None:
-    """metav1.APIResourceList of one group version, None when there is none."""
+def resource_list(kinds: Kinds, group: str, version: str, *, hashes: bool = True) -> Object | None:
+    """metav1.APIResourceList of one group version, None when there is none. `hashes`: with storageVersionHash."""
     rows = [k for k in kinds if k.group == group and k.version == version]
     if not rows:
         return None
     resources: list[Object] = []
     for kind in sorted(rows, key=lambda k: k.plural):
-        resources.append(_resource(kind))
+        resources.append(_resource(kind, hashes))
         for sub in _subresources(kind):
             row: Object = {"name": f"{kind.plural}/{sub.name}", "singularName": "", "namespaced": kind.namespaced}
             if sub.group and (sub.group, sub.version) != (kind.group, kind.version):
@@ -90,14 +90,14 @@ def _subresources(kind: Kind) -> Iterable[Subresource]:
     return sorted(kind.subresources, key=lambda s: s.name, reverse=kind.behaviour is not None)
 
 
-def _resource(kind: Kind) -> Object:
+def _resource(kind: Kind, hashes: bool) -> Object:
     row: Object = {"name": kind.plural, "singularName": kind.singular_name, "namespaced": kind.namespaced, "kind": kind.kind}
     row["verbs"] = list(kind.verbs)
     if kind.short_names:
         row["shortNames"] = list(kind.short_names)
     if kind.categories:
         row["categories"] = list(kind.categories)
-    if kind.stored:
+    if kind.stored and hashes:
         row["storageVersionHash"] = storage_hash(kind)
     return row
 

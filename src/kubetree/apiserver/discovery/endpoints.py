@@ -11,12 +11,12 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.kinds import Kinds
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.discovery import documents
 from kubetree.apiserver.discovery.documents import Served
-from kubetree.apiserver.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
-from kubetree.apiserver.responses import answer, not_found_page
+from kubetree.apiserver.wire.answers import Answer
+from kubetree.apiserver.wire.negotiation import OBJECTS, Endpoint, Output, Serializer, negotiate_output
+from kubetree.apiserver.wire.responses import answer, not_found_page
 
 Object = dict[str, Any]
 _GROUP = "apidiscovery.k8s.io"
@@ -49,10 +49,13 @@ _GROUPS = Endpoint(routed=False)
 
 
 class Discovery:
-    """`changed` must be called when rows come or go. `paths` gives the paths that are no groups, for the root page."""
+    """`changed` must be called when rows come or go. `paths` gives the paths that are no groups, for the root page. `hashes`: lists tell
+    a hash of the storage version."""
 
-    def __init__(self, kinds: Kinds, address: Callable[[], str], aggregation: Aggregation, paths: Callable[[], Iterable[str]]) -> None:
-        self._kinds, self._address, self._aggregation, self._paths = kinds, address, aggregation, paths
+    def __init__(
+        self, kinds: Kinds, address: Callable[[], str], aggregation: Aggregation, paths: Callable[[], Iterable[str]], *, hashes: bool = True
+    ) -> None:
+        self._kinds, self._address, self._aggregation, self._paths, self._hashes = kinds, address, aggregation, paths, hashes
         self._made: dict[str, tuple[bytes, str]] = {}
         self._generation = -1
 
@@ -72,12 +75,12 @@ class Discovery:
             case [""]:
                 return self._index_page(ctx)
             case ["api", version]:
-                made = documents.resource_list(self._kinds, "", version)
+                made = documents.resource_list(self._kinds, "", version, hashes=self._hashes)
             case ["apis", group]:
                 versions = self._aggregation.groups().get(group) or documents.groups(self._kinds).get(group)
                 made = {"kind": "APIGroup", "apiVersion": "v1", **documents.group_document(group, versions)} if versions else None
             case ["apis", group, version] if group:
-                made = documents.resource_list(self._kinds, group, version)
+                made = documents.resource_list(self._kinds, group, version, hashes=self._hashes)
             case _:
                 made = None
         if made is None:

@@ -11,12 +11,12 @@ from typing import Any
 
 from kubetree.api.kinds import Kind
 from kubetree.api.times import parse_duration
-from kubetree.apiserver.access_metrics import Reloads
-from kubetree.apiserver.configuration_files import follow_file
 from kubetree.apiserver.encryption.aes import CBC, GCM
 from kubetree.apiserver.encryption.configuration import DEFAULT_TIMEOUT, GroupResource, decoded_secret, group_resource, parse_encryption
 from kubetree.apiserver.encryption.kms import KMSProvider, Plugin, SocketPlugin
 from kubetree.apiserver.encryption.transformers import IDENTITY, ByPrefix, Transformer
+from kubetree.apiserver.metrics.access import Reloads
+from kubetree.apiserver.options.configuration_files import follow_file
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kubetree.api.times import parse_duration
-from kubetree.apiserver.configuration_files import parse_configuration
 from kubetree.apiserver.encryption import aes, secret_box
+from kubetree.apiserver.options.configuration_files import parse_configuration
 
 Object = dict[str, Any]
 API_VERSION = "apiserver.config.k8s.io/v1"

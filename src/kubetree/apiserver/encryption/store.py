@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from kubetree.api.protobuf.envelope import MAGIC, ProtobufError
 from kubetree.api.protobuf.envelope import decode as from_protobuf
-from kubetree.apiserver.encoding import encode
 from kubetree.apiserver.encryption.transformers import IDENTITY, KeyNeeded, Plain, Transformer, TransformError, UnreadableValue
+from kubetree.apiserver.wire.encoding import encode
 from kubetree.store.protocol import Entry, Page, Progress, Store, StoreEvent, Watch, Written
 
 TransformerOf = Callable[[str], Transformer]

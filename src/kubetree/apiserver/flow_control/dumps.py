@@ -8,7 +8,7 @@ from aiohttp import web
 
 from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.flow_control.levels import Levels
-from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.wire.responses import answer_text
 
 _LEVEL_COLUMNS = [
     "PriorityLevelName",

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kubetree.apiserver.authentication.user import User
-from kubetree.apiserver.exposition import Histogram
 from kubetree.apiserver.flow_control.bootstrap import EXEMPT, MANDATORY_LEVELS, MANDATORY_SCHEMAS
 from kubetree.apiserver.flow_control.matching import distinguisher, in_order, schema_of
 from kubetree.apiserver.flow_control.queues import UNLIMITED, QueueSet, flow_hash
 from kubetree.apiserver.flow_control.shares import Limits, adjusted, limits_of
-from kubetree.apiserver.request_info import RequestInfo
+from kubetree.apiserver.metrics.exposition import Histogram
+from kubetree.apiserver.wire.request_info import RequestInfo
 
 Object = dict[str, Any]
 _REMEMBERED = 4096

@@ -7,7 +7,7 @@ from typing import Any
 
 from kubetree.apiserver.authentication.user import User, split_service_account
 from kubetree.apiserver.flow_control.bootstrap import CATCH_ALL
-from kubetree.apiserver.request_info import RequestInfo
+from kubetree.apiserver.wire.request_info import RequestInfo
 
 Object = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from kubetree.apiserver.exposition import Histogram, Sample, family, heading, labelled, pairs
 from kubetree.apiserver.flow_control.bootstrap import EXEMPT
 from kubetree.apiserver.flow_control.levels import LINES, WAITS, WIDTHS, Level, Levels, Traffic
 from kubetree.apiserver.flow_control.retry_after import Refusals
+from kubetree.apiserver.metrics.exposition import Histogram, Sample, family, heading, labelled, pairs
 
 _PREFIX = "apiserver_flowcontrol_"
 _BOTH = ("flow_schema", "priority_level")

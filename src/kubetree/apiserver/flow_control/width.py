@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from kubetree.apiserver.request_info import Query, RequestInfo
+from kubetree.apiserver.wire.request_info import Query, RequestInfo
 
 _BYTES_A_SEAT, _MOST_AT_ONCE = 100_000, 1_000_000
 _MOST_OF_A_LIST, _MOST_OF_A_WRITE = 100, 10

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.http.heads import Heads
 from kubetree.apiserver.http.request import OrdinaryRequest
+from kubetree.apiserver.wire.answers import Answer
 from kubetree.kernel.memory import give_back
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from time import perf_counter
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.context import Authenticator, Handler, Middleware, RequestContext
+from kubetree.apiserver.metrics.access import AccessMetrics
 
 Refused = Callable[[RequestContext, errors.Unauthorized], Awaitable[None]]
 

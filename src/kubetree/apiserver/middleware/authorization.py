@@ -7,11 +7,11 @@ from time import perf_counter
 
 from aiohttp import web
 
-from kubetree.apiserver.access_metrics import AccessMetrics
 from kubetree.apiserver.authorization.attributes import Answer, AskElsewhere, Attributes, Authorizer, Decision, settled
 from kubetree.apiserver.authorization.forbidden import SANITIZED, forbidden_by
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
-from kubetree.apiserver.responses import answer_text
+from kubetree.apiserver.metrics.access import AccessMetrics
+from kubetree.apiserver.wire.responses import answer_text
 
 DECISION, REASON = "authorization.k8s.io/decision", "authorization.k8s.io/reason"
 """Audit annotations."""

@@ -8,12 +8,12 @@ import logging
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.encryption.transformers import UnreadableValue
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.requests import Metrics
 from kubetree.apiserver.middleware.timeout import TimedOut
-from kubetree.apiserver.responses import answer_error
+from kubetree.apiserver.wire.answers import Answer
+from kubetree.apiserver.wire.responses import answer_error
 from kubetree.store.protocol import Compacted, Refused, StoreUnavailable
 
 log = logging.getLogger(__name__)

@@ -9,15 +9,15 @@ import asyncio
 
 from aiohttp import web
 
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
-from kubetree.apiserver.exposition import Histogram
 from kubetree.apiserver.flow_control.controller import FlowControl
 from kubetree.apiserver.flow_control.levels import WAITS, Place, Traffic
 from kubetree.apiserver.flow_control.metrics import FlowMetrics
 from kubetree.apiserver.flow_control.queues import QueueSet, Rejected, Ticket
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.exposition import Histogram
+from kubetree.apiserver.metrics.requests import Metrics
 from kubetree.apiserver.middleware.timeout import is_long_running, requested_timeout
+from kubetree.apiserver.wire.answers import Answer
 
 _READS = frozenset({"get", "list", "watch"})
 _LONGEST_WAIT = 60.0

@@ -13,7 +13,7 @@ from aiohttp import web
 from kubetree.api.errors import TooManyRequests
 from kubetree.apiserver.authentication.user import MASTERS_GROUP
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
-from kubetree.apiserver.metrics import Metrics
+from kubetree.apiserver.metrics.requests import Metrics
 from kubetree.apiserver.middleware.timeout import is_long_running
 
 _READS = frozenset({"get", "list", "watch"})

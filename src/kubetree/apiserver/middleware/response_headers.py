@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from kubetree.apiserver.answers import Answer
-from kubetree.apiserver.config import Config
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
+from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.wire.answers import Answer
 
 _METHODS = "POST, GET, OPTIONS, PUT, DELETE, PATCH"
 _HEADERS = "Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, Authorization, X-Requested-With, If-Modified-Since"

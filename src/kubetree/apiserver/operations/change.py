@@ -19,7 +19,6 @@ from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE, UPDATE
 from kubetree.apiserver.authorization.attributes import Attributes, Decision, settled
 from kubetree.apiserver.authorization.forbidden import forbidden_by
-from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.operations import creation, deletion
 from kubetree.apiserver.operations.managers import (
     loaded,
@@ -33,6 +32,7 @@ from kubetree.apiserver.operations.managers import (
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
 from kubetree.apiserver.watch_cache import Cached
+from kubetree.apiserver.wire.encoding import decode, encode
 from kubetree.store.protocol import Entry, Written
 
 Object = dict[str, Any]
@@ -235,7 +235,7 @@ class _Attempt:
     def _prepare_and_validate(self, new: Object, old: Object) -> None:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
         dated = format_time(self.registry.clock()) if scope.subresource or kind.kind == "ResourceSlice" else ""
-        prepare_for_update(storage, new, old, scope.subresource, now=dated)
+        prepare_for_update(storage, new, old, scope.subresource, now=dated, features=self.registry.features)
         found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())

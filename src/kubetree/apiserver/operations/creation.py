@@ -15,12 +15,12 @@ from kubetree.api.times import format_time
 from kubetree.api.validation import Template, template_of, validate_create
 from kubetree.api.warnings import warnings
 from kubetree.apiserver.admission.request import CREATE
-from kubetree.apiserver.encoding import decode, encode
 from kubetree.apiserver.identifiers import new_suffix
 from kubetree.apiserver.operations import managers
 from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
+from kubetree.apiserver.wire.encoding import decode, encode
 
 NAME_ATTEMPTS = 8
 _SUFFIX, _MAX_NAME = 5, 63
@@ -106,7 +106,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     has in common with others."""
     kind, storage = resource.kind, resource.storage
     metadata = obj["metadata"]
-    prepare_for_create(storage, obj)
+    prepare_for_create(storage, obj, registry.features)
     template = template_of(storage, obj)
     found = validate_create(storage, obj, template, kind)
     if found:

@@ -16,12 +16,12 @@ from kubetree.api.objects import copy
 from kubetree.api.strategies import default_grace_period
 from kubetree.api.times import format_time, parse_time
 from kubetree.apiserver.admission.request import DELETE
-from kubetree.apiserver.encoding import encode
 from kubetree.apiserver.operations import rules
 from kubetree.apiserver.operations.managers import loaded, standing, written
 from kubetree.apiserver.operations.scope import Stored, WriteScope
-from kubetree.apiserver.options import DeleteOptions
 from kubetree.apiserver.registry import Registry, Resource
+from kubetree.apiserver.wire.encoding import encode
+from kubetree.apiserver.wire.options import DeleteOptions
 
 Object = dict[str, Any]
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"

@@ -9,9 +9,9 @@ from typing import Any
 from kubetree.api.apply import track_update
 from kubetree.api.conversion import convert
 from kubetree.api.times import format_time
-from kubetree.apiserver.encoding import decode, encode_custom
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Resource
+from kubetree.apiserver.wire.encoding import decode, encode_custom
 
 Object = dict[str, Any]
 

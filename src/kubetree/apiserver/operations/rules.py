@@ -6,7 +6,7 @@ Follows the strategies and storages under upstream's pkg/registry.
 from __future__ import annotations
 
 from kubetree.api.kinds import Kind
-from kubetree.apiserver.options import DeleteOptions
+from kubetree.apiserver.wire.options import DeleteOptions
 
 RETURNS_DELETED = frozenset(
     {

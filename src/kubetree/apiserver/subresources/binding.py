@@ -10,13 +10,13 @@ from kubetree.api import errors
 from kubetree.api.objects import copy
 from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import CREATE
-from kubetree.apiserver.bodies import decode_as
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.scope import WriteScope
-from kubetree.apiserver.options import write_options
-from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.bodies import decode_as
+from kubetree.apiserver.wire.options import write_options
+from kubetree.apiserver.wire.responses import answer_object
 
 Object = dict[str, Any]
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}

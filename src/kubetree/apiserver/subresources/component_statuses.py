@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from kubetree.apiserver.options import list_options
-from kubetree.apiserver.responses import answer_object
-from kubetree.apiserver.selection import computed
-from kubetree.apiserver.transforms import transform_list
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.webhooks import failures
+from kubetree.apiserver.wire.options import list_options
+from kubetree.apiserver.wire.responses import answer_object
+from kubetree.apiserver.wire.selection import computed
+from kubetree.apiserver.wire.transforms import transform_list
 from kubetree.store.protocol import Store, StoreUnavailable
 
 Object = dict[str, Any]

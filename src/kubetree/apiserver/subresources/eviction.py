@@ -14,13 +14,13 @@ from kubetree.api.objects import copy
 from kubetree.api.selectors import label_selector
 from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import CREATE
-from kubetree.apiserver.bodies import decode_as
 from kubetree.apiserver.operations import change, deletion
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.scope import WriteScope
-from kubetree.apiserver.options import DeleteOptions, delete_options, write_options
-from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.bodies import decode_as
+from kubetree.apiserver.wire.options import DeleteOptions, delete_options, write_options
+from kubetree.apiserver.wire.responses import answer_object
 
 Object = dict[str, Any]
 _BUDGET = kind("policy/v1", "PodDisruptionBudget")

@@ -9,13 +9,13 @@ from aiohttp import web
 
 from kubetree.api.defaults import apply_defaults
 from kubetree.apiserver.admission.request import CREATE
-from kubetree.apiserver.bodies import decode_object
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.negotiation import not_acceptable
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import track_create
-from kubetree.apiserver.options import write_options
 from kubetree.apiserver.verbs.call import Call, Verb
+from kubetree.apiserver.wire.bodies import decode_object
+from kubetree.apiserver.wire.negotiation import not_acceptable
+from kubetree.apiserver.wire.options import write_options
 
 Object = dict[str, Any]
 Reply = Callable[[RequestContext, Object], Awaitable[Object]]

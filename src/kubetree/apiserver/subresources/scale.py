@@ -18,18 +18,18 @@ from kubetree.api.objects import copy
 from kubetree.api.selectors import label_selector
 from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import UPDATE
-from kubetree.apiserver.bodies import decode_as
-from kubetree.apiserver.negotiation import Output
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import requested_version, shown
-from kubetree.apiserver.options import WriteOptions, revision_of, write_options
-from kubetree.apiserver.request_info import first
-from kubetree.apiserver.responses import answer_object
-from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.patch import APPLY, merged, read_patch
 from kubetree.apiserver.verbs.update import check_name
+from kubetree.apiserver.wire.bodies import decode_as
+from kubetree.apiserver.wire.negotiation import Output
+from kubetree.apiserver.wire.options import WriteOptions, revision_of, write_options
+from kubetree.apiserver.wire.request_info import first
+from kubetree.apiserver.wire.responses import answer_object
+from kubetree.apiserver.wire.transforms import transform_one
 
 Object = dict[str, Any]
 _DEFINITION, _API_VERSION = "io.k8s.api.autoscaling.v1.Scale", "autoscaling/v1"

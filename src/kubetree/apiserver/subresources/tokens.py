@@ -10,11 +10,11 @@ from kubetree.api.kinds import Kind
 from kubetree.api.times import format_time
 from kubetree.apiserver.admission.request import CREATE
 from kubetree.apiserver.authentication.token_requests import DEFAULT_EXPIRY, TokenRequests
-from kubetree.apiserver.bodies import decode_as
-from kubetree.apiserver.negotiation import not_acceptable
-from kubetree.apiserver.options import write_options
-from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call, Verb
+from kubetree.apiserver.wire.bodies import decode_as
+from kubetree.apiserver.wire.negotiation import not_acceptable
+from kubetree.apiserver.wire.options import write_options
+from kubetree.apiserver.wire.responses import answer_object
 
 _KIND = Kind("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests")
 _DEFINITION, _API_VERSION = "io.k8s.api.authentication.v1.TokenRequest", "authentication.k8s.io/v1"

@@ -9,16 +9,16 @@ from typing import Any
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.bodies import read_body
 from kubetree.apiserver.context import RequestContext
-from kubetree.apiserver.encoding import with_revision
-from kubetree.apiserver.negotiation import CUSTOM_RESOURCES, PROTOBUF, RESOURCES, Output, negotiate_output
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.operations.scope import Stored, WriteScope
-from kubetree.apiserver.options import WriteOptions
 from kubetree.apiserver.registry import Registry, Resource
-from kubetree.apiserver.responses import answer, answer_object
-from kubetree.apiserver.transforms import transform_one
+from kubetree.apiserver.wire.bodies import read_body
+from kubetree.apiserver.wire.encoding import with_revision
+from kubetree.apiserver.wire.negotiation import CUSTOM_RESOURCES, PROTOBUF, RESOURCES, Output, negotiate_output
+from kubetree.apiserver.wire.options import WriteOptions
+from kubetree.apiserver.wire.responses import answer, answer_object
+from kubetree.apiserver.wire.transforms import transform_one
 
 Object = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from kubetree.apiserver.bodies import decode_new
 from kubetree.apiserver.operations.creation import create as create_object
-from kubetree.apiserver.options import write_options
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.bodies import decode_new
+from kubetree.apiserver.wire.options import write_options
 
 
 async def create(call: Call) -> web.StreamResponse:

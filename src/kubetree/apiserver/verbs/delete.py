@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from kubetree.apiserver.bodies import delete_options_body
 from kubetree.apiserver.operations import deletion, rules
 from kubetree.apiserver.operations.scope import WriteScope
-from kubetree.apiserver.options import DeleteOptions, delete_options
-from kubetree.apiserver.responses import answer_object
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.bodies import delete_options_body
+from kubetree.apiserver.wire.options import DeleteOptions, delete_options
+from kubetree.apiserver.wire.responses import answer_object
 
 
 async def delete(call: Call) -> web.StreamResponse:

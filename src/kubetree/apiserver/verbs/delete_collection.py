@@ -8,13 +8,13 @@ import contextlib
 from aiohttp import web
 
 from kubetree.api import errors
-from kubetree.apiserver.bodies import delete_options_body
 from kubetree.apiserver.operations import deletion, rules
-from kubetree.apiserver.options import delete_options, list_options
-from kubetree.apiserver.selection import select
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.delete import delete_scope
 from kubetree.apiserver.verbs.list import answer_list, read
+from kubetree.apiserver.wire.bodies import delete_options_body
+from kubetree.apiserver.wire.options import delete_options, list_options
+from kubetree.apiserver.wire.selection import select
 
 _PARALLEL = 64
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from kubetree.api import errors, protobuf
-from kubetree.apiserver.negotiation import PROTOBUF
 from kubetree.apiserver.operations.managers import shown
-from kubetree.apiserver.options import revision_of
-from kubetree.apiserver.request_info import first
-from kubetree.apiserver.responses import answer, answer_message
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.negotiation import PROTOBUF
+from kubetree.apiserver.wire.options import revision_of
+from kubetree.apiserver.wire.request_info import first
+from kubetree.apiserver.wire.responses import answer, answer_message
 
 
 async def get(call: Call) -> web.StreamResponse:

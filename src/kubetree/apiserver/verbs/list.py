@@ -14,18 +14,18 @@ from aiohttp import web
 from kubetree.api import errors, protobuf
 from kubetree.api.objects import labels
 from kubetree.api.strategies import selectable_fields
-from kubetree.apiserver.encoding import decode, encode, with_revision
-from kubetree.apiserver.negotiation import PROTOBUF, Output
 from kubetree.apiserver.operations.managers import all_shown, requested_version
-from kubetree.apiserver.options import EXACT, ListOptions, list_options, revision_of
 from kubetree.apiserver.registry import Registry, Resource
-from kubetree.apiserver.responses import answer, answer_long, answer_message, answer_object
-from kubetree.apiserver.selection import Selection, select
-from kubetree.apiserver.transforms import transform_list
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.continue_token import INCONSISTENT, decode_continue, encode_continue
 from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.watch_cache import Cached
+from kubetree.apiserver.wire.encoding import decode, encode, with_revision
+from kubetree.apiserver.wire.negotiation import PROTOBUF, Output
+from kubetree.apiserver.wire.options import EXACT, ListOptions, list_options, revision_of
+from kubetree.apiserver.wire.responses import answer, answer_long, answer_message, answer_object
+from kubetree.apiserver.wire.selection import Selection, select
+from kubetree.apiserver.wire.transforms import transform_list
 from kubetree.store.protocol import Compacted
 
 Object = dict[str, Any]

@@ -20,15 +20,15 @@ from kubetree.api.kinds import Kind
 from kubetree.api.patches import go_value, json_patch, merge_patch, restored, strategic_merge
 from kubetree.api.schema.go_json import go_name, parse
 from kubetree.api.times import format_time
-from kubetree.apiserver.bodies import check_type, unconvertible
-from kubetree.apiserver.negotiation import unsupported
 from kubetree.apiserver.operations import change, rules
 from kubetree.apiserver.operations.creation import check_namespace
 from kubetree.apiserver.operations.managers import requested_version
-from kubetree.apiserver.options import WriteOptions, write_options
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.update import check_name
-from kubetree.apiserver.yaml_format import duplicate_keys, warning_lines, yaml_to_json
+from kubetree.apiserver.wire.bodies import check_type, unconvertible
+from kubetree.apiserver.wire.negotiation import unsupported
+from kubetree.apiserver.wire.options import WriteOptions, write_options
+from kubetree.apiserver.wire.yaml_format import duplicate_keys, warning_lines, yaml_to_json
 
 Object = dict[str, Any]
 MAX_OPERATIONS = 10000

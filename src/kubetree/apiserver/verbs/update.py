@@ -8,11 +8,11 @@ from aiohttp import web
 
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
-from kubetree.apiserver.bodies import decode_object
 from kubetree.apiserver.operations import change
 from kubetree.apiserver.operations.creation import check_namespace
-from kubetree.apiserver.options import write_options
 from kubetree.apiserver.verbs.call import Call
+from kubetree.apiserver.wire.bodies import decode_object
+from kubetree.apiserver.wire.options import write_options
 
 Object = dict[str, Any]
 

@@ -13,14 +13,14 @@ from contextlib import ExitStack
 from aiohttp import web
 
 from kubetree.api.errors import ApiError, NotAcceptable
-from kubetree.apiserver.options import ListOptions, list_options, revision_of
-from kubetree.apiserver.selection import Selection, select
-from kubetree.apiserver.transforms import include_object
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.verbs.watch_pumps import AudiencePump, ConvertingPump, OwnPump, Pump, SelectingPump
 from kubetree.apiserver.verbs.watch_stream import WatchStream, WebSocketStream, wants_websocket
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, WatchEnded
+from kubetree.apiserver.wire.options import ListOptions, list_options, revision_of
+from kubetree.apiserver.wire.selection import Selection, select
+from kubetree.apiserver.wire.transforms import include_object
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 

@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from kubetree.api import protobuf
-from kubetree.apiserver.negotiation import PROTOBUF, Output, Serializer, object_to_protobuf
 from kubetree.apiserver.operations.managers import requested_version
 from kubetree.apiserver.registry import Resource
-from kubetree.apiserver.transforms import partial
 from kubetree.apiserver.watch_cache import Cached
+from kubetree.apiserver.wire.negotiation import PROTOBUF, Output, Serializer, object_to_protobuf
+from kubetree.apiserver.wire.transforms import partial
 
 Object = dict[str, Any]
 

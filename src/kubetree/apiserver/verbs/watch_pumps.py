@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubetree.apiserver.registry import Resource
-from kubetree.apiserver.selection import Selection
 from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.verbs.watch_stream import WatchStream
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Audience, CacheEvent, CacheWatch
+from kubetree.apiserver.wire.selection import Selection
 
 BOOKMARK_PERIOD = 60.0
 _LAST_BOOKMARK = 2.0

@@ -9,15 +9,15 @@ from typing import Any, Final, Literal
 from aiohttp import WSCloseCode, web
 
 from kubetree.api.errors import ApiError
-from kubetree.apiserver.answers import drained
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.http.connection import Connection
-from kubetree.apiserver.negotiation import JSON, Output
 from kubetree.apiserver.operations.managers import all_shown, requested_version
-from kubetree.apiserver.transforms import transform_one
 from kubetree.apiserver.verbs.call import Call
 from kubetree.apiserver.verbs.watch_frames import chunk, line, shared_form
 from kubetree.apiserver.watch_cache import ADDED, DELETED, Cached, CacheEvent, Form, Write
+from kubetree.apiserver.wire.answers import drained
+from kubetree.apiserver.wire.negotiation import JSON, Output
+from kubetree.apiserver.wire.transforms import transform_one
 
 Object = dict[str, Any]
 _HIGH_WATER = 256 * 1024

@@ -18,14 +18,14 @@ from yarl import URL
 
 from kubetree.api.errors import ApiError
 from kubetree.api.schema.go_json import parse
-from kubetree.apiserver.counters import Calls
+from kubetree.apiserver.metrics.counters import Calls
 from kubetree.apiserver.webhooks import failures
 from kubetree.apiserver.webhooks.destinations import Destination
 from kubetree.apiserver.webhooks.exec_plugin import Issued, PluginFailed
 from kubetree.apiserver.webhooks.failures import CallFailed
 from kubetree.apiserver.webhooks.resolution import Address, ServiceResolver
 from kubetree.apiserver.webhooks.tls import TrustCache
-from kubetree.apiserver.yaml_format import yaml_to_json
+from kubetree.apiserver.wire.yaml_format import yaml_to_json
 
 Object = dict[str, Any]
 Wait = Callable[[float], Awaitable[None]]

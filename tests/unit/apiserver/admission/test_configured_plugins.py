@@ -22,7 +22,7 @@ from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.admission.resource_quota import ResourceQuota
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.build import Authorization
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 from kubetree.apiserver.webhooks import WebhookClient, of_client_config
 from listed_objects import ListedObjects
 from webhook_servers import webhook_server

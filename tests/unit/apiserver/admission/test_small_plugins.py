@@ -29,7 +29,7 @@ from kubetree.apiserver.admission.storage_protection import StorageObjectInUsePr
 from kubetree.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.rbac import RBAC
-from kubetree.apiserver.config import Config
+from kubetree.apiserver.options.config import Config
 from listed_objects import ListedObjects
 from rbac_objects import JANE, binding, role, rule, user
 

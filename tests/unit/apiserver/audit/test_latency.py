@@ -15,7 +15,7 @@ from kubetree.apiserver.audit.policy import Policy, parse_policy
 from kubetree.apiserver.audit.sinks import Counting, Losses
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.middleware.audit import begin
-from kubetree.apiserver.request_info import parse
+from kubetree.apiserver.wire.request_info import parse
 
 Event = dict[str, Any]
 POLICY = b"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]"

@@ -61,7 +61,7 @@ class Rig:
 async def running(rig: Rig) -> AsyncIterator[Rig]:
     task = asyncio.create_task(rig.cacher.run())
     try:
-        await asyncio.wait_for(rig.cacher.ready(), 5)
+        await asyncio.wait_for(rig.cacher.ready(), 30)
         yield rig
     finally:
         task.cancel()
@@ -395,7 +395,7 @@ async def test_after_a_gap_watches_end_and_the_cache_is_right_again() -> None:
             await rig.store.delete(key("old"), entry.revision)
             for n in range(20):
                 await rig.store.create(key(f"new{n}"), pod(f"new{n}"))
-            assert await asyncio.wait_for(watch.wait(5), 5)
+            assert await asyncio.wait_for(watch.wait(5), 30)
             with pytest.raises(Expired):
                 watch.take()
         await rig.cacher.fresh()

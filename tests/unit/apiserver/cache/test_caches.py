@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from kubetree.api.kind_table import ROWS, kind
-from kubetree.api.kinds import Kind, Kinds
+from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
 from kubetree.apiserver.cache import CacheLister, Caches
 from kubetree.apiserver.watch_cache import WatchEnded
 from kubetree.store.memory import MemoryStore
@@ -25,7 +25,7 @@ POD, EVENT, NEW_EVENT, NAMESPACE = (
 class Rig:
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.caches = Caches(self.store, Kinds(ROWS))
+        self.caches = Caches(self.store)
 
     async def create(self, row: Kind, namespace: str, name: str) -> None:
         obj = {"kind": row.kind, "apiVersion": row.stored_as, "metadata": {"name": name, "namespace": namespace}}
@@ -38,7 +38,7 @@ async def rig() -> AsyncIterator[Rig]:
     rig = Rig()
     rig.caches.cache_of(POD)
     task = asyncio.create_task(rig.caches.run())
-    await asyncio.wait_for(rig.caches.ready(), 5)
+    await asyncio.wait_for(rig.caches.ready(), 30)
     yield rig
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -15,7 +15,7 @@ from kubetree.apiserver.flow_control.matching import distinguisher, in_order, sc
 from kubetree.apiserver.flow_control.retry_after import Refusals
 from kubetree.apiserver.flow_control.shares import Claim, Demand, Limits, adjusted, limits_of, shared_out
 from kubetree.apiserver.flow_control.width import Stored, is_measured, width_of
-from kubetree.apiserver.request_info import parse
+from kubetree.apiserver.wire.request_info import parse
 
 SCHEMAS = in_order((*bootstrap.MANDATORY_SCHEMAS, *bootstrap.SUGGESTED_SCHEMAS))
 LEVELS = {o["metadata"]["name"]: o["spec"] for o in (*bootstrap.MANDATORY_LEVELS, *bootstrap.SUGGESTED_LEVELS)}

@@ -133,7 +133,7 @@ async def test_the_seats_of_a_write_linger_for_its_watchers() -> None:
     write = entered(queues, ticket(10, 0.01))
     queues.leave(write)
     assert queues.executing == 0 and queues.seats_in_use == 10
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await queues.enter(ticket(), (0,), 5)
     assert queues.seats_in_use == 1
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 from aiohttp import web
 
-from kubetree.apiserver.answers import Answer
 from kubetree.apiserver.http import connection as connection_module
 from kubetree.apiserver.http.connection import Connection, HttpServer
 from kubetree.apiserver.http.request import OrdinaryRequest
+from kubetree.apiserver.wire.answers import Answer
 
 HEADERS = b"Host: x\r\nAccept: application/json\r\n"
 
@@ -30,7 +30,7 @@ async def exchange(pieces: Sequence[bytes], answers: int, *, server: HttpServer 
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
     bodies = []
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
@@ -91,7 +91,7 @@ async def test_improper_requests_get_400(odd: bytes) -> None:
     server = HttpServer(echo)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         writer.write(odd)
         assert (await reader.read()).startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     writer.close()
@@ -112,7 +112,7 @@ async def test_a_body_of_several_reads_is_waited_for() -> None:
 
 
 async def test_connection_close_is_honoured() -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         server = HttpServer(echo)
         listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
@@ -178,7 +178,7 @@ async def served(server: HttpServer, sent: bytes) -> bytes:
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             writer.write(sent)
             return await reader.read()
     finally:
@@ -208,7 +208,7 @@ async def test_a_body_that_does_not_come_is_its_handlers_business() -> None:
     sent = request("POST", "/slow", b"hello")
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         writer.write(sent[:-2])
         while any(isinstance(c, Connection) and c._ordinary for c in server.connections) or not server.connections:
             await asyncio.sleep(0.01)
@@ -229,7 +229,7 @@ async def test_when_many_have_left_their_memory_is_given_back(monkeypatch: pytes
     server.look_after(1.0)
     listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     clients = [await asyncio.open_connection(*listener.sockets[0].getsockname()) for _ in range(6)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while server._most < 6:
             await asyncio.sleep(0.01)
         assert not given.is_set()

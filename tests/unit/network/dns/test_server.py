@@ -74,7 +74,7 @@ async def asking(server: Server) -> AsyncIterator[tuple[int, Callable[..., Any]]
             if size:
                 query.add_ar(EDNS0(udp_len=size))
             transport.sendto(query.pack())
-            reply = DNSRecord.parse(await asyncio.wait_for(asker.answers.get(), 5))
+            reply = DNSRecord.parse(await asyncio.wait_for(asker.answers.get(), 30))
             assert reply.header.id == query.header.id
             return reply
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from kubetree.api.validation.errors import Errors
 from kubetree.api.validation.jobs import domain_path
 from kubetree.apiserver.authentication.oidc.claims import ClaimMapper, ClaimSource, Rule
-from kubetree.apiserver.configuration_files import parse_configuration
+from kubetree.apiserver.options.configuration_files import parse_configuration
 
 Object = dict[str, Any]
 API_VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1", "apiserver.config.k8s.io/v1alpha1")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.apiserver.authorization.bootstrap.bindings import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS
 from kubetree.apiserver.authorization.bootstrap.cluster_roles import CLUSTER_ROLES
 from kubetree.apiserver.authorization.bootstrap.controller_roles import CONTROLLER_ROLES
+from kubetree.apiserver.authorization.bootstrap.gated_roles import GATED_BINDINGS, GATED_CLUSTER_ROLES, GATED_CONTROLLER_ROLES
 from kubetree.apiserver.authorization.bootstrap.namespace_roles import NAMESPACE_ROLES
 from kubetree.apiserver.authorization.rules import PolicyRule
 
@@ -29,15 +31,30 @@ AGGREGATED_INTO = {
 }
 
 
-def cluster_roles() -> list[Object]:
-    """All cluster roles. The aggregated ones come with the rules they have on a new cluster, so that no client sees them empty."""
-    roles = [_cluster_role(name, rules) for name, rules in CLUSTER_ROLES.items()]
-    return roles + [_cluster_role(f"system:controller:{name}", rules) for name, rules in CONTROLLER_ROLES.items()]
+Table = dict[str, tuple[PolicyRule, ...]]
 
 
-def cluster_role_bindings() -> list[Object]:
-    bindings = [_binding("ClusterRole", name, name, subjects) for name, subjects in CLUSTER_ROLE_BINDINGS.items()]
-    for name in CONTROLLER_ROLES:
+def cluster_roles(features: Features = DEFAULT_FEATURES) -> list[Object]:
+    """All cluster roles, with what the gates that are on add. The aggregated ones come with the rules they have on a new cluster, so that no
+    client sees them empty."""
+    table = _with_gated(CLUSTER_ROLES, GATED_CLUSTER_ROLES, features)
+    roles = [_cluster_role(name, rules, table) for name, rules in table.items()]
+    controllers = _with_gated(CONTROLLER_ROLES, GATED_CONTROLLER_ROLES, features)
+    return roles + [_cluster_role(f"system:controller:{name}", rules, table) for name, rules in controllers.items()]
+
+
+def _with_gated(table: Table, gated: Iterable[tuple[str, str, tuple[PolicyRule, ...]]], features: Features) -> Table:
+    found = dict(table)
+    for gate, name, rules in gated:
+        if gate in features:
+            found[name] = found.get(name, ()) + rules
+    return found
+
+
+def cluster_role_bindings(features: Features = DEFAULT_FEATURES) -> list[Object]:
+    table = CLUSTER_ROLE_BINDINGS | {name: subjects for gate, name, subjects in GATED_BINDINGS if gate in features}
+    bindings = [_binding("ClusterRole", name, name, subjects) for name, subjects in table.items()]
+    for name in _with_gated(CONTROLLER_ROLES, GATED_CONTROLLER_ROLES, features):
         role = f"system:controller:{name}"
         bindings.append(_binding("ClusterRole", role, role, [f"ServiceAccount:kube-system/{name}"]))
     return bindings
@@ -51,9 +68,9 @@ def role_bindings() -> list[Object]:
     return [_binding("Role", name, role, subjects, namespace) for (namespace, name), (role, subjects) in ROLE_BINDINGS.items()]
 
 
-def _cluster_role(name: str, rules: Iterable[PolicyRule]) -> Object:
+def _cluster_role(name: str, rules: Iterable[PolicyRule], table: Table) -> Object:
     aggregate = AGGREGATED.get(name)
-    role = _object("ClusterRole", name, rules=_rules(rules if aggregate is None else _aggregated_rules(aggregate)))
+    role = _object("ClusterRole", name, rules=_rules(rules if aggregate is None else _aggregated_rules(aggregate, table)))
     if name in AGGREGATED_INTO:
         role["metadata"]["labels"][_AGGREGATE + AGGREGATED_INTO[name]] = "true"
     if aggregate is not None:
@@ -61,12 +78,12 @@ def _cluster_role(name: str, rules: Iterable[PolicyRule]) -> Object:
     return role
 
 
-def _aggregated_rules(target: str) -> list[PolicyRule]:
+def _aggregated_rules(target: str, table: Table) -> list[PolicyRule]:
     """In order of the roles' names, each rule once: what the aggregation controller will come to."""
     found: dict[PolicyRule, None] = {}
     for name in sorted(source for source, into in AGGREGATED_INTO.items() if into == target):
         nested = AGGREGATED.get(name)
-        found |= dict.fromkeys(CLUSTER_ROLES[name] if nested is None else _aggregated_rules(nested))
+        found |= dict.fromkeys(table[name] if nested is None else _aggregated_rules(nested, table))
     return list(found)
 
 

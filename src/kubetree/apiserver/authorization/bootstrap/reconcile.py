@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubetree.api.errors import AlreadyExists, NotFound
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kind_table import kind
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.authorization.bootstrap import policy
@@ -22,7 +23,7 @@ Object = dict[str, Any]
 NAMESPACE = kind("v1", "Namespace")
 
 
-async def reconcile_bootstrap_policy(writer: Writer) -> None:
+async def reconcile_bootstrap_policy(writer: Writer, features: Features = DEFAULT_FEATURES) -> None:
     """Creates or completes every bootstrap object. Safe to run in several API servers at once; quick when nothing is missing.
 
     All are written side by side, so that a store that commits in groups needs a few commits and not two hundred.
@@ -31,8 +32,8 @@ async def reconcile_bootstrap_policy(writer: Writer) -> None:
         await ensure_namespace(writer, namespace)
     async with asyncio.TaskGroup() as tasks:
         for row, wanted, complete in (
-            (CLUSTER_ROLE, policy.cluster_roles(), completed_role),
-            (CLUSTER_ROLE_BINDING, policy.cluster_role_bindings(), completed_binding),
+            (CLUSTER_ROLE, policy.cluster_roles(features), completed_role),
+            (CLUSTER_ROLE_BINDING, policy.cluster_role_bindings(features), completed_binding),
             (ROLE, policy.roles(), completed_role),
             (ROLE_BINDING, policy.role_bindings(), completed_binding),
         ):

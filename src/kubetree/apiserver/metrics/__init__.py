@@ -1,0 +1,1 @@
+"""What /metrics tells: what is counted where, and how it is written."""

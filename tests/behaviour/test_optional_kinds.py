@@ -1,0 +1,104 @@
+"""What is served only when asked for: with --runtime-config and --feature-gates it is there, and without it is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+import storage_modes
+from kubetree.api import errors
+from kubetree.api.kind_table import EVERY_ROW, kind
+from kubetree.testing import Cluster
+
+Object = dict[str, Any]
+STORAGE_VERSION, LEASE = kind("internal.apiserver.k8s.io/v1alpha1", "StorageVersion"), kind("coordination.k8s.io/v1", "Lease")
+EVERYTHING: Object = {"runtime_config": {"api/all": "true"}, "feature_gates": {"AllAlpha": True, "AllBeta": True}}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(storage: storage_modes.Mode) -> AsyncIterator[Cluster]:
+    async with storage_modes.cluster(nodes=0, **EVERYTHING) as running:
+        yield running
+
+
+async def served(cluster: Cluster, path: str) -> set[str]:
+    found = orjson.loads(await cluster.client.raw("GET", path))
+    return {row["name"] for row in found["resources"]}
+
+
+def absent() -> AbstractContextManager[Any]:
+    """Answered as a path that nothing is at: of a known group with a Status, else with a page."""
+    return pytest.raises(errors.ApiError, match=r"the server could not find the requested resource|404 page not found")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_all_that_there_is_can_be_listed(cluster: Cluster) -> None:
+    for row in EVERY_ROW:
+        if row.optional:
+            assert row.plural in await served(cluster, f"/apis/{row.api_version}")
+            assert (await cluster.client.list(row))["items"] is not None
+            group = orjson.loads(await cluster.client.raw("GET", f"/openapi/v3/apis/{row.api_version}"))
+            assert any(path.endswith(f"/{row.plural}") for path in group["paths"])
+
+
+@pytest.mark.one_store
+async def test_by_default_none_of_it_is_there() -> None:
+    async with Cluster(nodes=0, controllers=(), scheduler=False) as cluster:
+        for row in EVERY_ROW:
+            if row.optional:
+                with absent():
+                    await cluster.client.list(row)
+        groups = orjson.loads(await cluster.client.raw("GET", "/apis"))["groups"]
+        assert not any("alpha" in v["version"] or "beta" in v["version"] for group in groups for v in group["versions"])
+
+
+@pytest.mark.one_store
+async def test_a_version_without_its_gate_has_no_such_resource() -> None:
+    config = {"certificates.k8s.io/v1beta1": "true", "storagemigration.k8s.io/v1beta1": "true"}
+    async with Cluster(
+        nodes=0, controllers=(), scheduler=False, runtime_config=config, feature_gates={"ClusterTrustBundle": True}
+    ) as cluster:
+        assert await served(cluster, "/apis/certificates.k8s.io/v1beta1") == {"clustertrustbundles"}
+        with absent():
+            await served(cluster, "/apis/storagemigration.k8s.io/v1beta1")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_server_tells_in_which_versions_it_stores(cluster: Cluster) -> None:
+    deployments = await cluster.client.get(STORAGE_VERSION, "apps.deployments")
+    leases = {lease["metadata"]["name"] for lease in (await cluster.client.list(LEASE, "kube-system"))["items"]}
+    (entry,) = deployments["status"]["storageVersions"]
+    assert entry.pop("apiServerID") in leases
+    assert entry == {"encodingVersion": "apps/v1", "decodableVersions": ["apps/v1"], "servedVersions": ["apps/v1"]}
+    assert deployments["status"]["commonEncodingVersion"] == "apps/v1"
+    claims = await cluster.client.get(STORAGE_VERSION, "resource.k8s.io.resourceclaims")
+    assert set(claims["status"]["storageVersions"][0]["servedVersions"]) == {f"resource.k8s.io/{v}" for v in ("v1", "v1beta1", "v1beta2")}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_storage_version_of_a_server_that_is_not_there_goes(cluster: Cluster) -> None:
+    """test/e2e/apimachinery/storage_version.go."""
+    made = await cluster.client.create(
+        STORAGE_VERSION,
+        {"apiVersion": STORAGE_VERSION.api_version, "kind": STORAGE_VERSION.kind, "metadata": {"generateName": "storageversion.test.foos"}},
+    )
+    entry = {"apiServerID": "id-non-exist", "encodingVersion": "v1", "decodableVersions": ["v1"]}
+    status = {"storageVersions": [entry], "commonEncodingVersion": "v1"}
+    await cluster.client.update(STORAGE_VERSION, {**made, "status": status}, subresource="status")
+    await cluster.until(STORAGE_VERSION, made["metadata"]["name"], "", lambda obj: obj is None)
+
+
+@pytest.mark.one_store
+async def test_a_server_without_identity_has_no_lease() -> None:
+    gates = {"APIServerIdentity": False, "UnknownVersionInteroperabilityProxy": False, "StorageVersionHash": False}
+    async with Cluster(nodes=0, controllers=(), scheduler=False, feature_gates=gates) as cluster:
+        checks = (await cluster.client.raw("GET", "/readyz", params={"verbose": ""})).decode()
+        assert "identity-lease" not in checks and "storage-version" not in checks
+        assert (await cluster.client.list(LEASE, "kube-system"))["items"] == []
+        found = orjson.loads(await cluster.client.raw("GET", "/apis/apps/v1"))
+        assert not any("storageVersionHash" in row for row in found["resources"])
