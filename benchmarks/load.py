@@ -101,7 +101,7 @@ def _wrk(server: Server, seconds: int, *options: str, path: str = "", connection
 @contextmanager
 def _script() -> Iterator[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        pod = _pod().replace('"', '\\"').replace("NAME", '" .. name .. "').replace("SHARD", f'" .. (count % {SHARDS}) .. "')
+        pod = pod_text().replace('"', '\\"').replace("NAME", '" .. name .. "').replace("SHARD", f'" .. (count % {SHARDS}) .. "')
         file.write(_LUA % {"run": f"{os.getpid():x}-{time.time_ns():x}", "token": TOKEN, "path": PODS, "pod": pod})
         file.flush()
         yield file.name
@@ -118,7 +118,7 @@ end
 """
 
 
-def _pod() -> str:
+def pod_text() -> str:
     """JSON of a pod whose name and shard are still to be put in."""
     web = {
         "name": "web",
@@ -151,7 +151,7 @@ def _session() -> aiohttp.ClientSession:
 
 
 async def _fill(server: Server, pods: int) -> Result:
-    run, pod = f"f-{time.time_ns():x}", _pod()
+    run, pod = f"f-{time.time_ns():x}", pod_text()
     todo = iter(range(pods))
     async with _session() as session:
         before, started = server.cpu(), time.perf_counter()

@@ -187,7 +187,7 @@ async def build(
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage, registry.counters.stored_bytes),
             aggregation.metrics,
-            lambda: build_lines(version_info(), registry.features),
+            lambda: build_lines(version_info(config.git_version), registry.features),
             process_lines,
             lambda: access.lines(authorization.decisions),
             auditing.metrics if auditing is not None else no_auditing,

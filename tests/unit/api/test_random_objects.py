@@ -32,6 +32,12 @@ def test_nothing_crashes(row: Kind, seed: int) -> None:
     again = copy.deepcopy(obj)
     apply_defaults(row, again)
     assert again == obj, "defaults must not change what is defaulted"
+    mixed = {name: (obj if i + seed & 1 else other).get(name) for i, name in enumerate({**obj, **other})}
+    mixed = {name: copy.deepcopy(value) for name, value in mixed.items() if value is not None}
+    whole = copy.deepcopy(mixed)
+    apply_defaults(row, whole)
+    apply_defaults(row, mixed, obj)
+    assert mixed == whole, "sections that have their defaults need no second look"
     assert all(str(error) and error.to_cause().message for error in validate_create(row, obj))
     assert all(warnings(row, obj, None))
     assert len(cells(row, obj, NOW)) == len(columns(row)) + (row.kind == "IPAddress")

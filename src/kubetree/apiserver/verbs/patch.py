@@ -5,7 +5,7 @@ Follows endpoints/handlers/patch.go. A patch is applied again to the newer objec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,7 +176,7 @@ def patched(call: Call, request: PatchRequest, old: Object | None) -> Object:
     check_type(new, kind.api_version, kind.kind if kind.behaviour is None else new.get("kind") or kind.kind)
     check_namespace(call.namespace, metadata)
     check_name(metadata, call.name)
-    apply_defaults(kind, new)
+    apply_defaults(kind, new, live if call.resource.same_version else None)
     return new
 
 
@@ -236,10 +236,39 @@ def merged(kind: Kind, request: PatchRequest, live: Object) -> Object:
     if kind.behaviour is not None:
         _check_custom_type(kind, request, new, live)
     try:
-        request.warnings.extend(schema.check(kind, new, request.options.validation, request.faults))
+        request.warnings.extend(_check(kind, request, new))
     except errors.BadRequest as error:
         raise _misfit(request, new, restored(error.message) if request.type == STRATEGIC else error.message) from None
     return new
+
+
+def _check(kind: Kind, request: PatchRequest, new: Object) -> list[str]:
+    """`schema.check` of the sections that a patch names: what it does not name is as it was, and was checked when it was stored. That is most of an object when only its labels or its status are patched."""
+    touched = _sections(request) if kind.behaviour is None and not request.faults else None
+    if touched is None:
+        return schema.check(kind, new, request.options.validation, request.faults)
+    part = {name: new[name] for name in touched if name in new}
+    found = schema.check(kind, part, request.options.validation)
+    for name in touched:
+        if name in part:
+            new[name] = part[name]
+        else:
+            new.pop(name, None)
+    return found
+
+
+def _sections(request: PatchRequest) -> Collection[str] | None:
+    """The members of the object that a patch may change; None when only its result tells."""
+    if request.type != JSON_PATCH:
+        names: Collection[str] = request.data
+        return None if any(name.startswith("$") for name in names) else names
+    found = set()
+    for operation in request.data:
+        for pointer in (path := operation.get("path"), operation.get("from", path)):
+            if not isinstance(pointer, str) or pointer[:1] != "/" or "~" in pointer:
+                return None
+            found.add(pointer[1:].partition("/")[0])
+    return found
 
 
 def _check_custom_type(kind: Kind, request: PatchRequest, new: Object, live: Object) -> None:

@@ -29,15 +29,16 @@ async def update(call: Call) -> web.StreamResponse:
         metadata = obj.setdefault("metadata", {})
         check_namespace(call.namespace, metadata)
         check_name(metadata, call.name)
-        apply_defaults(kind, obj)
         return obj
 
     first: Object | None = read()
 
     async def transform(old: Object | None) -> Object:
         nonlocal first
-        obj, first = first, None
-        return obj if obj is not None else read()
+        given, first = first, None
+        obj = given if given is not None else read()
+        apply_defaults(kind, obj, old if call.resource.same_version else None)
+        return obj
 
     stored = await change.update(call.registry, call.resource, call.name, transform, scope)
     return call.stored(stored, output, 201 if stored.created else 200)

@@ -321,3 +321,8 @@ def test_a_server_says_of_no_other_version_that_it_is_that(value: str, words: st
         parsed(f"--version={value}")
     assert end.value.code == 1
     assert capsys.readouterr().err == f'Error: invalid argument "{value}" for "--version" flag: {words}\n'
+
+
+def test_an_etcd_may_listen_on_a_unix_socket(tmp_path: Path) -> None:
+    given = ("--etcd-servers=unix:///run/etcd.sock,http://127.0.0.1:2379", f"--cert-dir={tmp_path}")
+    assert config_of(parsed(*given)).storage == "etcd://unix:/run/etcd.sock,127.0.0.1:2379"
