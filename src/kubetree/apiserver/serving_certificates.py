@@ -16,7 +16,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from kubetree.apiserver.any_client_certificate import accept_any_client_certificate, name_client_authorities
+from kubetree.apiserver.openssl import accept_any_client_certificate, name_client_authorities
 from kubetree.apiserver.options.config import Config
 
 log = logging.getLogger(__name__)
