@@ -124,6 +124,17 @@ def test_custom_resources_appear_with_their_schema() -> None:
     assert document_hash(kinds, name, lambda kind: THING_SCHEMA) != document_hash(kinds, name, lambda kind: None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "named"), [("Thing", "a Thing"), ("Image", "an Image"), ("NodeStatus", "NodeStatus"), ("StorageClass", "a StorageClass")]
+)
+def test_a_custom_kind_has_upstreams_article(kind: str, named: str) -> None:
+    kinds = Kinds(kind_table.ROWS)
+    kinds.add(Kind("example.com", "v1", kind, "things", namespaced=False))
+    paths = openapi_v3(kinds, "example.com", "v1", lambda kind: None)["paths"]
+    assert paths["/apis/example.com/v1/things"]["post"]["description"] == f"create {named}"
+    assert paths["/apis/example.com/v1/things/{name}"]["delete"]["description"] == f"delete {named}"
+
+
 def test_v2_takes_of_a_custom_schema_what_kubectl_can_read() -> None:
     schema = {
         "type": "object",

@@ -21,6 +21,7 @@ from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
 from kubetree.apiserver.wire.encoding import decode, encode
+from kubetree.store.protocol import Refused
 
 NAME_ATTEMPTS = 8
 _SUFFIX, _MAX_NAME = 5, 63
@@ -129,17 +130,22 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     if metadata.get("resourceVersion") and not scope.dry_run:
         raise errors.BadRequest("resourceVersion should not be set on objects to be created")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
-    value = encode(obj, template) if resource.kind.behaviour is None else await managers.written(resource, obj)
+    value = encode(obj, template) if kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:
-            return Stored(obj, value, 0, created=True)
+            return Stored(await managers.told(resource, obj, value), value, 0, created=True)
     else:
         if kind.behaviour is None:
             resource.cache.expect(key, value, metadata.get("labels") or {})
-        written = await registry.store.create(key, value, ttl=resource.ttl)
+        try:
+            written = await registry.store.create(key, value, ttl=resource.ttl)
+        except Refused:
+            if not managers.lightened(obj):
+                raise
+            return await _store(registry, resource, obj, scope, template)
         if written.ok:
-            return Stored(obj, value, written.revision, created=True)
+            return Stored(await managers.told(resource, obj, value), value, written.revision, created=True)
         current = written.current
     error = errors.already_exists(kind.plural, kind.group, metadata["name"])
     if metadata.get("generateName"):

@@ -278,3 +278,8 @@ def test_runtime_config_has_more_served() -> None:
 def test_runtime_config_that_cannot_be_is_refused(wanted: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         served_kinds(wanted, DEFAULT_FEATURES)
+
+
+def test_an_etcd_may_listen_on_a_unix_socket(tmp_path: Path) -> None:
+    given = ("--etcd-servers=unix:///run/etcd.sock,http://127.0.0.1:2379", f"--cert-dir={tmp_path}")
+    assert config_of(parsed(*given)).storage == "etcd://unix:/run/etcd.sock,127.0.0.1:2379"
