@@ -22,6 +22,7 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.cache.window import WindowLimits
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler, Middleware
+from kubetree.apiserver.coordinated_election.controller import CANDIDATE, LEASE, CoordinatedElection
 from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
@@ -69,6 +70,7 @@ from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
+from kubetree.client.leader_election import Timing
 from kubetree.store.prefixed import ROOT, PrefixedStore, normal
 from kubetree.store.protocol import Store
 
@@ -217,6 +219,7 @@ async def build(
             deadlines=deadlines,
             flow_control=flow_control,
             storage_versions=storage_versions,
+            election=_election(registry, writer, lister),
         )
         closing.push_async_callback(parts.ended)
         closing.callback(parts.stopping)
@@ -265,6 +268,19 @@ def _storage_versions(registry: Registry, writer: RegistryWriter, clock: Callabl
     if not {"StorageVersionAPI", "APIServerIdentity"} <= registry.features:
         return None
     return StorageVersions(writer, clock, server_id(socket.gethostname()), stored_resources(registry.kinds))
+
+
+def _election(registry: Registry, writer: RegistryWriter, lister: CacheLister) -> CoordinatedElection | None:
+    if "CoordinatedLeaderElection" not in registry.features or CANDIDATE not in registry.kinds:
+        return None
+    config = registry.config
+    timing = Timing(
+        config.coordinated_leadership_lease_duration,
+        config.coordinated_leadership_renew_deadline,
+        config.coordinated_leadership_retry_period,
+    )
+    caches = [registry.resource(row).cache for row in (LEASE, CANDIDATE)]
+    return CoordinatedElection(writer, lister, caches, registry.clock, f"{socket.gethostname()}_{new_uuid()}", timing)
 
 
 async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:

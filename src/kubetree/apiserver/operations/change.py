@@ -43,6 +43,10 @@ Transform = Callable[[Object | None], Awaitable[Object]]
 an object of its own. Called again on every retry."""
 
 
+_DATED = frozenset({"ResourceSlice", "DeviceTaintRule"})
+"""Kinds in which the server dates taints on updates."""
+
+
 async def update(
     registry: Registry,
     resource: Resource,
@@ -256,7 +260,7 @@ class _Attempt:
 
     def _prepare_and_validate(self, new: Object, old: Object) -> None:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
-        dated = format_time(self.registry.clock()) if scope.subresource or kind.kind == "ResourceSlice" else ""
+        dated = format_time(self.registry.clock()) if scope.subresource or kind.kind in _DATED else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated, features=self.registry.features)
         found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:

@@ -10,7 +10,7 @@ import orjson
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind
-from kubetree.api.strategies import prepare_for_create
+from kubetree.api.strategies import date_taint_rule, prepare_for_create
 from kubetree.api.times import format_time
 from kubetree.api.validation import Template, template_of, validate_create
 from kubetree.api.warnings import warnings
@@ -57,6 +57,8 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
         apply_defaults(kind, obj)
     dedup_owners(obj, scope, after_admission=False)
     now = registry.clock()
+    if kind.kind == "DeviceTaintRule":  # upstream's defaults have a clock
+        date_taint_rule(obj, None, format_time(now))
     obj = track_create(resource, obj, scope, now)
     if scope.admit:
         await registry.admission.admit(scope.admission(CREATE, kind, metadata.get("name", ""), obj, None))

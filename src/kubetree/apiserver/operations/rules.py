@@ -27,6 +27,8 @@ RETURNS_DELETED = frozenset(
         "resourceclaims.resource.k8s.io",
         "resourceclaimtemplates.resource.k8s.io",
         "resourceslices.resource.k8s.io",
+        "devicetaintrules.resource.k8s.io",
+        "resourcepoolstatusrequests.resource.k8s.io",
     }
 )
 """DELETE answers with the object; the others answer with a Status."""

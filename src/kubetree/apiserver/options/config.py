@@ -147,6 +147,10 @@ class Config:
     disabled_metrics: tuple[str, ...] = ()
     metric_labels: dict[str, str] = field(default_factory=dict)
     """`metric,label` to the values, separated by commas, that are told apart."""
+    coordinated_leadership_lease_duration: float = 15.0
+    """Of the lease of the server that holds elections among LeaseCandidates."""
+    coordinated_leadership_renew_deadline: float = 10.0
+    coordinated_leadership_retry_period: float = 2.0
     feature_gates: dict[str, bool] = field(default_factory=dict)
     """Those that were named."""
     runtime_config: dict[str, str] = field(default_factory=dict)

@@ -37,9 +37,6 @@ TOLERATED: dict[Callable[[str], Any], dict[str, Any]] = {
         "max-connection-bytes-per-sec": 0,
     },
     duration: {
-        "coordinated-leadership-lease-duration": 15.0,
-        "coordinated-leadership-renew-deadline": 10.0,
-        "coordinated-leadership-retry-period": 2.0,
         "etcd-count-metric-poll-period": 60.0,
         "kubelet-timeout": 5.0,
         "log-flush-frequency": 5.0,
@@ -111,6 +108,8 @@ def add_more_arguments(parser: argparse.ArgumentParser) -> None:
     boolean(parser, "shutdown-send-retry-after", False)
     parser.add_argument("--shutdown-watch-termination-grace-period", type=duration, default=0.0)
     parser.add_argument("--livez-grace-period", type=duration, default=0.0)
+    for name, seconds in (("lease-duration", 15.0), ("renew-deadline", 10.0), ("retry-period", 2.0)):
+        parser.add_argument(f"--coordinated-leadership-{name}", type=duration, default=seconds, help="of the server that holds elections")
     parser.add_argument("--etcd-healthcheck-timeout", type=duration, default=2.0)
     parser.add_argument("--etcd-db-metric-poll-interval", type=duration, default=30.0)
     parser.add_argument("--etcd-readycheck-timeout", type=duration, default=2.0)
