@@ -21,12 +21,11 @@ from kubetree.testing import Cluster
 
 Object = dict[str, Any]
 STORAGE_VERSION, LEASE = kind("internal.apiserver.k8s.io/v1alpha1", "StorageVersion"), kind("coordination.k8s.io/v1", "Lease")
-EVERYTHING: Object = {"runtime_config": {"api/all": "true"}, "feature_gates": {"AllAlpha": True, "AllBeta": True}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster(storage: storage_modes.Mode) -> AsyncIterator[Cluster]:
-    async with storage_modes.cluster(nodes=0, **EVERYTHING) as running:
+    async with storage_modes.cluster(nodes=0, **storage_modes.EVERYTHING) as running:
         yield running
 
 
