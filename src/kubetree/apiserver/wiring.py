@@ -147,7 +147,9 @@ async def build(
         openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        add_pages(
+            dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), registry.features, profiling=config.profiling
+        )
         if config.enable_logs_handler:
             dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}
         for changed in (discovery.changed, openapi.changed):

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from kubetree.api.feature_gates import Features
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.dispatch import Dispatcher
 from kubetree.apiserver.metrics.requests import Metrics
@@ -50,7 +51,9 @@ async def version(ctx: RequestContext) -> web.StreamResponse:
 _METRICS = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 
 
-def add_pages(dispatcher: Dispatcher, health: Health, metrics: Metrics, openapi: OpenAPI, zpages: ZPages, *, profiling: bool) -> None:
+def add_pages(
+    dispatcher: Dispatcher, health: Health, metrics: Metrics, openapi: OpenAPI, zpages: ZPages, features: Features, *, profiling: bool
+) -> None:
     async def scrape(ctx: RequestContext) -> web.StreamResponse:
         if ctx.method == "DELETE" and profiling:
             metrics.reset()
@@ -61,7 +64,9 @@ def add_pages(dispatcher: Dispatcher, health: Health, metrics: Metrics, openapi:
         return answer_text(ctx, health.render(), content_type=_METRICS)
 
     dispatcher.pages |= {"/version": version, "/metrics": scrape, "/metrics/slis": indicators}
-    dispatcher.pages |= {"/statusz": zpages.statusz, "/flagz": zpages.flagz}
+    for path, page, gate in (("/statusz", zpages.statusz, "ComponentStatusz"), ("/flagz", zpages.flagz, "ComponentFlagz")):
+        if gate in features:
+            dispatcher.pages[path] = page
     dispatcher.pages |= {"/openapi/v2": openapi.v2, "/openapi/v3": openapi.v3, "/openapi/v3/": openapi.v3}
     for endpoint in ("/healthz", "/livez", "/readyz"):
         dispatcher.pages[endpoint] = dispatcher.pages[f"{endpoint}/"] = health.handle
