@@ -111,6 +111,18 @@ async def test_scale_follows_the_paths_of_the_definition(http: Http) -> None:
     assert (await http.get(f"{FOOS}/x")).json["spec"]["size"] == 4
 
 
+async def test_what_has_no_replicas_yet_can_be_scaled(http: Http) -> None:
+    paths = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+    await establish(http, definition(version(spec=fields(size=INTEGER), subresources={"status": {}, "scale": paths})))
+    await http.post(FOOS, foo("x"))
+    assert (await http.get(f"{FOOS}/x/scale")).json["message"].endswith('the spec replicas field ".spec.size" does not exist')
+    unsaid = await http.patch(f"{FOOS}/x/scale", {"metadata": {"labels": {"a": "b"}}})
+    assert (unsaid.status, unsaid.json["message"]) == (400, 'the spec replicas field ".spec.size" cannot be empty')
+    scaled = await http.patch(f"{FOOS}/x/scale", {"spec": {"replicas": 4}})
+    assert scaled.json["spec"] == {"replicas": 4}
+    assert (await http.get(f"{FOOS}/x")).json["spec"]["size"] == 4
+
+
 async def test_columns_and_selectable_fields_come_from_the_definition(http: Http) -> None:
     column = {"name": "A", "type": "integer", "jsonPath": ".spec.a"}
     served = version(spec=SPEC, additionalPrinterColumns=[column], selectableFields=[{"jsonPath": ".spec.d"}])

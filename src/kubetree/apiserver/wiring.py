@@ -55,11 +55,12 @@ from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.storage_version import await_storage_versions
 from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.program_version import version_info
 from kubetree.apiserver.pages.health import Check, Health
 from kubetree.apiserver.pages.logs import logs_page
 from kubetree.apiserver.pages.openapi import OpenAPI
 from kubetree.apiserver.pages.openid import add_openid_pages
-from kubetree.apiserver.pages.table import add_pages, version_info
+from kubetree.apiserver.pages.table import add_pages
 from kubetree.apiserver.pages.zpages import ZPages
 from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.post_start import store_health
@@ -147,9 +148,8 @@ async def build(
         openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(
-            dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), registry.features, profiling=config.profiling
-        )
+        zpages = ZPages(dict(config.flags), clock(), clock, registry.features)
+        add_pages(dispatcher, health, metrics, openapi, zpages, config.git_version, profiling=config.profiling)
         if config.enable_logs_handler:
             dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}
         for changed in (discovery.changed, openapi.changed):
@@ -189,7 +189,7 @@ async def build(
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage, registry.counters.stored_bytes),
             aggregation.metrics,
-            lambda: build_lines(version_info(), registry.features),
+            lambda: build_lines(version_info(config.git_version), registry.features),
             process_lines,
             lambda: access.lines(authorization.decisions),
             auditing.metrics if auditing is not None else no_auditing,

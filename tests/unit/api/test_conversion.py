@@ -43,6 +43,10 @@ def test_events() -> None:
     assert new["regarding"] == EVENT["involvedObject"]
     assert (new["note"], new["deprecatedCount"], new["reportingController"]) == ("hello", 2, "kubelet")
     assert convert(new, "v1") == EVENT
+    assert (
+        not {"reportingController", "reportingInstance"}
+        & convert({**EVENT, "reportingComponent": "", "reportingInstance": ""}, "events.k8s.io/v1").keys()
+    )
 
 
 def test_autoscalers() -> None:

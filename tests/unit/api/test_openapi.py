@@ -240,3 +240,12 @@ def test_fields_of_few_values_list_them_and_defaults_are_upstreams() -> None:
 def test_the_whole_document_has_what_the_api_uses_and_no_more(v2) -> None:
     assert "io.k8s.api.storage.v1.StorageClass" in v2["definitions"]
     assert not [name for name in v2["definitions"] if ".v1alpha" in name]
+
+
+def test_operations_are_told_of_in_english() -> None:
+    paths = openapi_v2(KINDS)["paths"]
+    told = {found["operationId"]: found["description"] for path in paths.values() for found in path.values() if isinstance(found, dict)}
+    assert told["createCoreV1NamespacedEvent"] == "create an Event"
+    assert told["createCoreV1NamespacedEndpoints"] == "create Endpoints"
+    assert told["deleteNetworkingV1IngressClass"] == "delete an IngressClass"
+    assert told["listCoreV1ComponentStatus"] == "list objects of kind ComponentStatus"

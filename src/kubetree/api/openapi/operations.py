@@ -135,7 +135,7 @@ class _Paths:
             yield f"{start}{rest}/{{name}}", [self._watching(self._id("watch"), "watch", *self._named)]
 
     def _listing(self, id: str, *params: Parameter) -> Operation:
-        text = f"list or watch objects of kind {self._kind.kind}"
+        text = f"{'list or watch' if 'watch' in self._kind.verbs else 'list'} objects of kind {self._kind.kind}"
         return self._operation("get", id, text, "list", *params, *p.LIST, ok=self._list, formats=STREAMS)
 
     def _watching(self, id: str, action: str, *params: Parameter) -> Operation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -190,6 +190,13 @@ def cells(kind: Kind, obj: Mapping[str, Any], now: datetime) -> list[Any]:
     if row is None:  # a version that shows the same as the one that it is stored as
         row = _ROWS.get((kind.stored_as, kind.kind), _PLAIN)
     return row[1](obj, now)
+
+
+def in_order(kind: Kind, objs: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The objects of a list as its rows stand: by name but for FlowSchemas, which stand in the order in which they are tried."""
+    if kind.kind == "FlowSchema" and kind.group == "flowcontrol.apiserver.k8s.io":
+        return sorted(objs, key=lambda obj: (obj["spec"]["matchingPrecedence"], obj["metadata"]["name"]))
+    return objs
 
 
 def row_conditions(kind: Kind, obj: Mapping[str, Any]) -> list[dict[str, str]]:

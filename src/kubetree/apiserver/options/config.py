@@ -120,6 +120,8 @@ class Config:
     aggregator_reject_forwarding_redirect: bool = True
     profiling: bool = True
     """Whether /debug is served."""
+    git_version: str = GIT_VERSION
+    """What the server says it is."""
     flags: tuple[tuple[str, str], ...] = ()
     """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
