@@ -36,6 +36,8 @@ class Mode:
 
 
 MODES = {"memory": Mode("memory"), "sqlite": Mode("sqlite"), "etcd": Mode("etcd"), "two-on-etcd": Mode("etcd", servers=2)}
+EVERYTHING: dict[str, Any] = {"runtime_config": {"api/all": "true"}, "feature_gates": {"AllAlpha": True, "AllBeta": True}}
+"""Of a server or a cluster that serves what is off by default too."""
 mode = MODES["memory"]
 """That of the test that runs."""
 

@@ -16,8 +16,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 
-from kubetree.api.kind_table import ROWS
+from kubetree.api.kind_table import EVERY_ROW
 from kubetree.testing import BackgroundCluster
+from storage_modes import EVERYTHING
 
 pytestmark = pytest.mark.one_store
 Object = dict[str, Any]
@@ -25,7 +26,7 @@ TRIES = int(os.environ.get("KUBETREE_FUZZ", "0"))
 QUICK = settings(max_examples=TRIES or 2, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 DEPTH = 2
 NAMES = {"name": ["x", "default", "kubernetes", "system:node", "node-1"], "namespace": ["default", "kube-system", "x"]}
-VERSIONS = sorted({f"api{'s' if row.group else ''}/{row.api_version}" for row in ROWS})
+VERSIONS = sorted({f"api{'s' if row.group else ''}/{row.api_version}" for row in EVERY_ROW})
 # 503 and 504 are upstream's answers where a node or a webhook cannot be asked.
 BY_DESIGN = (503, 504)
 
@@ -54,7 +55,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with BackgroundCluster(nodes=1, controllers=(), scheduler=False) as cluster:
+    with BackgroundCluster(nodes=1, controllers=(), scheduler=False, **EVERYTHING) as cluster:
         yield Server(cluster)
 
 
