@@ -6,11 +6,19 @@ import copy
 from typing import Any
 
 from kubetree.api.defaults import apply_defaults
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features, resolve
 from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
 from kubetree.api.strategies import prepare_for_create, prepare_for_update
 from kubetree.api.validation import validate_create, validate_update
 
 Object = dict[str, Any]
+EVERYTHING = resolve({"AllAlpha": True, "AllBeta": True})
+
+
+def features(row: Kind) -> Features:
+    """A kind that is off by default comes with all fields that it may have."""
+    return EVERYTHING if row.optional else DEFAULT_FEATURES
 
 
 def made(api_version: str, name: str, obj: Object) -> Object:
@@ -23,7 +31,7 @@ def made(api_version: str, name: str, obj: Object) -> Object:
     if row.namespaced:
         metadata.setdefault("namespace", "default")
     apply_defaults(row, obj)
-    prepare_for_create(row, obj)
+    prepare_for_create(row, obj, features(row))
     return obj
 
 
@@ -46,5 +54,5 @@ def changes(api_version: str, name: str, old: Object, change: Object, subresourc
         else:
             at[last] = value
     apply_defaults(row, after)
-    prepare_for_update(row, after, before, subresource)
+    prepare_for_update(row, after, before, subresource, features=features(row))
     return [str(e) for e in validate_update(row, after, before, subresource)]

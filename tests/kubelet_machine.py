@@ -79,17 +79,27 @@ class Machine:
             await self.containerd.start()
 
     async def remove(self) -> None:
+        """Nothing of it is in the next one's way, also when containerd fails."""
         self.stop_kubelet()
-        await self.ensure_containerd()
-        await remove_pods(self.config)
-        await self.containerd.stop()
-        kill_shims(self.config)
-        unmount_below(self.kubelet_root)
-        remove_files(self.config)
-        Cgroups().remove(f"/{self.cgroup}")
-        self._ip("link", "delete", self.bridge)
-        self._ip("route", "delete", "unreachable", self.subnet, "metric", "4000")
-        shutil.rmtree(self.base, ignore_errors=True)
+        try:
+            await self.ensure_containerd()
+            await remove_pods(self.config)
+        finally:
+            await self.containerd.stop()
+            kill_shims(self.config)
+            unmount_below(self.kubelet_root)
+            remove_files(self.config)
+            await until(self._cgroup_removed, "its cgroup is gone")
+            self._ip("link", "delete", self.bridge)
+            self._ip("route", "delete", "unreachable", self.subnet, "metric", "4000")
+            shutil.rmtree(self.base, ignore_errors=True)
+
+    def _cgroup_removed(self) -> bool:
+        """Whether it is gone, with what ran in it; killed processes take a moment."""
+        with contextlib.suppress(OSError):
+            Cgroups().remove(f"/{self.cgroup}")
+            return True
+        return False
 
     async def cut_power(self) -> None:
         """Everything that a reboot ends is ended, and what lies below /run is gone."""

@@ -1,6 +1,7 @@
 """Every behaviour holds whatever the API server keeps its objects in: each test runs in all modes that `--store` names.
 
-A test marked `one_store` brings its own storage, or none, and runs once.
+A test marked `one_store` runs once: it brings its own storage, or asks what is no matter of storage (how requests are shaped, who may
+send them, what is called out to). Where a whole module is, a test marked `every_store` is the exception that does ask.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from storage_modes import MODES
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.get_closest_marker("one_store") is None and not _outlived(metafunc):
+    marked = metafunc.definition.get_closest_marker
+    if (marked("one_store") is None or marked("every_store") is not None) and not _outlived(metafunc):
         metafunc.parametrize("storage", metafunc.config.getoption("--store"), indirect=True, scope="session")
 
 

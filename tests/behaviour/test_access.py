@@ -16,6 +16,8 @@ from behaviour.secured_server import Secured, secured_server
 from kubetree.cluster.certificates import Authority, KeyPair
 from rbac_objects import role, rule
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Secured]:
@@ -82,6 +84,7 @@ async def test_a_bad_token_is_unauthorized_and_no_token_is_anonymous(cluster: Se
     assert (await cluster.anonymously("/version"))[1]["minor"] == "36"
 
 
+@pytest.mark.every_store
 async def test_service_account_tokens_from_creation_to_their_end(cluster: Secured, admin: Path) -> None:
     await ok(cluster, admin, "create", "serviceaccount", "robot")
     token = (await ok(cluster, admin, "create", "token", "robot")).strip()
@@ -126,6 +129,7 @@ async def test_impersonation(cluster: Secured, admin: Path) -> None:
     assert "cannot impersonate-on:user-info:list" in await refused(cluster, scheduler, "get", "--raw", "/api/v1/services", "--as=jane")
 
 
+@pytest.mark.every_store
 async def test_nobody_gives_away_more_than_they_have(cluster: Secured, admin: Path) -> None:
     await ok(cluster, admin, "create", "clusterrole", "role-writer", "--verb=create", "--resource=roles,rolebindings")
     await ok(cluster, admin, "create", "clusterrolebinding", "jane", "--clusterrole=role-writer", "--user=jane")
@@ -158,6 +162,7 @@ async def test_the_openid_pages(cluster: Secured, admin: Path) -> None:
     assert [key["alg"] for key in keys] == ["ES256"]
 
 
+@pytest.mark.every_store
 async def test_services_get_addresses_and_ports(cluster: Secured, admin: Path) -> None:
     await ok(cluster, admin, "create", "service", "clusterip", "web", "--tcp=80")
     await ok(cluster, admin, "create", "service", "nodeport", "out", "--tcp=80", "--node-port=30123")

@@ -13,6 +13,8 @@ from behaviour.apiserver_harness import MAPS, config_map, running_server
 from kubetree.apiserver.options import configuration_files
 from webhook_server import Webhook, webhook
 
+pytestmark = pytest.mark.one_store
+
 Object = dict[str, Any]
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 TOKENS = 'admin-token,admin,admin-uid,"system:masters"\nbob-token,bob,bob-uid,"devs"\n'

@@ -11,6 +11,8 @@ import pytest
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from kubetree.api.kind_table import kind as row_of
 
+pytestmark = pytest.mark.one_store
+
 Object = dict[str, Any]
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 API = "admissionregistration.k8s.io/v1"
@@ -83,6 +85,7 @@ async def test_a_policy_without_a_binding_does_nothing() -> None:
         assert (await http.post(MAPS, config_map("x"))).status == 201
 
 
+@pytest.mark.every_store
 async def test_bindings_choose_what_is_done_and_where() -> None:
     async with running_server() as http:
         await validating(
@@ -124,6 +127,7 @@ async def test_conditions_variables_request_and_namespace() -> None:
         assert (await http.post(MAPS, config_map("s2"))).json["message"].endswith("denied request: name of s2 in default")
 
 
+@pytest.mark.every_store
 async def test_parameters_come_by_name_by_labels_or_not_at_all() -> None:
     async with running_server() as http:
         for name, value, labels in (("one", "1", {"p": "q"}), ("two", "2", {"p": "q"})):
@@ -289,6 +293,7 @@ async def test_what_expressions_cost_is_bounded() -> None:
         assert "cost" in message
 
 
+@pytest.mark.every_store
 async def test_custom_kinds_are_matched_mutated_and_are_parameters() -> None:
     schema = {
         "type": "object",

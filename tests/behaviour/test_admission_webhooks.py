@@ -17,6 +17,8 @@ from behaviour.custom_resources import FOOS, definition, establish, fields, stri
 from kubetree.api.kind_table import kind as row_of
 from webhook_servers import WebhookServer, allow, deny, patching, webhook_server
 
+pytestmark = pytest.mark.one_store
+
 Object = dict[str, Any]
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 RULE = {"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}
@@ -85,6 +87,7 @@ async def test_a_refusal_is_never_less_than_an_error(result: Object, code: int, 
         assert reply.json["message"] == f'admission webhook "a.example.com" denied the request{colon}{message}'
 
 
+@pytest.mark.every_store
 async def test_mutating_webhooks_run_by_name_and_place_and_see_each_others_work() -> None:
     async with both() as (http, webhooks):
         first = webhooks.on("/1", patching({"op": "add", "path": "/data/one", "value": "1"}))
@@ -117,6 +120,7 @@ async def test_a_patched_object_is_defaulted_and_loses_what_its_kind_does_not_kn
         assert reply.json["message"].startswith("Internal error occurred: ")
 
 
+@pytest.mark.every_store
 async def test_fields_that_a_custom_resource_does_not_know_are_seen_by_later_webhooks_and_not_stored() -> None:
     rule = {"operations": ["CREATE", "UPDATE"], "apiGroups": ["example.com"], "apiVersions": ["v1"], "resources": ["foos"]}
     spec = fields(a={"type": "integer"}, d=string(default="x"))
@@ -269,6 +273,7 @@ async def test_old_webhooks_are_asked_in_v1beta1() -> None:
         assert (await http.post(MAPS, config_map("x", a="1"))).json["data"] == {"a": "1", "b": "1"}
 
 
+@pytest.mark.every_store
 async def test_selectors_choose_by_namespace_and_by_either_object() -> None:
     async with both() as (http, webhooks):
         one = hook(webhooks.on("/ns", allow), namespaceSelector={"matchLabels": {"hooked": "yes"}})
@@ -331,6 +336,7 @@ async def test_updates_patches_and_deletes_say_what_they_are() -> None:
         assert deleted["options"] == {"kind": "DeleteOptions", **meta, "propagationPolicy": "Background"}
 
 
+@pytest.mark.every_store
 async def test_a_collection_is_deleted_one_by_one() -> None:
     async with both() as (http, webhooks):
 
@@ -390,6 +396,7 @@ async def test_connections_are_admitted_before_anything_is_looked_up() -> None:
         assert webhooks.asked("/a")[1]["request"]["object"] == {"kind": "PodProxyOptions", "apiVersion": "v1", "path": "/a/b"}
 
 
+@pytest.mark.every_store
 async def test_what_configures_admission_is_not_admitted_by_it() -> None:
     everything = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}
     async with both() as (http, webhooks):
@@ -421,6 +428,7 @@ async def test_a_webhook_cannot_move_an_object_to_another_namespace() -> None:
         assert reply.json["message"] == "the namespace of the provided object does not match the namespace sent on the request"
 
 
+@pytest.mark.every_store
 async def test_a_webhook_is_asked_once_for_a_write_that_fails_or_changes_nothing() -> None:
     async with both() as (http, webhooks):
         await http.post(MAPS, config_map("x", a="1"))

@@ -24,6 +24,8 @@ from kubetree.api.kind_table import kind
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import Authority
 
+pytestmark = pytest.mark.one_store
+
 API_SERVICE, SERVICE, ROLE, BINDING = (
     kind("apiregistration.k8s.io/v1", "APIService"),
     kind("v1", "Service"),
@@ -120,6 +122,7 @@ async def test_every_group_and_version_has_its_api_service(world: World) -> None
     assert aggregated == listed
 
 
+@pytest.mark.every_store
 async def test_objects_of_another_server_are_written_read_and_watched(world: World) -> None:
     await world.register()
     async with world.session.get(f"{world.cluster.server.url}{FLUNDERS}?watch=1") as watch:
@@ -267,6 +270,7 @@ async def test_openapi_of_all_servers_is_one(world: World, v3: bool) -> None:
     assert f"apis/{API_VERSION}" not in (await world.get("/openapi/v3"))["paths"]
 
 
+@pytest.mark.every_store
 async def test_priorities_change_without_a_gap(world: World) -> None:
     await world.register(groupPriorityMinimum=2000)
     await world.discovered(lambda v: v.get("resources"))
@@ -278,6 +282,7 @@ async def test_priorities_change_without_a_gap(world: World) -> None:
     assert [group["name"] for group in (await world.get("/apis"))["groups"]][1] == GROUP
 
 
+@pytest.mark.every_store
 async def test_an_api_service_that_goes_takes_its_group_along(world: World) -> None:
     await world.register()
     await world.discovered(lambda v: v["freshness"] == "Current")
@@ -305,6 +310,7 @@ async def test_the_group_of_api_services_cannot_be_given_away(world: World) -> N
         await world.client.create(API_SERVICE, {**world.extension.api_service(group="apps", version="v1"), "metadata": {"name": "v1.apps"}})
 
 
+@pytest.mark.every_store
 async def test_custom_resources_have_an_api_service_as_long_as_they_are_served(world: World) -> None:
     definitions = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
     schema = {"openAPIV3Schema": {"type": "object"}}

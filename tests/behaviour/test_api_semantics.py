@@ -59,6 +59,7 @@ async def test_protobuf_is_spoken_both_ways_and_preferred_when_it_comes_first(ht
     assert kind == "application/json"
 
 
+@pytest.mark.one_store
 async def test_metadata_alone_comes_in_protobuf_and_tables_do_not(http: Http) -> None:
     await http.post(MAPS, config_map("a", k="v"))
     _, _, body = await raw(http, f"{MAPS}/a", CONTENT_TYPE + PARTIAL)
@@ -80,6 +81,7 @@ def events_of(data: bytes) -> list[tuple[str, Object]]:
 
 
 @pytest.mark.parametrize("form", ["", PARTIAL])
+@pytest.mark.one_store
 async def test_a_watch_in_protobuf_is_framed_by_sizes(http: Http, form: str) -> None:
     await http.post(MAPS, config_map("a"))
     start = (await http.get(MAPS)).json["metadata"]["resourceVersion"]
@@ -111,6 +113,7 @@ async def test_a_watch_in_protobuf_is_framed_by_sizes(http: Http, form: str) -> 
         ("application/json;sv=v2", 406, "only the following media types are accepted: "),
     ],
 )
+@pytest.mark.one_store
 async def test_what_can_be_accepted(http: Http, accept: str, status: int, words: str) -> None:
     await http.post(MAPS, config_map("a"))
     reply = await http.get(f"{MAPS}/a", Accept=accept)
@@ -132,6 +135,7 @@ async def test_what_can_be_accepted(http: Http, accept: str, status: int, words:
         ("PATCH", f"{MAPS}/a", 415, "415: Unsupported Media Type"),
     ],
 )
+@pytest.mark.one_store
 async def test_what_is_not_routed(http: Http, method: str, path: str, status: int, words: str) -> None:
     reply = await http.request(method, path.replace("%2525", "%2525"))
     assert (reply.status, words in reply.text.replace('\\"', '"')) == (status, True), reply.text

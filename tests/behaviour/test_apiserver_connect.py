@@ -20,6 +20,8 @@ from cryptography.x509.oid import NameOID
 from behaviour.apiserver_harness import Http, running_server
 from kubetree.apiserver.options.config import TLSFiles
 
+pytestmark = pytest.mark.one_store
+
 PODS = "/api/v1/namespaces/default/pods"
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,17 +16,11 @@ import aiohttp
 import pytest
 
 import storage_modes
+from ports import free_port
 
 SERVER = Path(__file__).with_name("apiserver_process.py")
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 LIVES, WRITERS = 3, 8
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

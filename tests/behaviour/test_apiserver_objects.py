@@ -237,11 +237,13 @@ async def test_a_watch_that_starts_too_early_ends_with_an_error_event(place: Pla
     assert (last["type"], last["object"]["code"], last["object"]["reason"]) == ("ERROR", 410, "Expired")
 
 
+@pytest.mark.one_store
 async def test_watches_end_on_time_after_a_last_bookmark(http: Http) -> None:
     async with http.watch(f"{MAPS}?watch=1&timeoutSeconds=1") as events:
         assert [e async for e in events] == []
 
 
+@pytest.mark.one_store
 async def test_stopping_the_server_ends_watches_at_once() -> None:
     async with running_server(shutdown_grace=300) as http:
         async with http.watch(f"{MAPS}?watch=1") as events:
@@ -250,6 +252,7 @@ async def test_stopping_the_server_ends_watches_at_once() -> None:
                 assert [e async for e in events] == []
 
 
+@pytest.mark.one_store
 async def test_tables_and_metadata_are_answered_for_the_asking(http: Http) -> None:
     await http.post(MAPS, config_map("a", k="v"))
     table = (await http.get(MAPS, Accept="application/json;as=Table;v=v1;g=meta.k8s.io")).json
@@ -265,6 +268,7 @@ async def test_tables_and_metadata_are_answered_for_the_asking(http: Http) -> No
     assert "kind: ConfigMap\n" in yaml.text
 
 
+@pytest.mark.one_store
 async def test_yaml_bodies_are_read(http: Http) -> None:
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {time: 12:30:45, day: 2026-01-01, k: v}\n---\nanother: document\n"
     made = await http.post(MAPS, text, Content_Type="application/yaml")
@@ -273,6 +277,7 @@ async def test_yaml_bodies_are_read(http: Http) -> None:
     assert "cannot unmarshal bool into Go struct field ConfigMap.data of type string" in truth.json["message"]
 
 
+@pytest.mark.one_store
 async def test_unknown_fields_are_refused_warned_of_or_dropped(http: Http) -> None:
     body = {**config_map("a"), "surprise": 1}
     strict = await http.post(f"{MAPS}?fieldValidation=Strict", body)
@@ -285,6 +290,7 @@ async def test_unknown_fields_are_refused_warned_of_or_dropped(http: Http) -> No
     assert (ignored.status, "Warning" in ignored.headers) == (201, False)
 
 
+@pytest.mark.one_store
 async def test_large_answers_are_compressed_when_asked(http: Http) -> None:
     for name in "abc":
         await http.post(MAPS, config_map(name, k="x" * 60_000))
@@ -336,6 +342,7 @@ async def test_one_object_in_two_versions(http: Http) -> None:
     assert (await http.get(old)).json["items"][0]["spec"]["targetCPUUtilizationPercentage"] == 70
 
 
+@pytest.mark.one_store
 async def test_health_version_and_metrics(http: Http) -> None:
     assert (await http.get("/readyz")).text == "ok"
     assert (await http.get("/livez?verbose")).text.endswith("livez check passed\n")
@@ -347,6 +354,7 @@ async def test_health_version_and_metrics(http: Http) -> None:
     assert (head.status, head.text) == (405, "")  # upstream's router knows no HEAD of a resource
 
 
+@pytest.mark.one_store
 async def test_keys_that_stand_twice_are_refused_in_json_and_yaml(http: Http) -> None:
     twice = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1","k":"2"}}'
     reply = await http.post(f"{MAPS}?fieldValidation=Strict", twice, Content_Type="application/json")
@@ -360,6 +368,7 @@ async def test_keys_that_stand_twice_are_refused_in_json_and_yaml(http: Http) ->
     assert (warned.status, "already set in map" in warned.headers["Warning"]) == (201, True)
 
 
+@pytest.mark.one_store
 async def test_a_review_is_no_table(http: Http) -> None:
     body = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -387,6 +396,7 @@ async def test_a_continue_token_expires_with_its_revision_and_offers_another() -
         assert [i["metadata"]["name"] for i in rest.json["items"]] == ["b", "c"]
 
 
+@pytest.mark.one_store
 async def test_a_watcher_that_reads_slowly_loses_nothing_and_holds_nobody_up(http: Http) -> None:
     await http.post(MAPS, config_map("a"))
     reader, writer = await asyncio.open_connection("127.0.0.1", http.server.port, limit=4096)

@@ -18,6 +18,8 @@ from kubetree.apiserver.verbs import list as list_module
 from kubetree.apiserver.verbs import watch_pumps
 from kubetree.apiserver.wire import answers
 
+pytestmark = pytest.mark.one_store
+
 BIG = "x" * 200_000
 
 

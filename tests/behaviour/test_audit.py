@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from behaviour.apiserver_harness import MAPS, Http, config_map, running_server
 from kubetree.apiserver.audit.batching import BatchLimits
 from kubetree.apiserver.audit.config import AuditConfig, Backend
+
+pytestmark = pytest.mark.one_store
 
 Object = dict[str, Any]
 SECRETS = "/api/v1/namespaces/default/secrets"

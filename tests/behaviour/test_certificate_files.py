@@ -21,6 +21,8 @@ from kubetree.apiserver.options import configuration_files
 from kubetree.client import Client, ClientConfig
 from kubetree.cluster.certificates import Authority, KeyPair
 
+pytestmark = pytest.mark.one_store
+
 CONFIG_MAP, NAMESPACE = kind("v1", "ConfigMap"), kind("v1", "Namespace")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
 from behaviour.apiserver_harness import Http, running_server
@@ -110,6 +111,18 @@ async def test_scale_follows_the_paths_of_the_definition(http: Http) -> None:
     assert (await http.get(f"{FOOS}/x")).json["spec"]["size"] == 4
 
 
+async def test_what_has_no_replicas_yet_can_be_scaled(http: Http) -> None:
+    paths = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+    await establish(http, definition(version(spec=fields(size=INTEGER), subresources={"status": {}, "scale": paths})))
+    await http.post(FOOS, foo("x"))
+    assert (await http.get(f"{FOOS}/x/scale")).json["message"].endswith('the spec replicas field ".spec.size" does not exist')
+    unsaid = await http.patch(f"{FOOS}/x/scale", {"metadata": {"labels": {"a": "b"}}})
+    assert (unsaid.status, unsaid.json["message"]) == (400, 'the spec replicas field ".spec.size" cannot be empty')
+    scaled = await http.patch(f"{FOOS}/x/scale", {"spec": {"replicas": 4}})
+    assert scaled.json["spec"] == {"replicas": 4}
+    assert (await http.get(f"{FOOS}/x")).json["spec"]["size"] == 4
+
+
 async def test_columns_and_selectable_fields_come_from_the_definition(http: Http) -> None:
     column = {"name": "A", "type": "integer", "jsonPath": ".spec.a"}
     served = version(spec=SPEC, additionalPrinterColumns=[column], selectableFields=[{"jsonPath": ".spec.d"}])
@@ -173,7 +186,7 @@ async def test_a_deleted_definition_takes_its_objects_along(http: Http) -> None:
         left = [event["type"] async for event in events]
         assert left.count("DELETED") == 2
     assert (await http.get(FOOS)).text == "404 page not found\n"
-    assert (await http.get("/apis/example.com")).status == 404
+    await until_gone(http, "/apis/example.com")
 
 
 async def test_a_changed_schema_holds_at_once_also_for_what_is_stored(http: Http) -> None:
@@ -315,6 +328,48 @@ async def test_objects_say_which_version_they_are_of(http: Http) -> None:
     assert (other.status, other.json["message"]) == (400, message)
     wrong = await http.post(FOOS, {**foo("x"), "kind": "Bar"})
     assert (wrong.status, wrong.json["details"]["causes"][0]["field"]) == (422, "kind")
+
+
+async def test_what_is_written_at_another_version_is_told_with_the_defaults_of_the_stored_one(http: Http) -> None:
+    stored = version("v2", fields(a=string(), b=string(default="of v2")))
+    await establish(http, definition(version("v1", fields(a=string(default="of v1"), b=string()), storage=False), stored))
+    made = (await http.post(FOOS, foo("x"))).json
+    assert made["spec"] == {"a": "of v1", "b": "of v2"}
+    assert (await http.get(f"{FOOS}/x")).json["spec"] == made["spec"]
+    patched = (await http.patch(f"{FOOS}/x", {"spec": {"a": "mine"}})).json
+    assert patched["spec"] == {"a": "mine", "b": "of v2"}
+
+
+async def test_an_object_is_not_found_at_a_path_of_the_other_scope(http: Http) -> None:
+    await establish(http, definition())
+    for method, path in (("POST", ""), ("DELETE", ""), ("GET", "/x"), ("PUT", "/x/status")):
+        assert (await http.request(method, f"/apis/example.com/v1/foos{path}", foo("x"))).status == 404, method
+    assert (await http.get("/apis/example.com/v1/foos")).status == 200
+
+
+async def test_a_definition_that_somebody_put_into_the_store_without_an_identity_is_established(http: Http) -> None:
+    store = http.servers[0].parts.registry.store
+    raw = {**definition(), "metadata": {"name": "foos.example.com"}}
+    raw["spec"]["names"] |= {"singular": "foo", "listKind": "FooList"}
+    await store.create("/registry/apiextensions.k8s.io/customresourcedefinitions/foos.example.com", orjson.dumps(raw))
+    await wait_for(http, "foos.example.com", "Established", "True")
+    assert (await http.post(FOOS, foo("x"))).status == 201
+
+
+async def test_metadata_that_is_malformed_in_the_store_is_left_out_field_by_field(http: Http) -> None:
+    await establish(http, definition())
+    metadata = {"name": "x", "namespace": "default", "labels": {"a": "b"}, "annotations": {"ok": "yes", "bad": 42}, "unknown": 1}
+    store = http.servers[0].parts.registry.store
+    await store.create("/registry/example.com/foos/default/x", orjson.dumps({**foo("x"), "metadata": metadata}))
+    await http.everywhere(f"{FOOS}/x", lambda reply: reply.status == 200)
+    found = (await http.get(f"{FOOS}/x")).json["metadata"]
+    assert {name: value for name, value in found.items() if name != "resourceVersion"} == {
+        "name": "x",
+        "namespace": "default",
+        "labels": {"a": "b"},
+        "generation": 1,
+    }
+    assert (await http.put(f"{FOOS}/x", {**foo("x"), "metadata": found})).status == 200
 
 
 async def test_a_status_that_was_reset_gets_its_default(http: Http) -> None:

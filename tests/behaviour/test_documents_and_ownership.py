@@ -27,6 +27,7 @@ def deployment(**spec):
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
 
 
+@pytest.mark.one_store
 async def test_the_index_leads_to_documents_that_may_be_kept(http: Http) -> None:
     index = (await http.get("/openapi/v3")).json["paths"]
     url = index["apis/apps/v1"]["serverRelativeURL"]
@@ -38,11 +39,13 @@ async def test_the_index_leads_to_documents_that_may_be_kept(http: Http) -> None
     assert (await http.get("/openapi/v3/apis/nowhere/v1")).status == 404
 
 
+@pytest.mark.one_store
 async def test_v2_is_one_document(http: Http) -> None:
     document = (await http.get("/openapi/v2")).json
     assert document["swagger"] == "2.0" and "io.k8s.api.core.v1.Pod" in document["definitions"]
 
 
+@pytest.mark.one_store
 async def test_unknown_fields_are_refused_warned_of_or_dropped(http: Http) -> None:
     body = config_map("a", k="1") | {"bogus": 1}
     strict = await http.post(f"{MAPS}?fieldValidation=Strict", body)
@@ -67,6 +70,7 @@ async def test_a_patch_is_told_of_its_own_duplicates_and_of_what_it_made_unknown
     assert warned.status == 200 and len(warned.headers.getall("Warning")) == 2
 
 
+@pytest.mark.one_store
 async def test_yaml_is_read_as_strictly(http: Http) -> None:
     body = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  name: b\nbogus: 1\n"
     strict = await http.post(f"{MAPS}?fieldValidation=Strict", body, Content_Type="application/yaml")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from behaviour.apiserver_harness import MAPS, Http, Object, Reply, config_map, running_server, slow_page
+
+pytestmark = pytest.mark.one_store
 
 GROUP = "/apis/flowcontrol.apiserver.k8s.io/v1"
 NOISY = {"Impersonate_User": "noisy", "Impersonate_Group": "system:authenticated"}
@@ -56,6 +60,7 @@ async def noise(http: Http) -> tuple[asyncio.Task[Reply], asyncio.Event]:
     return running, go
 
 
+@pytest.mark.every_store
 async def test_the_objects_of_upstream_are_there_and_come_back() -> None:
     async with running_server() as http:
         schemas = (await http.get(f"{GROUP}/flowschemas")).json["items"]
@@ -116,6 +121,7 @@ async def test_a_watch_gives_its_seat_back_once_it_has_begun() -> None:
             assert (await http.get(MAPS, **NOISY)).status == 200
 
 
+@pytest.mark.every_store
 async def test_a_level_that_goes_lets_its_last_requests_end() -> None:
     async with running_server(servers=1, max_requests_inflight=100, max_mutating_requests_inflight=0) as http:
         await limited(http, None)

@@ -16,7 +16,7 @@ from kubetree.api.kinds import Kind
 from random_objects import RandomObjects
 from storage_modes import Mode
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.one_store]
 Object = dict[str, Any]
 SEEDS = range(2)
 RUBBISH = (None, True, 0, -1, 1.5, 1e300, "", "x", "\x00", "é" * 50, [], {}, [None], {"": None}, {"a": {"a": {"a": []}}}, [[[]]])

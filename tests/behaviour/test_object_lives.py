@@ -123,3 +123,13 @@ async def test_a_paged_list_goes_on_from_now_when_its_revision_has_been_compacte
         assert second["metadata"]["resourceVersion"] != first["metadata"]["resourceVersion"]
         assert [t["metadata"]["name"] for t in second["items"]] == ["t2", "t3"]
         assert second["metadata"]["remainingItemCount"] == 2
+
+
+async def test_priority_classes_of_the_system_stay(cluster: Cluster) -> None:
+    classes = kind("scheduling.k8s.io/v1", "PriorityClass")
+    with pytest.raises(errors.Forbidden) as refused:
+        await cluster.client.delete(classes, "system-node-critical")
+    assert refused.value.message == (
+        'priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: this is a system priority class and cannot be deleted'
+    )
+    assert (await cluster.client.get(classes, "system-node-critical"))["value"] == 2000001000

@@ -16,6 +16,8 @@ from kubetree.apiserver.authentication.oidc.flags import OIDCFlags
 from kubetree.apiserver.options import configuration_files
 from openid_provider import Provider, openid_provider
 
+pytestmark = pytest.mark.one_store
+
 Object = dict[str, Any]
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 

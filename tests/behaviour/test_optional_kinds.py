@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,6 +14,9 @@ import pytest_asyncio
 import storage_modes
 from kubetree.api import errors
 from kubetree.api.kind_table import EVERY_ROW, kind
+from kubetree.api.kinds import Kind
+from kubetree.api.objects import has_condition
+from kubetree.api.times import format_micro_time
 from kubetree.testing import Cluster
 
 Object = dict[str, Any]
@@ -102,3 +106,62 @@ async def test_a_server_without_identity_has_no_lease() -> None:
         assert (await cluster.client.list(LEASE, "kube-system"))["items"] == []
         found = orjson.loads(await cluster.client.raw("GET", "/apis/apps/v1"))
         assert not any("storageVersionHash" in row for row in found["resources"])
+
+
+DEFINITION = kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+GROUP, POD = kind("scheduling.k8s.io/v1alpha2", "PodGroup"), kind("v1", "Pod")
+MIGRATION = kind("storagemigration.k8s.io/v1beta1", "StorageVersionMigration")
+CANDIDATE = kind("coordination.k8s.io/v1beta1", "LeaseCandidate")
+
+
+def of(row: Kind, name: str, **fields: Any) -> Object:
+    metadata = {"name": name, **({"namespace": "default"} if row.namespaced else {})}
+    return {"apiVersion": row.api_version, "kind": row.kind, "metadata": metadata, **fields}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_stored_objects_are_migrated_to_the_new_version(cluster: Cluster) -> None:
+    versions = [
+        {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}} for name in ("v1", "v2")
+    ]
+    names = {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions}
+    await cluster.client.create(DEFINITION, of(DEFINITION, "widgets.example.com", spec=spec))
+    await cluster.until(DEFINITION, "widgets.example.com", "", lambda obj: obj is not None and has_condition(obj, "Established"))
+    path = "/apis/example.com/v1/namespaces/default/widgets"
+    for name in ("a", "b"):
+        body = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}}
+        await cluster.client.raw("POST", path, body=orjson.dumps(body))
+    before = orjson.loads(await cluster.client.raw("GET", path))["metadata"]["resourceVersion"]
+    stored = [{**version, "storage": version["name"] == "v2"} for version in versions]
+    await cluster.client.patch(DEFINITION, "widgets.example.com", {"spec": {"versions": stored}}, type="merge")
+    defined = await cluster.until(
+        DEFINITION, "widgets.example.com", "", lambda obj: obj is not None and obj["status"]["storedVersions"] == ["v1", "v2"]
+    )
+    assert defined is not None
+    await cluster.client.create(MIGRATION, of(MIGRATION, "m", spec={"resource": {"group": "example.com", "resource": "widgets"}}))
+    await cluster.until(MIGRATION, "m", "", lambda obj: obj is not None and has_condition(obj, "Succeeded"))
+    await cluster.until(DEFINITION, "widgets.example.com", "", lambda obj: obj is not None and obj["status"]["storedVersions"] == ["v2"])
+    items = orjson.loads(await cluster.client.raw("GET", path))["items"]
+    assert all(int(item["metadata"]["resourceVersion"]) > int(before) for item in items)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_group_of_pods_stays_until_its_pods_are_gone(cluster: Cluster) -> None:
+    await cluster.client.create(GROUP, of(GROUP, "g", spec={"schedulingPolicy": {"basic": {}}}))
+    spec = {"schedulingGroup": {"podGroupName": "g"}, "containers": [{"name": "c", "image": "i"}]}
+    await cluster.client.create(POD, of(POD, "grouped", spec=spec))
+    deleted = await cluster.client.delete(GROUP, "g", "default")
+    assert deleted["metadata"]["finalizers"] == ["scheduling.k8s.io/podgroup-protection"]
+    assert (await cluster.client.get(GROUP, "g", "default"))["metadata"]["deletionTimestamp"]
+    await cluster.client.delete(POD, "grouped", "default")
+    await cluster.until(GROUP, "g", "default", lambda obj: obj is None)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_candidate_is_elected(cluster: Cluster) -> None:
+    now = format_micro_time(datetime.now(UTC))
+    versions = {"binaryVersion": "1.36.0", "emulationVersion": "1.36.0", "strategy": "OldestEmulationVersion"}
+    await cluster.client.create(CANDIDATE, of(CANDIDATE, "me", spec={"leaseName": "work", "renewTime": now, "pingTime": now, **versions}))
+    lease = await cluster.until(LEASE, "work", "default", lambda obj: obj is not None)
+    assert lease is not None and lease["spec"]["holderIdentity"] == "me"

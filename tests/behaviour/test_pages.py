@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from behaviour.apiserver_harness import MAPS, Http, config_map, running_server, 
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.identity_lease import IdentityLease
 from kubetree.apiserver.pages import logs as logs_page
+from kubetree.apiserver.subresources import component_statuses
 from kubetree.apiserver.wiring import window_limits
+from kubetree.client.serving import Endpoint, serving
+
+pytestmark = pytest.mark.one_store
 
 STATUSZ = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
@@ -24,6 +29,7 @@ async def http() -> AsyncIterator[Http]:
         yield found
 
 
+@pytest.mark.every_store
 async def test_health_is_told_check_by_check(http: Http) -> None:
     verbose = await http.get("/readyz?verbose")
     lines = verbose.text.splitlines()
@@ -135,6 +141,23 @@ async def test_the_root_page_lists_every_path_and_each_answers(http: Http) -> No
         assert (await http.get(path)).status == 200, path
 
 
+async def test_component_statuses_are_what_the_components_on_this_machine_say(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        somebody, nobody = one.getsockname()[1], other.getsockname()[1]
+    async with serving(Endpoint("127.0.0.1", somebody, None, None), {"ping": lambda: ""}, bytes, None) as port:
+        monkeypatch.setattr(component_statuses, "PORTS", {"controller-manager": port, "scheduler": nobody})
+        found = {item["metadata"]["name"]: item["conditions"] for item in (await http.get("/api/v1/componentstatuses")).json["items"]}
+        assert found["controller-manager"] == [{"type": "Healthy", "status": "True", "message": "ok"}]
+        refused = f'Get "https://127.0.0.1:{nobody}/healthz": dial tcp 127.0.0.1:{nobody}: connect: connection refused'
+        assert found["scheduler"] == [{"type": "Healthy", "status": "False", "message": refused}]
+        assert found["etcd-0"] == [{"type": "Healthy", "status": "True", "message": "ok"}]
+        assert (await http.get("/api/v1/componentstatuses/scheduler")).json["conditions"] == found["scheduler"]
+        chosen = await http.get("/api/v1/componentstatuses?fieldSelector=metadata.name%3Detcd-0")
+        assert [item["metadata"]["name"] for item in chosen.json["items"]] == ["etcd-0"]
+        assert (await http.get("/api/v1/componentstatuses/nope")).status == 404
+
+
+@pytest.mark.every_store
 async def test_metrics_tell_of_requests_objects_and_the_process(http: Http) -> None:
     await http.post(MAPS + "?dryRun=All", config_map("never"))
     await http.post(MAPS, config_map("one"))
@@ -232,6 +255,7 @@ async def test_openapi_documents_may_be_kept(http: Http) -> None:
     assert json.loads(v2.text)["parameters"]
 
 
+@pytest.mark.every_store
 async def test_a_server_shows_that_it_lives_and_clears_up_after_dead_ones() -> None:
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
     label = "apiserver.kubernetes.io/identity"

@@ -14,6 +14,8 @@ from kubetree.api.kind_table import kind
 from kubetree.client import Client, load_kubeconfig
 from kubetree.testing import BackgroundCluster, Cluster
 
+pytestmark = pytest.mark.one_store
+
 POD, NODE, NAMESPACE = kind("v1", "Pod"), kind("v1", "Node"), kind("v1", "Namespace")
 
 
@@ -36,6 +38,7 @@ def ready(p: Any) -> bool:
     return bool(p) and any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions") or ())
 
 
+@pytest.mark.every_store
 async def test_a_pod_is_scheduled_runs_and_goes(cluster: Cluster) -> None:
     await cluster.client.create(POD, pod("a"))
     running = await cluster.until(POD, "a", "default", ready)
@@ -106,6 +109,7 @@ async def test_pods_hang_and_do_not_go(cluster: Cluster) -> None:
     await cluster.until(POD, "pull", "default", ready)
 
 
+@pytest.mark.every_store
 async def test_a_silent_node_loses_its_pods_after_their_patience(cluster: Cluster) -> None:
     await cluster.client.create(POD, pod("a", nodeSelector={"kubernetes.io/hostname": "node-1"}))
     await cluster.until(POD, "a", "default", ready)
@@ -137,6 +141,7 @@ async def test_pods_of_a_deleted_node_are_collected(cluster: Cluster) -> None:
     await cluster.until(POD, "a", "default", lambda p: p is None)
 
 
+@pytest.mark.every_store
 async def test_clusters_run_beside_each_other_and_parts_can_be_left_out() -> None:
     async with storage_modes.cluster(nodes=1, controllers=(), scheduler=False) as bare, storage_modes.cluster(nodes=["x", "y"]) as whole:
         assert {n["metadata"]["name"] for n in (await whole.client.list(NODE))["items"]} == {"x", "y"}
@@ -152,6 +157,7 @@ async def test_users_are_who_they_say_and_may_what_rbac_says(cluster: Cluster) -
         assert (await admin.list(POD, "default"))["items"] == []
 
 
+@pytest.mark.every_store
 def test_the_kubernetes_package_works_with_it(kubetree_cluster: BackgroundCluster, kubetree_namespace: str) -> None:
     client = pytest.importorskip("kubernetes.client")
     core = client.CoreV1Api(client.ApiClient(kubetree_cluster.kubernetes_configuration()))

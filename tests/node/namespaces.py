@@ -43,7 +43,7 @@ class Namespace:
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Calls `function` inside."""
-        return self._thread.submit(function, *arguments).result(20)
+        return self._thread.submit(function, *arguments).result(60)
 
     def ip(self, *arguments: str) -> str:
         return subprocess.run(["ip", "-n", self.name, *arguments], check=True, capture_output=True, text=True).stdout

@@ -195,7 +195,7 @@ class Nodes:
         self.outside.close()
 
 
-def eventually(check: Callable[[], T], seconds: float = 20) -> T:
+def eventually(check: Callable[[], T], seconds: float = 40) -> T:
     """The first result that is no exception and not false."""
     end = time.monotonic() + seconds
     while True:
@@ -209,9 +209,9 @@ def eventually(check: Callable[[], T], seconds: float = 20) -> T:
         time.sleep(0.05)
 
 
-def lookup(pod: Namespace, name: str, kind_name: str = "A", *, tcp: bool = False) -> list[str]:
+def lookup(pod: Namespace, name: str, kind_name: str = "A", *, tcp: bool = False, timeout: float = 5) -> list[str]:
     def ask() -> list[str]:
-        reply = DNSRecord.parse(DNSRecord.question(name, kind_name).send(DNS, 53, tcp=tcp, timeout=3))
+        reply = DNSRecord.parse(DNSRecord.question(name, kind_name).send(DNS, 53, tcp=tcp, timeout=timeout))
         assert reply.header.rcode in (0, 3)
         return [str(record.rdata) for record in reply.rr]
 

@@ -196,7 +196,7 @@ def test_the_dns_address_is_given_up_to_another_dns_and_taken_again(nodes: Nodes
     label(None)
     eventually(lambda: DNS not in node.namespace.ip("addr", "show", "lo"))
     with pytest.raises(OSError):
-        lookup(node.pods["a"], "web.default.svc.cluster.local", tcp=True)
+        lookup(node.pods["a"], "web.default.svc.cluster.local", tcp=True, timeout=2)
     label(PROXY_NAME)
     eventually(lambda: lookup(node.pods["a"], "web.default.svc.cluster.local") == [VIP])
 

@@ -140,15 +140,20 @@ GOVERNED: Features = frozenset(
         "ContainerStopSignals",
         "CoordinatedLeaderElection",
         "CrossNamespaceVolumeDataSource",
+        "DRADeviceTaintRules",
         "DRAListTypeAttributes",
         "DRANodeAllocatableResources",
+        "DRAResourcePoolStatus",
+        "DRAWorkloadResourceClaims",
         "GenericWorkload",
         "MaxUnavailableStatefulSet",
         "PodCertificateRequest",
         "StorageVersionAPI",
         "StorageVersionHash",
         "StorageVersionMigrator",
+        "TopologyAwareWorkloadScheduling",
         "VolumeLimitScaling",
+        "WorkloadAwarePreemption",
     ]
 )
 """Those that somebody here asks; what the others stand for is as it is by default."""

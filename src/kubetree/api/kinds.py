@@ -69,6 +69,10 @@ class Behaviour(Protocol):
         """This value goes to the store: it is in the form of now, and needs no second look when it comes back from there."""
         ...
 
+    def reread(self, value: bytes) -> Object | None:
+        """What was written as `value`, as it is read back in the version it is stored in; None where that adds nothing."""
+        ...
+
     def has_written(self, value: bytes) -> bool:
         """Whether `wrote` was told of the value; it is asked once."""
         ...

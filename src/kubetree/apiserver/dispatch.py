@@ -180,7 +180,7 @@ def _in_scope(ctx: RequestContext, kind: Kind) -> bool:
     if kind.namespaced and not info.namespace:
         if info.verb in ("list", "watch") and "list" in kind.verbs:
             return True
-        if not info.name and info.verb in ("create", "deletecollection") and "list" in kind.verbs:
+        if not info.name and info.verb in ("create", "deletecollection") and "list" in kind.verbs and kind.behaviour is None:
             raise no_such_method()
         return False
     if kind.namespaced:

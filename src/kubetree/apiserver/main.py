@@ -192,9 +192,15 @@ def _self_signed(directory: Path, host: str) -> tuple[Path, Path]:
 def _etcd_url(servers: tuple[str, ...], files: Mapping[str, Path]) -> str:
     if not servers:
         return "memory://"
-    addresses = ",".join(s.partition("://")[2] or s for s in servers)
+    addresses = ",".join(_etcd_address(s) for s in servers)
     scheme = "etcds" if any(s.startswith("https://") for s in servers) else "etcd"
     return f"{scheme}://{addresses}?{urlencode(files)}" if files else f"{scheme}://{addresses}"
+
+
+def _etcd_address(server: str) -> str:
+    """host:port of a URL, or unix:path of one of a Unix socket."""
+    scheme, _, address = server.rpartition("://")
+    return f"unix:{address}" if scheme == "unix" else address
 
 
 async def run(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from kubetree.apiserver.authentication.published import authority_files, publish
 from kubetree.apiserver.background import Work, kept_running
 from kubetree.apiserver.cache.caches import CacheLister
 from kubetree.apiserver.context import Handler
+from kubetree.apiserver.coordinated_election.controller import CoordinatedElection
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.discovery.endpoints import Discovery
 from kubetree.apiserver.dispatch import Dispatcher
@@ -54,6 +55,7 @@ class Parts:
     deadlines: Deadlines
     flow_control: FlowControl | None = None
     storage_versions: StorageVersions | None = None
+    election: CoordinatedElection | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -82,6 +84,8 @@ class Parts:
             self.run("the server's lease", lease.run)
         if self.storage_versions is not None:
             self.run("storage versions", self.storage_versions.run)
+        if self.election is not None:
+            self.run("elections", self.election.run)
         if self.flow_control is not None:
             self.run("priority and fairness", self.flow_control.run)
         for authorities in authority_files(config):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from kubetree.apiserver.any_client_certificate import accept_any_client_certificate
+from kubetree.apiserver.openssl import accept_any_client_certificate, name_client_authorities
 from kubetree.apiserver.options.config import Config
 
 log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ class ServingCertificates:
             context.verify_mode = ssl.CERT_OPTIONAL
         if context.verify_mode == ssl.CERT_OPTIONAL:
             accept_any_client_certificate(context)
+            name_client_authorities(context, self._authorities)
         return context
 
     def _handshake_failed(self) -> None:
@@ -120,6 +121,7 @@ class ServingCertificates:
             context.load_cert_chain(pair.certificate, pair.key)
             for authority in self._authorities:
                 context.load_verify_locations(authority)
+            name_client_authorities(context, self._authorities)
         self._seen = stamp
         return True
 

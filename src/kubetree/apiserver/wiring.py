@@ -22,6 +22,7 @@ from kubetree.apiserver.cache.caches import CacheLister, Caches
 from kubetree.apiserver.cache.window import WindowLimits
 from kubetree.apiserver.connect.backend import Backends
 from kubetree.apiserver.context import Handler, Middleware
+from kubetree.apiserver.coordinated_election.controller import CANDIDATE, LEASE, CoordinatedElection
 from kubetree.apiserver.custom_resources.any_version import converter
 from kubetree.apiserver.custom_resources.controller import DefinitionController
 from kubetree.apiserver.custom_resources.conversion import Codecs
@@ -54,11 +55,12 @@ from kubetree.apiserver.middleware.response_headers import answer_headers
 from kubetree.apiserver.middleware.storage_version import await_storage_versions
 from kubetree.apiserver.middleware.timeout import Deadlines, limit_time
 from kubetree.apiserver.options.config import Config
+from kubetree.apiserver.options.program_version import version_info
 from kubetree.apiserver.pages.health import Check, Health
 from kubetree.apiserver.pages.logs import logs_page
 from kubetree.apiserver.pages.openapi import OpenAPI
 from kubetree.apiserver.pages.openid import add_openid_pages
-from kubetree.apiserver.pages.table import add_pages, version_info
+from kubetree.apiserver.pages.table import add_pages
 from kubetree.apiserver.pages.zpages import ZPages
 from kubetree.apiserver.parts import Parts
 from kubetree.apiserver.post_start import store_health
@@ -69,6 +71,7 @@ from kubetree.apiserver.subresources.review_replies import review_replies
 from kubetree.apiserver.subresources.table import add_actions
 from kubetree.apiserver.webhooks import WebhookClient, service_resolver
 from kubetree.apiserver.writer import RegistryWriter
+from kubetree.client.leader_election import Timing
 from kubetree.store.prefixed import ROOT, PrefixedStore, normal
 from kubetree.store.protocol import Store
 
@@ -145,7 +148,8 @@ async def build(
         openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        add_pages(dispatcher, health, metrics, openapi, ZPages(dict(config.flags), clock(), clock), profiling=config.profiling)
+        zpages = ZPages(dict(config.flags), clock(), clock)
+        add_pages(dispatcher, health, metrics, openapi, zpages, config.git_version, profiling=config.profiling)
         if config.enable_logs_handler:
             dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}
         for changed in (discovery.changed, openapi.changed):
@@ -185,7 +189,7 @@ async def build(
             lambda: allocation_lines(lister, config.service_node_port_range),
             lambda: storage_lines(caches, config.storage, registry.counters.stored_bytes),
             aggregation.metrics,
-            lambda: build_lines(version_info(), registry.features),
+            lambda: build_lines(version_info(config.git_version), registry.features),
             process_lines,
             lambda: access.lines(authorization.decisions),
             auditing.metrics if auditing is not None else no_auditing,
@@ -217,6 +221,7 @@ async def build(
             deadlines=deadlines,
             flow_control=flow_control,
             storage_versions=storage_versions,
+            election=_election(registry, writer, lister),
         )
         closing.push_async_callback(parts.ended)
         closing.callback(parts.stopping)
@@ -265,6 +270,19 @@ def _storage_versions(registry: Registry, writer: RegistryWriter, clock: Callabl
     if not {"StorageVersionAPI", "APIServerIdentity"} <= registry.features:
         return None
     return StorageVersions(writer, clock, server_id(socket.gethostname()), stored_resources(registry.kinds))
+
+
+def _election(registry: Registry, writer: RegistryWriter, lister: CacheLister) -> CoordinatedElection | None:
+    if "CoordinatedLeaderElection" not in registry.features or CANDIDATE not in registry.kinds:
+        return None
+    config = registry.config
+    timing = Timing(
+        config.coordinated_leadership_lease_duration,
+        config.coordinated_leadership_renew_deadline,
+        config.coordinated_leadership_retry_period,
+    )
+    caches = [registry.resource(row).cache for row in (LEASE, CANDIDATE)]
+    return CoordinatedElection(writer, lister, caches, registry.clock, f"{socket.gethostname()}_{new_uuid()}", timing)
 
 
 async def _encryption(config: Config, kinds: Kinds, tasks: asyncio.TaskGroup) -> Encryption | None:

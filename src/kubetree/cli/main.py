@@ -25,6 +25,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("kubetree.cli.status", "what runs, and what it uses"),
     "kubeconfig": Command("kubetree.cli.kubeconfig", "print the cluster's kubeconfig"),
     "image": Command("kubetree.cli.image", "load images into the cluster's nodes"),
+    "assets": Command("kubetree.cli.assets", "make a directory of executables named as upstream's, for envtest"),
     "apiserver": Command("kubetree.apiserver.main", "run kube-apiserver"),
     "controller-manager": Command("kubetree.controllers.main", "run kube-controller-manager"),
     "scheduler": Command("kubetree.scheduler.main", "run kube-scheduler"),

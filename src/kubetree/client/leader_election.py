@@ -11,13 +11,13 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from kubetree.api import errors
 from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
 from kubetree.api.times import format_micro_time, parse_duration
 from kubetree.client.events import EventRecorder
-from kubetree.client.rest import Client
 
 LEASE = kind("coordination.k8s.io/v1", "Lease")
 JITTER = 1.2
@@ -55,12 +55,22 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+class Leases(Protocol):
+    """What is asked of a Client. Each raises ApiError; an update, Conflict when the object has changed since it was read."""
+
+    async def get(self, kind: Kind, name: str, namespace: str = "") -> dict[str, Any]: ...
+
+    async def create(self, kind: Kind, obj: dict[str, Any]) -> dict[str, Any]: ...
+
+    async def update(self, kind: Kind, obj: dict[str, Any]) -> dict[str, Any]: ...
+
+
 class LeaderElector:
     """`identity` names this candidate (host name and a random part). `now` gives the wall-clock time written in the Lease."""
 
     def __init__(
         self,
-        client: Client,
+        client: Leases,
         namespace: str,
         name: str,
         identity: str,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from kubetree.client.delegated import Delegated
 from kubetree.client.self_signed import self_signed
@@ -23,6 +24,9 @@ from kubetree.client.self_signed import self_signed
 Check = Callable[[], str]
 """Empty when all is well, else what is wrong."""
 OPEN_PATHS = ("/healthz", "/livez", "/readyz")
+_PROCESS = CollectorRegistry()
+"""What /metrics of every component says of its process: memory, CPU, files."""
+ProcessCollector(registry=_PROCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ class _Handler:
             return web.Response(status=404, text="404 page not found\n")
         if (refused := await self._refused(request)) is not None:
             return refused
-        return web.Response(body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=self._metrics() + generate_latest(_PROCESS), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
 
     def _health(self, base: str, name: str, verbose: bool) -> web.Response:
         if name and name not in self._checks:

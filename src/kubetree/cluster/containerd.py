@@ -21,6 +21,7 @@ from kubetree.kubelet.cri.client import RuntimeClient, RuntimeFailure
 
 CNI_BIN_DIRS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
 _CAP_SYS_RESOURCE = 24
+STOP_PATIENCE = 30.0
 
 
 class ContainerdError(Exception):
@@ -143,7 +144,7 @@ class Containerd:
         self.config = config
         self.process: asyncio.subprocess.Process | None = None
 
-    async def start(self, timeout: float = 20.0) -> None:
+    async def start(self, timeout: float = 60.0) -> None:
         write_config(self.config)
         with self.config.log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -152,12 +153,18 @@ class Containerd:
         await wait_ready(self.config, self.process, timeout)
 
     async def stop(self, sig: int = signal.SIGTERM) -> None:
-        """End containerd itself; `sig` SIGKILL in tests. Containers go on running under their shims."""
+        """End containerd itself, by force when it has not ended after STOP_PATIENCE; `sig` SIGKILL in tests. Containers go on running
+        under their shims."""
         if self.process is None:
             return
         if self.process.returncode is None:
             self.process.send_signal(sig)
-        await self.process.wait()
+        try:
+            async with asyncio.timeout(STOP_PATIENCE):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
         self.process = None
 
 
@@ -187,22 +194,29 @@ async def image_names(config: ContainerdConfig) -> set[str]:
         return {tag for image in (await runtime.call("ListImages")).images for tag in image.repo_tags}
 
 
-async def remove_pods(config: ContainerdConfig) -> None:
-    """Stop and remove every sandbox and container, so that no process, mount, namespace or CNI address of a pod stays behind."""
-    async with RuntimeClient(str(config.socket)) as runtime:
-        sandboxes = (await runtime.call("ListPodSandbox")).items
+async def remove_pods(config: ContainerdConfig, patience: float = 20.0) -> None:
+    """Stop and remove every sandbox and container, so that no process, mount, namespace or CNI address of a pod stays behind.
 
-        async def remove(sandbox_id: str) -> None:
+    Asks again for what containerd could not remove, and raises RuntimeFailure when it still cannot after `patience` seconds: what a
+    kubelet asked for just before it was ended goes on, and a container that is being removed cannot be removed.
+    """
+    async with RuntimeClient(str(config.socket)) as runtime:
+
+        async def remove(sandbox_id: str) -> RuntimeFailure | None:
             for method in ("StopPodSandbox", "RemovePodSandbox"):
                 try:
                     await runtime.call(method, pod_sandbox_id=sandbox_id)
                 except RuntimeFailure as error:
                     if not error.not_found:
-                        raise
+                        return error
+            return None
 
-        async with asyncio.TaskGroup() as group:
-            for sandbox in sandboxes:
-                group.create_task(remove(sandbox.id))
+        deadline = asyncio.get_running_loop().time() + patience
+        while sandboxes := (await runtime.call("ListPodSandbox")).items:
+            failures = [failure for failure in await asyncio.gather(*(remove(sandbox.id) for sandbox in sandboxes)) if failure]
+            if failures and asyncio.get_running_loop().time() > deadline:
+                raise failures[0]
+            await asyncio.sleep(0.1 if failures else 0)
 
 
 def unmount_below(directory: Path) -> None:

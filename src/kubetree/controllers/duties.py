@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubetree.api.feature_gates import Features
 from kubetree.controllers import (
     cluster_role_aggregation,
     disruption,
@@ -14,6 +15,7 @@ from kubetree.controllers import (
     node_lifecycle,
     node_ttl,
     pod_gc,
+    pod_group_protection,
     policy_status,
     replicasets,
     replication_controllers,
@@ -23,10 +25,11 @@ from kubetree.controllers import (
     service_cidrs,
     storage_protection,
     storage_version_gc,
+    storage_version_migration,
     taint_eviction,
     token_secrets,
 )
-from kubetree.controllers.certificates import approving, cleaning, signing
+from kubetree.controllers.certificates import approving, cleaning, pod_request_cleaning, signing
 from kubetree.controllers.cronjobs import timing
 from kubetree.controllers.daemonsets import daemons
 from kubetree.controllers.deployments import rollout
@@ -34,6 +37,14 @@ from kubetree.controllers.jobs import tracking, ttl_after_finished
 from kubetree.controllers.options import Options
 from kubetree.controllers.runner import Duty
 from kubetree.controllers.statefulsets import replicas
+
+GATED: tuple[tuple[Features, Duty], ...] = (
+    (frozenset({"StorageVersionAPI", "APIServerIdentity"}), storage_version_gc.DUTY),
+    (frozenset({"StorageVersionMigrator"}), storage_version_migration.DUTY),
+    (frozenset({"GenericWorkload"}), pod_group_protection.DUTY),
+    (frozenset({"PodCertificateRequest"}), pod_request_cleaning.DUTY),
+)
+"""Duties of kinds that are there only with feature gates."""
 
 
 def duties(options: Options) -> list[Duty]:
@@ -68,7 +79,7 @@ def duties(options: Options) -> list[Duty]:
         cluster_role_aggregation.DUTY,
         service_cidrs.DUTY,
         policy_status.DUTY,
-        *([storage_version_gc.DUTY] if {"StorageVersionAPI", "APIServerIdentity"} <= options.features else []),
+        *(duty for gates, duty in GATED if gates <= options.features),
         resource_quota.duty(options.resource_quota_sync_period),
         disruption.DUTY,
         disruption.STALE,

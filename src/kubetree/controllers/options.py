@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kube-controller-manager's flags."""
     default = Options()
     parser.add_argument("--controllers", type=_list, default=default.controllers, metavar="NAMES", help="'*' all, 'x' x, '-x' not x")
+    parser.add_argument("--kube-api-content-type", default="", help=argparse.SUPPRESS)  # requests are JSON, which every server takes
     parser.add_argument("--root-ca-file", type=Path, help="CA of the API server, published as kube-root-ca.crt")
     parser.add_argument("--cluster-cidr", type=_list, default=(), metavar="CIDRS", help="addresses of pods")
     parser.add_argument("--service-cluster-ip-range", type=_list, default=(), metavar="CIDRS", help="addresses of services")

@@ -18,6 +18,7 @@ _POD_SPEC = (
     "nodeName", "hostname", "subdomain", "restartPolicy", "tolerations", "readinessGates", "terminationGracePeriodSeconds",
     "priority", "priorityClassName", "activeDeadlineSeconds", "affinity", "nodeSelector", "overhead", "resources",
     "topologySpreadConstraints", "hostNetwork", "schedulerName", "serviceAccountName", "schedulingGates",
+    "schedulingGroup",
 )  # fmt: skip
 _CONTAINER = ("name", "image", "ports", "resources", "restartPolicy")
 _POD_STATUS = (

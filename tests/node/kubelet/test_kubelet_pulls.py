@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,17 +12,12 @@ import yaml
 
 from kubelet_cluster import Cluster
 from kubelet_machine import BUSYBOX, pod, until
+from ports import free_port
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(shutil.which("docker-registry") is None, reason="needs docker-registry"),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def command(*words: str) -> None:

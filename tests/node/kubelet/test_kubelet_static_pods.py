@@ -156,6 +156,7 @@ async def test_pods_come_back_after_a_power_cut(kubelet: Machine) -> None:
     made["spec"]["containers"][0]["volumeMounts"] = [{"name": "disk", "mountPath": "/disk"}, {"name": "memory", "mountPath": "/memory"}]
     machine.write_pod(made)
     first = (await until(lambda: machine.running("comes-back"), "it runs"))["main"]
+    await until(lambda: machine.container_log("comes-back", "main") == "started\n", "it has written")
     await machine.cut_power()
     await machine.containerd.start()
     machine.start_kubelet()

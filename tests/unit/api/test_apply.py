@@ -3,6 +3,7 @@
 import copy
 import json
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -539,3 +540,20 @@ def test_a_null_is_a_key_as_well() -> None:
     new = apply(kind("v1", "Service"), None, applied, manager="me", force=False, now="2026-01-01T00:00:00Z")
     owned = new["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:ports"]
     assert list(owned) == ['k:{"port":80,"protocol":null}']
+
+
+def test_fields_are_written_in_order() -> None:
+    fields = {"f:spec": {"f:b": {}, ".": {}, "f:a": {}}, "f:metadata": {}}
+    assert orjson.dumps(fs.ordered(fields)) == b'{"f:metadata":{},"f:spec":{".":{},"f:a":{},"f:b":{}}}'
+    ports = {f'k:{{"containerPort":{port},"protocol":"TCP"}}': {} for port in (443, 8080, 80)}
+    assert list(fs.ordered(ports)) == [f'k:{{"containerPort":{port},"protocol":"TCP"}}' for port in (80, 443, 8080)]
+    assert list(fs.ordered({"v:10": {}, "v:9": {}, 'v:"a"': {}, ".": {}})) == [".", "v:9", "v:10", 'v:"a"']
+
+
+def test_whoever_creates_and_whoever_changes_owns_fields_in_order() -> None:
+    new = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"b": "1", "a": "1"}}
+    track_update(CONFIG_MAP, None, new, manager="m", now="")
+    assert orjson.dumps(new["metadata"]["managedFields"][0]["fieldsV1"]) == b'{"f:data":{".":{},"f:a":{},"f:b":{}}}'
+    changed = {**new, "metadata": dict(new["metadata"]), "data": {**new["data"], "0": "1"}}
+    track_update(CONFIG_MAP, new, changed, manager="m", now="")
+    assert orjson.dumps(changed["metadata"]["managedFields"][0]["fieldsV1"]) == b'{"f:data":{".":{},"f:0":{},"f:a":{},"f:b":{}}}'

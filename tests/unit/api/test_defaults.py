@@ -1,5 +1,6 @@
 """What a client leaves out is filled in as upstream does."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -59,6 +60,10 @@ def test_a_pod_gets_every_default_of_its_spec() -> None:
 def test_host_network_takes_container_ports_on_the_host() -> None:
     pod = defaulted("v1", "Pod", spec=pod_spec(ports=[{"containerPort": 80}]) | {"hostNetwork": True})
     assert pod["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "protocol": "TCP", "hostPort": 80}]
+    template = {"spec": pod_spec(ports=[{"containerPort": 80}]) | {"hostNetwork": True}}
+    for version, owner in (("apps/v1", "DaemonSet"), ("apps/v1", "Deployment"), ("batch/v1", "Job")):  # their pods get it, the template not
+        made = defaulted(version, owner, spec={"template": copy.deepcopy(template)})
+        assert made["spec"]["template"]["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
 
 
 def test_pod_level_requests_come_from_the_containers() -> None:

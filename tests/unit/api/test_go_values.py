@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubetree.api.kind_table import ROWS
+from kubetree.api.kind_table import EVERY_ROW
 from kubetree.api.protobuf import decode, encode
 from kubetree.api.schema import name_of
 from kubetree.api.schema.go_values import always, drop_zeros, dropped, fill_always, write_nulls
@@ -68,7 +68,7 @@ def test_what_a_definition_always_has_and_drops() -> None:
     assert "runAsUser" not in dropped(CORE + "SecurityContext"), "a pointer"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.stored], ids=lambda row: f"{row.api_version} {row.kind}")
+@pytest.mark.parametrize("row", [row for row in EVERY_ROW if row.stored], ids=lambda row: f"{row.api_version} {row.kind}")
 def test_protobuf_says_the_same(row) -> None:
     """What Go's types have is the same message after a journey through protobuf."""
     name = name_of(row)

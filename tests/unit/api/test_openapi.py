@@ -124,6 +124,17 @@ def test_custom_resources_appear_with_their_schema() -> None:
     assert document_hash(kinds, name, lambda kind: THING_SCHEMA) != document_hash(kinds, name, lambda kind: None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "named"), [("Thing", "a Thing"), ("Image", "an Image"), ("NodeStatus", "NodeStatus"), ("StorageClass", "a StorageClass")]
+)
+def test_a_custom_kind_has_upstreams_article(kind: str, named: str) -> None:
+    kinds = Kinds(kind_table.ROWS)
+    kinds.add(Kind("example.com", "v1", kind, "things", namespaced=False))
+    paths = openapi_v3(kinds, "example.com", "v1", lambda kind: None)["paths"]
+    assert paths["/apis/example.com/v1/things"]["post"]["description"] == f"create {named}"
+    assert paths["/apis/example.com/v1/things/{name}"]["delete"]["description"] == f"delete {named}"
+
+
 def test_v2_takes_of_a_custom_schema_what_kubectl_can_read() -> None:
     schema = {
         "type": "object",
@@ -229,3 +240,12 @@ def test_fields_of_few_values_list_them_and_defaults_are_upstreams() -> None:
 def test_the_whole_document_has_what_the_api_uses_and_no_more(v2) -> None:
     assert "io.k8s.api.storage.v1.StorageClass" in v2["definitions"]
     assert not [name for name in v2["definitions"] if ".v1alpha" in name]
+
+
+def test_operations_are_told_of_in_english() -> None:
+    paths = openapi_v2(KINDS)["paths"]
+    told = {found["operationId"]: found["description"] for path in paths.values() for found in path.values() if isinstance(found, dict)}
+    assert told["createCoreV1NamespacedEvent"] == "create an Event"
+    assert told["createCoreV1NamespacedEndpoints"] == "create Endpoints"
+    assert told["deleteNetworkingV1IngressClass"] == "delete an IngressClass"
+    assert told["listCoreV1ComponentStatus"] == "list objects of kind ComponentStatus"

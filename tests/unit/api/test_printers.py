@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kubetree.api.kind_table import ROWS, kind
+from kubetree.api.kind_table import EVERY_ROW, kind
 from kubetree.api.kinds import Kind
-from kubetree.api.printers import cells, columns, row_conditions
+from kubetree.api.printers import cells, columns, in_order, row_conditions
 from kubetree.api.schema.definitions import definitions
 
 NOW = datetime(2026, 1, 1, 1, 0, 0, tzinfo=UTC)
@@ -182,7 +182,7 @@ def test_autoscalers_of_both_versions_read_the_same() -> None:
     assert row("autoscaling/v1", "HorizontalPodAutoscaler", old) == expected
 
 
-@pytest.mark.parametrize("row_kind", ROWS, ids=lambda k: f"{k.api_version}.{k.kind}")
+@pytest.mark.parametrize("row_kind", EVERY_ROW, ids=lambda k: f"{k.api_version}.{k.kind}")
 def test_every_kind_prints_an_almost_empty_object(row_kind: Kind) -> None:
     obj = {"apiVersion": row_kind.api_version, "kind": row_kind.kind, "metadata": {"name": "x"}}
     unnamed = row_kind.kind == "IPAddress"  # upstream gives its age without a column for it
@@ -191,3 +191,11 @@ def test_every_kind_prints_an_almost_empty_object(row_kind: Kind) -> None:
 
 def test_kinds_without_a_printer_show_when_they_were_created() -> None:
     assert row("rbac.authorization.k8s.io/v1", "Role", {}) == {"Name": "x", "Created At": "2026-01-01T00:00:00Z"}
+
+
+def test_flow_schemas_stand_in_the_order_in_which_they_are_tried() -> None:
+    def schema(name: str, precedence: int) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "spec": {"matchingPrecedence": precedence}}
+
+    found = in_order(kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"), [schema("a", 9), schema("c", 1), schema("b", 1)])
+    assert [obj["metadata"]["name"] for obj in found] == ["b", "c", "a"]

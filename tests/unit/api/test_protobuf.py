@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubetree.api.kind_table import ROWS
+from kubetree.api.kind_table import EVERY_ROW
 from kubetree.api.protobuf import ProtobufError, decode, encode, encode_event
 from kubetree.api.protobuf.envelope import message_name
 from kubetree.api.protobuf.table import table
@@ -132,7 +132,7 @@ def test_a_group_that_looks_like_a_built_in_one_has_no_messages() -> None:
 
 
 def test_every_kind_has_a_message_and_every_type_is_known() -> None:
-    for row in ROWS:
+    for row in EVERY_ROW:
         message_name(row.api_version, row.kind)
         if row.stored:
             message_name(row.api_version, f"{row.kind}List")

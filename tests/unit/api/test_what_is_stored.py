@@ -9,7 +9,7 @@ import pytest
 
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
-from kubetree.api.kind_table import ROWS, kind
+from kubetree.api.kind_table import EVERY_ROW, kind
 from kubetree.api.schema import decode, name_of
 from kubetree.api.schema.go_values import always, dropped, write_nulls
 from kubetree.api.strategies import prepare_for_create, prepare_for_update
@@ -78,7 +78,7 @@ def test_what_comes_out(api_version: str, name: str, obj: Object, path: str, exp
     assert at(come_out(api_version, name, obj), path) == expected
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if name_of(r)], ids=lambda r: f"{r.api_version} {r.kind}")
+@pytest.mark.parametrize("row", [r for r in EVERY_ROW if name_of(r)], ids=lambda r: f"{r.api_version} {r.kind}")
 def test_what_always_is_there_is_never_dropped(row) -> None:
     name = name_of(row)
     assert not dropped(name) & always(name).keys()

@@ -148,6 +148,24 @@ def test_a_malformed_schedule_is_told_of() -> None:
     assert clock.events[0].startswith('UnparseableSchedule: unparseable schedule: "what" : ')
 
 
+def test_a_schedule_that_never_comes_is_told_of() -> None:
+    clock = Clock(cron_job(schedule="59 23 31 2 *"))
+    clock.follow(timing.reconcile(clock.snapshot, ("default", "c"), clock.now))
+    assert clock.events == ["InvalidSchedule: invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second"]
+    assert clock.requeues == []
+
+
+def test_a_zone_within_the_schedule_works_and_is_told_of() -> None:
+    clock = Clock(cron_job(schedule="TZ=Asia/Tokyo 0 10 * * *")).hours(1)
+    assert clock.jobs == [FIRST]
+    assert clock.events[0].startswith('UnsupportedSchedule: CRON_TZ or TZ used in schedule "TZ=Asia/Tokyo 0 10 * * *" is not officially')
+
+
+def test_many_missed_moments_are_told_of_only_with_one_to_make_up_for() -> None:
+    every = cron_job(schedule="* * * * *", startingDeadlineSeconds=6030)
+    assert any(e.startswith("TooManyMissedTimes") for e in Clock(every).hours(3).events)
+
+
 def test_a_job_that_vanished_is_no_longer_active() -> None:
     clock = Clock(cron_job()).hours(1)
     clock.objects = [o for o in clock.objects if o["kind"] != "Job"]

@@ -14,15 +14,10 @@ import urllib.request
 from functools import cache
 from pathlib import Path
 
+from ports import free_port
+
 TMPFS = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """No test waits for a disk: what it keeps need not outlive the machine."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class EtcdServer:

@@ -18,8 +18,9 @@ from kubetree.store.etcd import store as engine
 from kubetree.store.etcd.endpoints import Endpoints
 from kubetree.store.etcd.follower import stream
 from kubetree.store.protocol import Compacted, Refused, StoreEvent, StoreUnavailable, Watch
+from ports import free_port
 from unit.store import etcd_server
-from unit.store.etcd_server import EtcdCluster, EtcdServer, free_port
+from unit.store.etcd_server import EtcdCluster, EtcdServer
 
 pytestmark = pytest.mark.skipif(not etcd_server.available(), reason="etcd is not installed")
 

@@ -7,6 +7,7 @@ children are. Nodes are shared and never changed: every operation makes new ones
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -143,15 +144,40 @@ def has(node: Node, path: Path) -> bool:
 
 
 _RANK = {".": 0, "f": 1, "k": 2, "v": 3, "i": 4}
+_NUMERIC = re.compile(rb'"v:[-\d]|"i:|\\":[-\d]')
+"""What is not in order when its texts are: numbers in elements."""
 
 
-def _order(key: str) -> tuple[int, str]:
-    return _RANK.get(key[:1], 5), key
+@lru_cache(maxsize=1 << 12)
+def _order(key: str) -> tuple[Any, ...]:
+    """Upstream's order of path elements: fields by name, keys by their fields, numbers as numbers."""
+    rank, text = _RANK.get(key[:1], 5), key[2:]
+    if rank == 2:
+        return (rank, [(name, _value_order(value)) for name, value in orjson.loads(text).items()])
+    if rank == 3:
+        return (rank, _value_order(orjson.loads(text)))
+    return (rank, int(text) if rank == 4 else text)
+
+
+def _value_order(value: Any) -> tuple[int, Any]:
+    if isinstance(value, bool):
+        return (2, value)
+    if isinstance(value, int | float):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (3, orjson.dumps(value))
 
 
 def ordered(node: Node) -> Node:
-    """The same set with its elements in upstream's order, for the eye."""
-    return {key: ordered(node[key]) if node[key] else LEAF for key in sorted(node, key=_order)}
+    """The same set with its elements in upstream's order, which is how managedFields are written."""
+    data = orjson.dumps(node, option=orjson.OPT_SORT_KEYS)
+    if _NUMERIC.search(data):
+        return _ordered(node)
+    found: Node = orjson.loads(data)
+    return found
+
+
+def _ordered(node: Node) -> Node:
+    return {key: _ordered(node[key]) if node[key] else LEAF for key in sorted(node, key=_order)}
 
 
 def path_text(path: Path) -> str:

@@ -28,6 +28,7 @@ _EXCLUDED: dict[tuple[str, str], Node] = {
     ("CertificateSigningRequest", "approval"): {"f:spec": LEAF, "f:status": {"f:certificate": LEAF}},
     ("Deployment", "status"): {"f:spec": LEAF, "f:metadata": {"f:labels": LEAF}},
     ("Namespace", "finalize"): _STATUS,
+    ("PodCertificateRequest", ""): LEAF,
     ("Pod", "status"): {"f:spec": LEAF, "f:metadata": {"f:deletionTimestamp": LEAF, "f:ownerReferences": LEAF}},
 }
 

@@ -154,7 +154,7 @@ class _Apply:
             fields = fs.difference(self._ownable(changed), STRIPPED)
             if fields:
                 key = manager_key(BEFORE_FIRST_APPLY, UPDATE, self._kind.api_version, self._subresource)
-                managed[key] = Entry(fields, self._kind.api_version, self._now)
+                managed[key] = Entry(fs.ordered(fields), self._kind.api_version, self._now)
         return managed, standing
 
     def _pruned(self, merged: Object, managed: Managed, last: Entry | None) -> Object:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from kubetree.api.apply.field_sets import LEAF, Node, difference, union
+from kubetree.api.apply.field_sets import LEAF, Node, difference, ordered, union
 from kubetree.api.apply.managers import Entry, Managed, ManagerKey, capped, decode, encode, is_reset, manager_key
 from kubetree.api.apply.reset_fields import without_reset_fields
 from kubetree.api.apply.types import Pair, Type
@@ -83,7 +83,7 @@ def track_update(
     mine = difference(changed, STRIPPED) if changed else None
     if mine:
         standing = managed.get(key)
-        managed[key] = Entry(union(mine, standing.fields) if standing else mine, kind.api_version, now)
+        managed[key] = Entry(ordered(union(mine, standing.fields) if standing else mine), kind.api_version, now)
     entries = encode(capped(managed))
     if entries:
         metadata["managedFields"] = entries
@@ -95,7 +95,7 @@ def _first_fields(kind: Kind, subresource: str, new: Object) -> Node | None:
     changed = versions.type.compare({}, new)[0]
     if changed:
         changed = without_reset_fields(changed, kind, subresource, builtin=versions.builtin)
-    return difference(changed, STRIPPED) if changed else None
+    return ordered(difference(changed, STRIPPED)) if changed else None
 
 
 class FirstFields:

@@ -1,11 +1,12 @@
-"""Objects between the versions of a kind that do not look the same: autoscaling v1 and v2, core events and events.k8s.io, devices."""
+"""Objects between the versions of a kind that do not look the same: autoscaling v1 and v2, core events and events.k8s.io, devices,
+definitions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from kubetree.api.conversion import autoscaling, devices, events
+from kubetree.api.conversion import autoscaling, definitions, devices, events
 
 Object = dict[str, Any]
 
@@ -13,6 +14,8 @@ _DEVICES = "resource.k8s.io"
 _CONVERSIONS: dict[tuple[str, str, str], Callable[[Object], Object]] = {
     ("HorizontalPodAutoscaler", "autoscaling/v1", "autoscaling/v2"): autoscaling.to_v2,
     ("HorizontalPodAutoscaler", "autoscaling/v2", "autoscaling/v1"): autoscaling.to_v1,
+    ("CustomResourceDefinition", "apiextensions.k8s.io/v1beta1", "apiextensions.k8s.io/v1"): definitions.to_v1,
+    ("CustomResourceDefinition", "apiextensions.k8s.io/v1", "apiextensions.k8s.io/v1beta1"): definitions.to_v1beta1,
     ("Event", "v1", "events.k8s.io/v1"): events.to_new,
     ("Event", "events.k8s.io/v1", "v1"): events.to_core,
     **{(k, f"{_DEVICES}/v1beta1", f"{_DEVICES}/{v}"): f for k, f in devices.FROM_V1BETA1.items() for v in ("v1", "v1beta2")},

@@ -18,7 +18,7 @@ def _request_to_v1(request: Object) -> Object:
 
 def _request_to_v1beta1(request: Object) -> Object:
     kept = {name: value for name, value in request.items() if name != "exactly"}
-    return {**kept, **(request.get("exactly") or {})}
+    return {**kept, "deviceClassName": "", **(request.get("exactly") or {})}
 
 
 def _claim_spec(spec: Object, change: Callable[[Object], Object]) -> Object:

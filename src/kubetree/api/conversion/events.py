@@ -14,11 +14,14 @@ _TO_NEW = {
     "reportingComponent": "reportingController",
 }
 _TO_CORE = {new: core for core, new in _TO_NEW.items()}
+_REPORTING = ("reportingController", "reportingInstance")
+"""Left out when empty, unlike in core v1."""
 
 
 def to_new(event: dict[str, Any]) -> dict[str, Any]:
     """core v1 to events.k8s.io/v1."""
-    return {_TO_NEW.get(name, name): value for name, value in event.items()}
+    named = {_TO_NEW.get(name, name): value for name, value in event.items()}
+    return {name: value for name, value in named.items() if value or name not in _REPORTING}
 
 
 def to_core(event: dict[str, Any]) -> dict[str, Any]:

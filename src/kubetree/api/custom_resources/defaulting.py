@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.custom_resources.embedded import coerce_embedded
 from kubetree.api.custom_resources.pruning import prune_value
 from kubetree.api.custom_resources.structure import Node
+from kubetree.api.schema.decode import stored_object_meta
 
 
 def apply_defaults(value: Any, node: Node) -> None:
@@ -34,11 +36,37 @@ def apply_defaults(value: Any, node: Node) -> None:
 
 
 def prune_defaults(node: Node) -> None:
-    """Default values lose what the schema itself would prune, once, before they are handed out."""
+    """Default values lose what the schema itself would prune, and what is no ObjectMeta inside of embedded objects, once, before they are
+    handed out."""
     if node.has_default:
         value = node.make_default()
-        prune_value(value, node, lambda path: None)
+        coerce_embedded(value, node, _unheard, drop=True)
+        prune_value(value, node, _unheard)
         node.set_default(value)
-    for child in (*node.properties.values(), node.items, node.additional):
-        if isinstance(child, Node) and (child.has_default or child.below_defaults):
+    for name, child in node.properties.items():
+        if node.embedded and name == "metadata":
+            _keep_to_metadata(child, ())
+        elif child.has_default or child.below_defaults:
             prune_defaults(child)
+    for below in (node.items, node.additional):
+        if isinstance(below, Node) and (below.has_default or below.below_defaults):
+            prune_defaults(below)
+
+
+def _keep_to_metadata(node: Node, path: tuple[str, ...]) -> None:
+    """The same for the metadata of an embedded object, whatever the schema says of it; `path` leads to the node from there."""
+    if node.has_default:
+        value = node.make_default()
+        for name in reversed(path):
+            value = {name: value}
+        found: Any = stored_object_meta(value)
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        node.set_default(found)
+    for name, child in node.properties.items():
+        if child.has_default or child.below_defaults:
+            _keep_to_metadata(child, (*path, name))
+
+
+def _unheard(path: str) -> None:
+    """Nobody is told what goes."""

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
+import orjson
+
 from kubetree.api.apply.compile_types import custom_type
 from kubetree.api.apply.types import Type
 from kubetree.api.custom_resources.columns import Columns, go_text
@@ -23,7 +25,8 @@ from kubetree.api.custom_resources.values import Values
 from kubetree.api.custom_resources.versions import deprecation_warning
 from kubetree.api.kinds import SCALE, STATUS, Kind
 from kubetree.api.objects import has_condition
-from kubetree.api.schema.decode import check_custom, decode_custom, object_meta
+from kubetree.api.schema.decode import check_custom, decode_custom, stored_object_meta
+from kubetree.api.validation.custom_resources.structural import structural
 from kubetree.api.validation.errors import (
     INVALID,
     NOT_SUPPORTED,
@@ -197,7 +200,8 @@ class Version:
 
     @cached_property
     def type(self) -> Type:
-        return custom_type(self.schema)
+        """By the schema, unless it is from a time when schemas need not be structural."""
+        return custom_type(self.schema if not self.definition.preserve or structural([], self.schema or {}, "") else None)
 
     # requests
 
@@ -215,9 +219,7 @@ class Version:
         unknown: list[str] = []
         node = self.node
         if stored:
-            found, _, wrong = object_meta(obj["metadata"], "metadata") if _odd(obj["metadata"]) else (obj["metadata"], [], "")
-            if wrong or found is not obj["metadata"]:
-                obj["metadata"] = found
+            obj["metadata"] = stored_object_meta(obj["metadata"])
         if obj.get("kind") != self.kind:
             return unknown
         if not self.definition.preserve:
@@ -245,6 +247,12 @@ class Version:
         written[value] = None
         if len(written) > _REMEMBERED:
             del written[next(iter(written))]
+
+    def reread(self, value: bytes) -> Object | None:
+        storage = self.definition.versions[self.definition.storage_version]
+        if storage.node is None or not storage.node.below_defaults:
+            return None
+        return self.definition.canonical(orjson.loads(value))
 
     def has_written(self, value: bytes) -> bool:
         return self.definition.written.pop(value, _NEVER) is None
@@ -352,11 +360,6 @@ class Version:
             found = find(obj)
             out[name] = go_text(found[0]) if found and found[0] is not None else ""
         return out
-
-
-def _odd(metadata: Any) -> bool:
-    """Whether stored metadata needs a second look: everything this server writes is in canonical form."""
-    return not isinstance(metadata, dict) or not isinstance(metadata.get("labels", {}), dict) or not isinstance(metadata.get("annotations", {}), dict)  # fmt: skip
 
 
 def _finalizer_warnings(name: str) -> list[str]:

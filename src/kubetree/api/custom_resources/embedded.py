@@ -6,7 +6,7 @@ from typing import Any
 
 from kubetree.api.custom_resources.pruning import Report
 from kubetree.api.custom_resources.structure import Node
-from kubetree.api.schema.decode import object_meta
+from kubetree.api.schema.decode import object_meta, stored_object_meta
 from kubetree.api.validation.errors import Errors, invalid, render, required
 from kubetree.api.validation.metadata import object_meta as validate_object_meta
 from kubetree.api.validation.names import dns_1035_label, path_segment
@@ -37,9 +37,13 @@ def _coerce(value: dict[str, Any], report: Report, path: str, drop: bool) -> Non
             if not drop:
                 raise _refused(f"{path}.{name}", value[name], "must be a string")
             del value[name]
-    if "metadata" in value:
+    if "metadata" not in value:
+        return
+    if drop:
+        value["metadata"] = stored_object_meta(value["metadata"])
+    else:
         found, unknown, wrong = object_meta(value["metadata"], f"{path}.metadata")
-        if wrong and not drop:
+        if wrong:
             raise _refused(f"{path}.metadata", value["metadata"], wrong)
         for name in unknown:
             report(name)

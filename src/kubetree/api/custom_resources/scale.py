@@ -30,9 +30,11 @@ class ScalePaths:
         self.status: str = scale.get("statusReplicasPath") or ""
         self.selector: str = scale.get("labelSelectorPath") or ""
 
-    def scale_of(self, obj: Object) -> Object:
-        """autoscaling/v1 Scale. Raises ValueError when replicas are no number or not there."""
+    def scale_of(self, obj: Object, absent: int | None = None) -> Object:
+        """autoscaling/v1 Scale. Raises ValueError when replicas are no number, and when there are none unless `absent` stands for them."""
         wanted = self._integer(obj, self.spec)
+        if wanted is None:
+            wanted = absent
         if wanted is None:
             raise ValueError(f"the spec replicas field {quoted(self.spec)} does not exist")
         found = self._integer(obj, self.status) or 0

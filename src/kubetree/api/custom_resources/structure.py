@@ -70,7 +70,9 @@ class Node:
         return found
 
     def set_default(self, value: Any) -> None:
-        self.make_default = _maker(value)
+        """None: it has none any more."""
+        self.has_default = value is not None
+        self.make_default = _maker(value) if self.has_default else _absent
 
 
 def _maker(value: Any) -> Callable[[], Any]:

@@ -132,5 +132,11 @@ def priority_level_configuration(obj: dict[str, Any]) -> None:
 
 def pod_group(obj: dict[str, Any]) -> None:
     spec = obj.setdefault("spec", {})
-    if not spec.get("disruptionMode"):
+    if spec.get("disruptionMode") is None:
         spec["disruptionMode"] = "Pod"
+
+
+def pod_certificate_request(obj: dict[str, Any]) -> None:
+    spec = obj.setdefault("spec", {})
+    if spec.get("maxExpirationSeconds") is None:
+        spec["maxExpirationSeconds"] = 86400

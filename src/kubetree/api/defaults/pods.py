@@ -124,9 +124,6 @@ def pod_spec(spec: dict[str, Any]) -> None:
         resource_list(spec["overhead"])
     if spec.get("resources"):
         resource_requirements(spec["resources"])
-    if spec.get("hostNetwork"):
-        _host_ports(spec.get("containers"))
-        _host_ports(spec.get("initContainers"))
 
 
 def _requests_from_limits(containers: list[dict[str, Any]] | None) -> None:
@@ -142,7 +139,7 @@ def _requests_from_limits(containers: list[dict[str, Any]] | None) -> None:
 
 
 def pod(obj: dict[str, Any]) -> None:
-    """Pods only: requests follow limits, service links are on."""
+    """Pods only, not their templates: requests follow limits, service links are on, ports of a pod on the host's network are the host's."""
     spec = obj.setdefault("spec", {})
     pod_spec(spec)
     _requests_from_limits(spec.get("containers"))
@@ -151,6 +148,9 @@ def pod(obj: dict[str, Any]) -> None:
         pod_level_resources(spec)
     if spec.get("enableServiceLinks") is None:
         spec["enableServiceLinks"] = True
+    if spec.get("hostNetwork"):
+        _host_ports(spec.get("containers"))
+        _host_ports(spec.get("initContainers"))
     status = obj.get("status")
     if status:
         _pod_addresses(status)

@@ -39,6 +39,7 @@ DEFAULTS: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
     ("batch/v1", "CronJob"): workloads.cron_job,
     ("batch/v1", "Job"): workloads.job,
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): cluster.certificate_signing_request,
+    ("certificates.k8s.io/v1beta1", "PodCertificateRequest"): cluster.pod_certificate_request,
     ("discovery.k8s.io/v1", "EndpointSlice"): networking.endpoint_slice,
     ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"): cluster.flow_schema,
     ("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration"): cluster.priority_level_configuration,

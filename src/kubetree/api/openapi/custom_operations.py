@@ -7,7 +7,17 @@ from typing import Any
 
 from kubetree.api.kinds import Kind, Subresource
 from kubetree.api.openapi import parameters as p
-from kubetree.api.openapi.operations import CUSTOM_PATCHES, DELETE_OPTIONS, PATCH, STATUS, Names, Operation, group_words, tag_of
+from kubetree.api.openapi.operations import (
+    CUSTOM_PATCHES,
+    DELETE_OPTIONS,
+    PATCH,
+    STATUS,
+    Names,
+    Operation,
+    group_words,
+    tag_of,
+    with_article,
+)
 from kubetree.api.openapi.parameters import Parameter
 
 _FORMATS = ("application/json", "application/yaml")
@@ -58,18 +68,16 @@ class CustomPaths:
     def _collection(self) -> Iterator[Operation]:
         kind = self._kind.kind
         yield self._listing(self._id("list"), *self._space)
-        article = "an" if kind[:1] in "AEIOU" else "a"
         yield self._operation(
-            "post", self._id("create"), f"create {article} {kind}", "post", *self._space, *p.WRITE,
+            "post", self._id("create"), f"create {with_article(kind)}", "post", *self._space, *p.WRITE,
             ok=self._object, codes="200 201 202", body=self._object,
         )  # fmt: skip
         id = f"delete{self._group}Collection{self._scope}{kind}"
         yield self._operation("delete", id, f"delete collection of {kind}", "deletecollection", *self._space, *p.LIST, ok=STATUS)
 
     def _deleting(self) -> Operation:
-        article = "an" if self._kind.kind[:1] in "AEIOU" else "a"
         return self._operation(
-            "delete", self._id("delete"), f"delete {article} {self._kind.kind}", "delete", *self._named, *p.DELETE,
+            "delete", self._id("delete"), f"delete {with_article(self._kind.kind)}", "delete", *self._named, *p.DELETE,
             ok=STATUS, codes="200 202", body=DELETE_OPTIONS, body_required=False,
         )  # fmt: skip
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.openapi.optional_fields import NONE, STATED, ZEROED
+
 _ZERO: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False}
-_STATED: dict[str, Any] = {
+_STATED: dict[str, Any] = STATED | {
     "core.v1.AzureDiskVolumeSource.cachingMode": "ReadWrite",
     "core.v1.AzureDiskVolumeSource.fsType": "ext4",
     "core.v1.AzureDiskVolumeSource.kind": "Shared",
@@ -28,7 +30,7 @@ _STATED: dict[str, Any] = {
     "core.v1.ServicePort.protocol": "TCP",
     "resource.v1.DeviceToleration.operator": "Equal",
 }
-_ZEROED = frozenset(
+_ZEROED = ZEROED | frozenset(
     [
         "apps.v1.StatefulSetOrdinals.start",
         "apps.v1.StatefulSetSpec.serviceName",
@@ -62,7 +64,7 @@ _ZEROED = frozenset(
     ]
 )
 """Not required, or left out when empty, and still with their type's zero value."""
-_NONE = frozenset(
+_NONE = NONE | frozenset(
     [
         "admissionregistration.v1.MutatingWebhook.sideEffects",
         "admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec.policyName",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from kubetree.api.openapi.optional_fields import ENUMS
+
 _SIGNALS = (
     "SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL SIGPIPE SIGPOLL SIGPROF SIGPWR SIGQUIT"
     " SIGRTMAX SIGRTMAX-1 SIGRTMAX-10 SIGRTMAX-11 SIGRTMAX-12 SIGRTMAX-13 SIGRTMAX-14 SIGRTMAX-2 SIGRTMAX-3 SIGRTMAX-4 SIGRTMAX-5"
@@ -137,7 +139,7 @@ def _words(text: str) -> list[str]:
 @lru_cache(maxsize=1)
 def _by_definition() -> dict[str, dict[str, list[str]]]:
     found: dict[str, dict[str, list[str]]] = {}
-    for values, fields in _TABLE:
+    for values, fields in _TABLE + ENUMS:
         for field in fields.split():
             definition, _, name = field.rpartition(".")
             found.setdefault(definition, {})[name] = _words(values)

@@ -69,6 +69,13 @@ def group_words(group: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in text.replace("-", ".").split("."))
 
 
+def with_article(kind: str) -> str:
+    """A kind as upstream writes it in a sentence: what ends in one s counts as a plural and has no article ("create Endpoints")."""
+    if kind.endswith("s") and not kind.endswith("ss"):
+        return kind
+    return f"an {kind}" if kind[:1].lower() in "aeiou" else f"a {kind}"
+
+
 def tag_of(group: str, version: str = "") -> str:
     words = group_words(group)
     return words[:1].lower() + words[1:] + (f"_{version}" if version else "")
@@ -128,7 +135,7 @@ class _Paths:
             yield f"{start}{rest}/{{name}}", [self._watching(self._id("watch"), "watch", *self._named)]
 
     def _listing(self, id: str, *params: Parameter) -> Operation:
-        text = f"list or watch objects of kind {self._kind.kind}"
+        text = f"{'list or watch' if 'watch' in self._kind.verbs else 'list'} objects of kind {self._kind.kind}"
         return self._operation("get", id, text, "list", *params, *p.LIST, ok=self._list, formats=STREAMS)
 
     def _watching(self, id: str, action: str, *params: Parameter) -> Operation:
@@ -153,7 +160,7 @@ class _Paths:
         if "list" in verbs:
             yield self._listing(self._id("list"), *self._space)
         if "create" in verbs:
-            yield self._creating(self._id("create"), f"create a {kind}", self._object, *self._space)
+            yield self._creating(self._id("create"), f"create {with_article(kind)}", self._object, *self._space)
 
     def _creating(self, id: str, text: str, definition: str, *params: Parameter, **more: Any) -> Operation:
         answers = self._answers(definition, ("200", "OK"), ("201", "Created"), ("202", "Accepted"))
@@ -166,7 +173,7 @@ class _Paths:
             yield self._operation(
                 "delete",
                 self._id("delete"),
-                f"delete a {kind}",
+                f"delete {with_article(kind)}",
                 "delete",
                 *self._named,
                 *p.DELETE,
@@ -210,7 +217,9 @@ class _Paths:
         found = list(self._reading_and_writing(sub.verbs, definition, f"{sub.name} of ", rest, kind=gvk))
         if "create" in sub.verbs:
             found.append(
-                self._creating(self._id("create", rest), f"create {sub.name} of a {self._kind.kind}", definition, *self._named, kind=gvk)
+                self._creating(
+                    self._id("create", rest), f"create {sub.name} of {with_article(self._kind.kind)}", definition, *self._named, kind=gvk
+                )
             )
         yield path, found
 

@@ -58,8 +58,8 @@ DELETE = (
 )
 _SELECT = (
     _query("continue", "string", "The token of the previous chunk of a limited list. It expires with the server's history: 410 Expired."),
-    _query("fieldSelector", "string", "Only objects whose fields match, such as metadata.name=a."),
-    _query("labelSelector", "string", "Only objects whose labels match, such as app=web,tier!=db."),
+    _query("fieldSelector", "string", "Restricts the list of returned objects to those whose fields match, such as metadata.name=a."),
+    _query("labelSelector", "string", "Restricts the list of returned objects to those whose labels match, such as app=web,tier!=db."),
     _query("limit", "integer", "At most so many objects; metadata.continue of the answer gets the next ones. All chunks show one moment."),
     _query("resourceVersion", "string", "From which version on the answer may be; for a watch, after which version it begins."),
     _query("resourceVersionMatch", "string", "How resourceVersion is meant: Exact or NotOlderThan."),
@@ -74,7 +74,11 @@ _SELECT = (
 LIST = (
     _query("allowWatchBookmarks", "boolean", "A watch may send BOOKMARK events, which carry nothing but a resourceVersion."),
     *_SELECT,
-    _query("watch", "boolean", "Stream changes instead of answering with a list."),
+    _query(
+        "watch",
+        "boolean",
+        "Watch for changes to the described resources: they are streamed as they happen, after those since resourceVersion.",
+    ),
 )
 DELETE_COLLECTION = (*DELETE, *_SELECT)
 

@@ -5,6 +5,6 @@ The API server answers with all cells; clients show those of priority 0, and the
 
 from __future__ import annotations
 
-from kubetree.api.printers.table import cells, columns, row_conditions
+from kubetree.api.printers.table import cells, columns, in_order, row_conditions
 
-__all__ = ["cells", "columns", "row_conditions"]
+__all__ = ["cells", "columns", "in_order", "row_conditions"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -87,7 +87,13 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
         "Name|Age|SignerName|Requestor|RequestedDuration|Condition",
         policies.signing_request,
     ),
+    ("certificates.k8s.io/v1beta1", "ClusterTrustBundle"): ("Name|SignerName", optional.trust_bundle),
+    ("certificates.k8s.io/v1beta1", "PodCertificateRequest"): (
+        "Name|PodName|ServiceAccountName|NodeName|SignerName|State|UnverifiedUserAnnotations",
+        optional.pod_certificate_request,
+    ),
     ("coordination.k8s.io/v1", "Lease"): ("Name|Holder|Age", cluster.lease),
+    ("coordination.k8s.io/v1beta1", "LeaseCandidate"): ("Name|LeaseName|BinaryVersion|EmulationVersion|Age", optional.lease_candidate),
     ("discovery.k8s.io/v1", "EndpointSlice"): ("Name|AddressType|Ports|Endpoints|Age", networking.endpoint_slice),
     ("events.k8s.io/v1", "Event"): (_EVENT, cluster.new_event),
     ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema"): (
@@ -118,7 +124,14 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
     ("resource.k8s.io/v1", "ResourceClaim"): ("Name|State|Age", policies.resource_claim),
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): (_NAMED, cluster.named),
     ("resource.k8s.io/v1", "ResourceSlice"): ("Name|Node|Driver|Pool|Age", policies.resource_slice),
+    ("resource.k8s.io/v1alpha3", "DeviceTaintRule"): ("Name|Key|Value|Effect|TimeAdded|Age", optional.taint_rule),
+    ("resource.k8s.io/v1alpha3", "ResourcePoolStatusRequest"): (
+        "Name|Driver|Total|Available|Allocated|Unavailable|Errors|Pools:i|Status|Completed",
+        optional.pool_status_request,
+    ),
     ("scheduling.k8s.io/v1", "PriorityClass"): ("Name|Value:i|Global-Default:b|Age|PreemptionPolicy", cluster.priority_class),
+    ("scheduling.k8s.io/v1alpha2", "PodGroup"): ("Name|Policy|Workload|Status|Age", optional.pod_group),
+    ("scheduling.k8s.io/v1alpha2", "Workload"): (_NAMED, cluster.named),
     ("storage.k8s.io/v1", "CSIDriver"): (
         "Name|AttachRequired:b|PodInfoOnMount:b|StorageCapacity:b|TokenRequests|RequiresRepublish:b|Modes|Age",
         cluster.csi_driver,
@@ -130,6 +143,7 @@ _ROWS: dict[tuple[str, str], tuple[str, Cells]] = {
     ),
     ("storage.k8s.io/v1", "VolumeAttachment"): ("Name|Attacher|PV|Node|Attached:b|Age", cluster.volume_attachment),
     ("storage.k8s.io/v1", "VolumeAttributesClass"): ("Name|DriverName|Age", cluster.volume_attributes_class),
+    ("storagemigration.k8s.io/v1beta1", "StorageVersionMigration"): ("Name:s|Resource|Status", optional.storage_version_migration),
 }
 
 _PLAIN: tuple[str, Cells] = ("Name|Created At:d", cluster.plain)
@@ -176,6 +190,13 @@ def cells(kind: Kind, obj: Mapping[str, Any], now: datetime) -> list[Any]:
     if row is None:  # a version that shows the same as the one that it is stored as
         row = _ROWS.get((kind.stored_as, kind.kind), _PLAIN)
     return row[1](obj, now)
+
+
+def in_order(kind: Kind, objs: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """The objects of a list as its rows stand: by name but for FlowSchemas, which stand in the order in which they are tried."""
+    if kind.kind == "FlowSchema" and kind.group == "flowcontrol.apiserver.k8s.io":
+        return sorted(objs, key=lambda obj: (obj["spec"]["matchingPrecedence"], obj["metadata"]["name"]))
+    return objs
 
 
 def row_conditions(kind: Kind, obj: Mapping[str, Any]) -> list[dict[str, str]]:

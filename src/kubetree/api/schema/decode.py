@@ -147,6 +147,21 @@ def object_meta(value: Any, path: str) -> tuple[dict[str, Any], list[str], str]:
     return found or {}, unknown, walk.error
 
 
+def stored_object_meta(value: Any) -> dict[str, Any]:
+    """Metadata that was stored by whoever could write to the store: unknown fields go, and those of a wrong type, each as a whole."""
+    try:
+        msgspec.convert(value, types.object_type(d.OBJECT_META))
+    except msgspec.ValidationError:
+        kept: dict[str, Any] = {}
+        for name, field in value.items() if isinstance(value, dict) else ():
+            found, _, wrong = object_meta({name: field}, "metadata")
+            if not wrong:
+                kept.update(found)
+        return kept
+    canonical: dict[str, Any] = value
+    return canonical
+
+
 def _plain_meta(obj: dict[str, Any], data: bytes) -> bool:
     """Whether apiVersion, kind and metadata need no second look."""
     if not isinstance(obj.get("apiVersion", ""), str) or not isinstance(obj.get("kind", ""), str):

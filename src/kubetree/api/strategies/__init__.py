@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kubetree.api.strategies.deletion import default_grace_period
 from kubetree.api.strategies.fields import field_label_supported, selectable_fields, stored_field_label, unsupported_field_label
+from kubetree.api.strategies.hooks import date_taint_rule
 from kubetree.api.strategies.prepare import (
     allow_create_on_update,
     allow_unconditional_update,
@@ -17,6 +18,7 @@ from kubetree.api.strategies.prepare import (
 __all__ = [
     "allow_create_on_update",
     "allow_unconditional_update",
+    "date_taint_rule",
     "default_grace_period",
     "field_label_supported",
     "prepare_for_create",

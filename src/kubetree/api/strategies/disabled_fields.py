@@ -152,6 +152,35 @@ def _resource_slice(obj: Object, old: Object | None, on: Features) -> None:
                     attribute.pop(name, None)
 
 
+_GROUP_FIELDS = {
+    "schedulingConstraints": "TopologyAwareWorkloadScheduling",
+    "resourceClaims": "DRAWorkloadResourceClaims",
+    "disruptionMode": "WorkloadAwarePreemption",
+    "priorityClassName": "WorkloadAwarePreemption",
+    "priority": "WorkloadAwarePreemption",
+}
+
+
+def _group_fields(spec: Object, old: Object, on: Features) -> None:
+    for name, gate in _GROUP_FIELDS.items():
+        if gate not in on and not old.get(name):
+            spec.pop(name, None)
+
+
+def _pod_group(obj: Object, old: Object | None, on: Features) -> None:
+    spec = obj.get("spec") or {}
+    _group_fields(spec, _spec(old, "spec") or {}, on)
+    spec.setdefault("disruptionMode", "Pod")  # a reader's default
+
+
+def _workload(obj: Object, old: Object | None, on: Features) -> None:
+    """Templates are compared by their places."""
+    before: Any = _spec(old, "spec", "podGroupTemplates") or []
+    for i, template in enumerate((obj.get("spec") or {}).get("podGroupTemplates") or ()):
+        _group_fields(template, before[i] if i < len(before) else {}, on)
+        template.setdefault("schedulingConstraints", None)  # always written
+
+
 _TABLE: dict[tuple[str, str], Drop] = {
     ("v1", "Pod"): _in("spec"),
     ("v1", "PodTemplate"): _in("template", "spec"),
@@ -166,6 +195,8 @@ _TABLE: dict[tuple[str, str], Drop] = {
     ("batch/v1", "Job"): _in("spec", "template", "spec"),
     ("coordination.k8s.io/v1", "Lease"): _lease,
     ("resource.k8s.io/v1", "ResourceSlice"): _resource_slice,
+    ("scheduling.k8s.io/v1alpha2", "PodGroup"): _pod_group,
+    ("scheduling.k8s.io/v1alpha2", "Workload"): _workload,
     ("storage.k8s.io/v1", "CSIDriver"): _csi_driver,
 }
 

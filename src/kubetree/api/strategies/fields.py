@@ -82,6 +82,8 @@ _FIELDS: dict[tuple[str, str], Callable[[dict[str, Any]], Fields]] = {
     ("apps/v1", "ReplicaSet"): _replicas,
     ("batch/v1", "Job"): _job,
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): _at("spec.signerName"),
+    ("certificates.k8s.io/v1beta1", "ClusterTrustBundle"): _at("spec.signerName"),
+    ("certificates.k8s.io/v1beta1", "PodCertificateRequest"): _at("spec.signerName", "spec.podName", "spec.nodeName"),
     ("resource.k8s.io/v1", "ResourceSlice"): _at("spec.nodeName", "spec.driver"),
 }
 
@@ -112,23 +114,27 @@ def selectable_fields(kind: Kind, obj: dict[str, Any]) -> Fields:
     return fields
 
 
-_LISTED_LABELS = frozenset({"Node", "Namespace", "CertificateSigningRequest", "ResourceSlice"})
-"""Kinds without a namespace whose labels upstream lists one by one; the others accept metadata.namespace, which nothing has."""
+_LISTED_LABELS = frozenset(
+    {"Node", "Namespace", "CertificateSigningRequest", "ResourceSlice", "ClusterTrustBundle", "PodCertificateRequest"}
+)
+"""Kinds whose labels upstream lists one by one; the others accept metadata.namespace, which nothing has."""
 
 
 def field_label_supported(kind: Kind, label: str) -> bool:
     """Whether a field selector may name `label`; if not, upstream answers as `unsupported_field_label` says."""
-    if label == "metadata.name" or (label == "metadata.namespace" and kind.namespaced):
+    if label == "metadata.name" or (label == "metadata.namespace" and kind.namespaced and kind.kind != "PodCertificateRequest"):
         return True
     if kind.behaviour is not None:
         return label in kind.behaviour.field_labels()
     if label == "metadata.namespace":
         return kind.kind not in _LISTED_LABELS
-    return label in _LABELS.get((kind.api_version, kind.kind), ())
+    own = kind.api_version, kind.kind
+    return label in _LABELS.get(own if own in _LABELS else (kind.stored_as, kind.kind), ())
 
 
 _TERSE = frozenset(
-    {"Pod", "Node", "Namespace", "Event", "Secret", "Service", "ReplicationController", "CertificateSigningRequest"}
+    {"Pod", "Node", "Namespace", "Event", "Secret", "Service", "ReplicationController", "CertificateSigningRequest", "ClusterTrustBundle",
+     "PodCertificateRequest"}
 )  # fmt: skip
 
 

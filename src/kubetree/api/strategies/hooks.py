@@ -244,6 +244,20 @@ def resource_slice_create(obj: Object) -> None:
     date_taints(obj, obj["metadata"].get("creationTimestamp") or "")
 
 
+def without_status(obj: Object) -> None:
+    obj.pop("status", None)
+
+
+def date_taint_rule(new: Object, old: Object | None, now: str) -> None:
+    """Dates a DeviceTaintRule's taint that does not say when it came, and anew when its effect is another."""
+    taint, before = (new.get("spec") or {}).get("taint"), ((old or {}).get("spec") or {}).get("taint") or {}
+    if not taint or not now:
+        return
+    turned = old is not None and taint.get("effect") != before.get("effect") and taint.get("timeAdded") == before.get("timeAdded")
+    if taint.get("timeAdded") is None or turned:
+        taint["timeAdded"] = now
+
+
 def date_taints(obj: Object, now: str) -> None:
     """Dates the taints of a ResourceSlice that say nothing of when they came."""
     for device in (obj.get("spec") or {}).get("devices") or ():

@@ -10,7 +10,7 @@ from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kinds import Kind
 from kubetree.api.strategies.disabled_fields import drop_disabled
 from kubetree.api.strategies.equality import semantic_equal
-from kubetree.api.strategies.hooks import date_taints, restore
+from kubetree.api.strategies.hooks import date_taint_rule, date_taints, restore
 from kubetree.api.strategies.pods import only_ephemeral_containers, only_resources
 from kubetree.api.strategies.rows import is_custom, row
 
@@ -146,6 +146,8 @@ def prepare_for_update(
         strategy.update(new, old)
     if kind.kind == "ResourceSlice":
         date_taints(new, now)
+    elif kind.kind == "DeviceTaintRule":
+        date_taint_rule(new, old, now)
     if strategy.generation and not all(semantic_equal(_at(new, path), _at(old, path)) for path in strategy.generation):
         _bump(new, old)
 

@@ -86,7 +86,10 @@ ROWS: dict[tuple[str, str], Row] = {
     ("batch/v1", "CronJob"): Row({}, _SPEC),
     ("batch/v1", "Job"): Row({}, _SPEC, hooks.job_create),
     ("certificates.k8s.io/v1", "CertificateSigningRequest"): Row({}, update=hooks.keep_spec),
+    ("certificates.k8s.io/v1beta1", "ClusterTrustBundle"): Row(unconditional_update=False),
+    ("certificates.k8s.io/v1beta1", "PodCertificateRequest"): Row({}, status_keeps_metadata=True, unconditional_update=False),
     ("coordination.k8s.io/v1", "Lease"): Row(creates_on_update=True, unconditional_update=False),
+    ("coordination.k8s.io/v1beta1", "LeaseCandidate"): Row(creates_on_update=True, unconditional_update=False),
     ("discovery.k8s.io/v1", "EndpointSlice"): Row(
         generation=("endpoints", "ports", "addressType", "metadata.labels"),
         create=hooks.endpoint_slice_create,
@@ -112,17 +115,24 @@ ROWS: dict[tuple[str, str], Row] = {
     ("resource.k8s.io/v1", "DeviceClass"): Row(generation=_SPEC),
     ("resource.k8s.io/v1", "ResourceClaim"): Row({}, status_keeps_metadata=True),
     ("resource.k8s.io/v1", "ResourceSlice"): Row(generation=_SPEC, create=hooks.resource_slice_create),
+    ("resource.k8s.io/v1alpha3", "DeviceTaintRule"): Row({}, _SPEC, status_keeps_metadata=True),
+    ("resource.k8s.io/v1alpha3", "ResourcePoolStatusRequest"): Row(
+        create=hooks.without_status, update=hooks.keep_status, status_keeps_metadata=True, unconditional_update=False
+    ),
     ("scheduling.k8s.io/v1", "PriorityClass"): Row(generation=("value",)),
+    ("scheduling.k8s.io/v1alpha2", "PodGroup"): Row({}, status_keeps_metadata=True),
     ("storage.k8s.io/v1", "CSIDriver"): Row(generation=_SPEC, starts_at=0, unconditional_update=False),
     ("storage.k8s.io/v1", "CSINode"): Row(unconditional_update=False),
     ("storage.k8s.io/v1", "CSIStorageCapacity"): Row(unconditional_update=False),
     ("storage.k8s.io/v1", "VolumeAttachment"): Row({"attached": False}, status_keeps_metadata=True, unconditional_update=False),
+    ("storagemigration.k8s.io/v1beta1", "StorageVersionMigration"): Row({}, status_keeps_metadata=True, unconditional_update=False),
 }
 
 _PLAIN = Row()
 _BUILTIN_GROUPS = frozenset(
     {"", "apps", "autoscaling", "batch", "policy", "authentication.k8s.io", "authorization.k8s.io", "storage.k8s.io", "networking.k8s.io",
-     "node.k8s.io", "resource.k8s.io", "certificates.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io"}
+     "node.k8s.io", "resource.k8s.io", "certificates.k8s.io", "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
+     "admissionregistration.k8s.io"}
 )  # fmt: skip
 
 
@@ -132,5 +142,5 @@ def is_custom(kind: Kind) -> bool:
 
 
 def row(kind: Kind) -> Row:
-    """The strategy of a built-in kind."""
-    return ROWS.get((kind.api_version, kind.kind), _PLAIN)
+    """The strategy of a built-in kind: of a version without a row, that of the version that it is stored as."""
+    return ROWS.get((kind.api_version, kind.kind)) or ROWS.get((kind.stored_as, kind.kind), _PLAIN)

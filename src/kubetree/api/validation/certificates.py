@@ -8,8 +8,9 @@ import re
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 
+from kubetree.api.certificate_requests import is_signed
 from kubetree.api.strategies.equality import semantic_equal
 from kubetree.api.validation.diff import diff
 from kubetree.api.validation.errors import Errors, Object, duplicate, forbidden, invalid, not_supported, quote, required
@@ -108,9 +109,9 @@ def _request_problem(text: str) -> str:
         return "PEM block type must be CERTIFICATE REQUEST"
     try:
         request = x509.load_pem_x509_csr(block[0])
-        if not request.is_signature_valid:
+        if not is_signed(request):
             return "x509: certificate request signature is not valid"
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         return f"asn1: structure error: {error}"
     return ""
 

@@ -34,7 +34,11 @@ _OBJECT_META = [
     "finalizers",
     "managedFields",
 ]
-_TAGGED = {"meta.LabelSelector": ("matchLabels", "matchExpressions"), "meta.ObjectMeta": tuple(_OBJECT_META)}
+_TAGGED = {
+    "meta.LabelSelector": ("matchLabels", "matchExpressions"),
+    "meta.ObjectMeta": tuple(_OBJECT_META),
+    "meta.Condition": ("type", "status", "observedGeneration", "lastTransitionTime", "reason", "message"),
+}
 """Types with JSON names of their own, which leave out what is empty."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.validation import lease_candidates
 from kubetree.api.validation.errors import Errors, Object, duplicate, each, forbidden, invalid, not_supported, required
 from kubetree.api.validation.go_structs import go_struct
 from kubetree.api.validation.intstr import not_more_than_100_percent, positive_int_or_percent
@@ -45,10 +46,7 @@ def lease(errs: Errors, obj: Thing) -> None:
     if transitions is not None and transitions < 0:
         errs.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
     if strategy is not None:
-        if "/" in strategy:
-            each(errs, "spec.strategy.strategy", strategy, label_key(strategy))
-        elif strategy != "OldestEmulationVersion":
-            errs.append(not_supported("spec.strategy.strategy", strategy, ("OldestEmulationVersion",)))
+        lease_candidates.strategy(errs, strategy)
     if spec.get("preferredHolder") and not strategy:
         errs.append(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"))
 

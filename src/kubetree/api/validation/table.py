@@ -13,20 +13,25 @@ from kubetree.api.validation import (
     flow_control,
     job_status,
     jobs,
+    lease_candidates,
     networking,
     persistent_volumes,
+    pod_certificates,
+    pod_groups,
     policies,
     quotas,
     rbac,
     services,
     storage,
+    storage_migrations,
     storage_versions,
+    trust_bundles,
     webhooks,
     workloads,
 )  # fmt: skip
 from kubetree.api.validation.custom_resources import definitions
-from kubetree.api.validation.devices import claims, slices
-from kubetree.api.validation.names import any_name, dns_label, path_segment
+from kubetree.api.validation.devices import claims, rules, slices
+from kubetree.api.validation.names import any_name, config_map_key, dns_label, path_segment
 from kubetree.api.validation.pods import pod, resize
 from kubetree.api.validation.pods import status as pod_status
 from kubetree.api.validation.rules import Rules
@@ -110,7 +115,12 @@ TABLE: dict[tuple[str, str], Rules] = {
         name=any_name,
         subresources={"status": certificates.status, "approval": certificates.approval},
     ),
+    ("certificates.k8s.io/v1beta1", "ClusterTrustBundle"): Rules(trust_bundles.create, trust_bundles.update, name=any_name),
+    ("certificates.k8s.io/v1beta1", "PodCertificateRequest"): Rules(
+        pod_certificates.create, pod_certificates.update, subresources={"status": pod_certificates.status}
+    ),
     ("coordination.k8s.io/v1", "Lease"): Rules(policies.lease),
+    ("coordination.k8s.io/v1beta1", "LeaseCandidate"): Rules(lease_candidates.create, lease_candidates.update, name=config_map_key),
     ("discovery.k8s.io/v1", "EndpointSlice"): Rules(endpoints.create_slice, endpoints.update_slice),
     ("events.k8s.io/v1", "Event"): Rules(events.create, events.update),
     (f"{_FLOW}/v1", "FlowSchema"): Rules(flow_control.flow_schema, subresources={"status": flow_control.status}),
@@ -139,7 +149,17 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("resource.k8s.io/v1", "ResourceClaim"): Rules(claims.claim, claims.claim_update, subresources={"status": claims.claim_status}),
     ("resource.k8s.io/v1", "ResourceClaimTemplate"): Rules(claims.template, claims.template_update, anew=True),
     ("resource.k8s.io/v1", "ResourceSlice"): Rules(slices.create, slices.update),
+    ("resource.k8s.io/v1alpha3", "DeviceTaintRule"): Rules(
+        rules.taint_rule, rules.taint_rule_update, subresources={"status": rules.taint_rule_status}
+    ),
+    ("resource.k8s.io/v1alpha3", "ResourcePoolStatusRequest"): Rules(
+        rules.pool_request, rules.pool_request_update, subresources={"status": rules.pool_request_status}
+    ),
     ("scheduling.k8s.io/v1", "PriorityClass"): Rules(core.priority_class, core.priority_class_update),
+    ("scheduling.k8s.io/v1alpha2", "PodGroup"): Rules(
+        pod_groups.pod_group, pod_groups.pod_group_update, subresources={"status": pod_groups.pod_group_status}
+    ),
+    ("scheduling.k8s.io/v1alpha2", "Workload"): Rules(pod_groups.workload, pod_groups.workload_update),
     (f"{_STORAGE}/v1", "CSIDriver"): Rules(storage.csi_driver, storage.csi_driver_update),
     (f"{_STORAGE}/v1", "CSINode"): Rules(storage.csi_node, storage.csi_node_update),
     (f"{_STORAGE}/v1", "CSIStorageCapacity"): Rules(storage.csi_storage_capacity, storage.csi_storage_capacity_update, anew=True),
@@ -148,6 +168,9 @@ TABLE: dict[tuple[str, str], Rules] = {
         storage.attachment, storage.attachment_update, subresources={"status": storage.attachment_status}
     ),
     (f"{_STORAGE}/v1", "VolumeAttributesClass"): Rules(storage.volume_attributes_class, storage.volume_attributes_class_update),
+    ("storagemigration.k8s.io/v1beta1", "StorageVersionMigration"): Rules(
+        storage_migrations.create, storage_migrations.update, subresources={"status": storage_migrations.status}
+    ),
 }
 
 OTHER = Rules()

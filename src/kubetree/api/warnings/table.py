@@ -135,6 +135,23 @@ _DEPRECATED = {
     ("v1", "ComponentStatus"): "v1 ComponentStatus is deprecated in v1.19+",
     ("v1", "Endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 }
+_ENDS = """
+    admissionregistration.k8s.io/v1alpha1 35 38 MutatingAdmissionPolicy MutatingAdmissionPolicyBinding
+    certificates.k8s.io/v1alpha1 34 37 ClusterTrustBundle
+    coordination.k8s.io/v1alpha2 35 38 LeaseCandidate
+    coordination.k8s.io/v1beta1 36 39 LeaseCandidate
+    networking.k8s.io/v1beta1 34 37 IPAddress ServiceCIDR
+    resource.k8s.io/v1alpha3 36 39 DeviceTaintRule
+    resource.k8s.io/v1beta1 35 38 DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice
+    resource.k8s.io/v1beta2 36 39 DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice
+    storage.k8s.io/v1beta1 34 37 VolumeAttributesClass
+"""
+"""A version, the minor release since when it is deprecated and the one from which on it will not be there, and its kinds."""
+_REPLACED = {("storage.k8s.io/v1beta1", "VolumeAttributesClass"): "; use storage.k8s.io/v1 VolumeAttributesClass"}
+for _version, _since, _until, *_kinds in map(str.split, _ENDS.strip().splitlines()):
+    for _name in _kinds:
+        _end = f"{_version} {_name} is deprecated in v1.{_since}+, unavailable in v1.{_until}+"
+        _DEPRECATED[_version, _name] = _end + _REPLACED.get((_version, _name), "")
 
 
 def warnings(kind: Kind, obj: Thing, old: Thing | None, subresource: str = "", *, template: Template | None = None) -> list[str]:

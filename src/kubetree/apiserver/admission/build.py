@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kind_table import builtin, kind
 from kubetree.api.kinds import Kinds
 from kubetree.apiserver.admission.always import AlwaysAdmit, AlwaysDeny
@@ -19,6 +20,8 @@ from kubetree.apiserver.admission.certificates import (
     CertificateRequestor,
     CertificateSigning,
     CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+    PodCertificateSigner,
 )
 from kubetree.apiserver.admission.chain import AdmissionChain
 from kubetree.apiserver.admission.claim_resize import PersistentVolumeClaimResize
@@ -44,6 +47,7 @@ from kubetree.apiserver.admission.node_declared_features import NodeDeclaredFeat
 from kubetree.apiserver.admission.node_restriction import NodeRestriction
 from kubetree.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from kubetree.apiserver.admission.plugin import Plugin
+from kubetree.apiserver.admission.pod_groups import JobValidation, PodGroupProtection, PodGroupWorkloadExists
 from kubetree.apiserver.admission.pod_node_selector import PodNodeSelector
 from kubetree.apiserver.admission.pod_resize import PodResizeValidator
 from kubetree.apiserver.admission.pod_security import PodSecurity
@@ -103,6 +107,7 @@ class Needs:
     toleration_seconds: tuple[int, int] = (300, 300)
     """On nodes that are not ready and on those that are not reachable."""
     counters: Counters = field(default_factory=Counters)
+    features: Features = DEFAULT_FEATURES
 
     def hooks(self, plugin: type[Plugin], name: str, step: str) -> Configurations:
         return Configurations(self.lister, kind(_GROUP, name), step, _webhook_credentials(self.configuration, plugin.name))
@@ -135,6 +140,8 @@ class Registered:
     plugin: type[Plugin]
     make: Callable[[Needs], Plugin]
     by_default: bool = True
+    gate: str = ""
+    """The feature gate without which the plugin does nothing, whether enabled or disabled."""
 
 
 def _pod_security(configuration: Configuration) -> PodSecuritySettings:
@@ -183,7 +190,7 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(LimitPodHardAntiAffinityTopology, lambda n: LimitPodHardAntiAffinityTopology(), by_default=False),
     Registered(LimitRanger, lambda n: LimitRanger(n.lister, n.writer)),
     Registered(ServiceAccount, lambda n: ServiceAccount(n.lister, n.writer, n.new_suffix)),
-    Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer), by_default=False),
+    Registered(NodeRestriction, lambda n: NodeRestriction(n.lister, n.authorization.authorizer, n.features), by_default=False),
     Registered(TaintNodesByCondition, lambda n: TaintNodesByCondition()),
     Registered(AlwaysPullImages, lambda n: AlwaysPullImages(), by_default=False),
     Registered(
@@ -197,13 +204,14 @@ PLUGINS: tuple[Registered, ...] = (
         lambda n: PodNodeSelector(n.lister, n.writer, n.configuration.of("PodNodeSelector").get("podNodeSelectorPluginConfig")),
         by_default=False,
     ),
-    Registered(Priority, lambda n: Priority(n.lister)),
+    Registered(Priority, lambda n: Priority(n.lister, n.features)),
     Registered(DefaultTolerationSeconds, lambda n: DefaultTolerationSeconds(*n.toleration_seconds)),
     Registered(PodTolerationRestriction, _pod_tolerations, by_default=False),
     Registered(EventRateLimit, _event_limits, by_default=False),
     Registered(ExtendedResourceToleration, lambda n: ExtendedResourceToleration(), by_default=False),
     Registered(DefaultStorageClass, lambda n: DefaultStorageClass(n.lister)),
     Registered(StorageObjectInUseProtection, lambda n: StorageObjectInUseProtection()),
+    Registered(PodGroupProtection, lambda n: PodGroupProtection(), gate="GenericWorkload"),
     Registered(
         OwnerReferencesPermissionEnforcement,
         lambda n: OwnerReferencesPermissionEnforcement(n.authorization.authorizer, n.kinds),
@@ -213,11 +221,14 @@ PLUGINS: tuple[Registered, ...] = (
     Registered(RuntimeClass, lambda n: RuntimeClass(n.lister, n.writer)),
     Registered(CertificateApproval, lambda n: CertificateApproval(n.authorization.authorizer)),
     Registered(CertificateSigning, lambda n: CertificateSigning(n.authorization.authorizer)),
+    Registered(ClusterTrustBundleAttest, lambda n: ClusterTrustBundleAttest(n.authorization.authorizer), gate="ClusterTrustBundle"),
     Registered(CertificateSubjectRestriction, lambda n: CertificateSubjectRestriction()),
     Registered(DefaultIngressClass, lambda n: DefaultIngressClass(n.lister)),
     Registered(DenyServiceExternalIPs, lambda n: DenyServiceExternalIPs(), by_default=False),
     Registered(PodTopologyLabels, lambda n: PodTopologyLabels(n.lister)),
+    Registered(PodGroupWorkloadExists, lambda n: PodGroupWorkloadExists(n.lister, n.writer), gate="GenericWorkload"),
     Registered(NodeDeclaredFeatureValidator, lambda n: NodeDeclaredFeatureValidator(n.lister)),
+    Registered(JobValidation, lambda n: JobValidation(n.lister), gate="GenericWorkload"),
     Registered(PodResizeValidator, lambda n: PodResizeValidator(n.lister)),
     Registered(MutatingAdmissionPolicy, lambda n: n.mutating()),
     Registered(
@@ -237,13 +248,9 @@ PLUGINS: tuple[Registered, ...] = (
 """All plugins in upstream's order (pkg/kubeapiserver/options/plugins.go)."""
 
 
-_GATED = frozenset({"ClusterTrustBundleAttest", "JobValidation", "PodGroupProtection", "PodGroupWorkloadExists"})
-"""Plugins of upstream's whose features are off in v1.36: they do nothing, whether enabled or disabled."""
-
-
-def enabled_plugins(enable: Sequence[str], disable: Sequence[str]) -> list[Registered]:
-    """The rows to run. Raises ValueError for names that are not in the table and for names both enabled and disabled."""
-    known = {row.plugin.name for row in PLUGINS} | _GATED
+def enabled_plugins(enable: Sequence[str], disable: Sequence[str], features: Features = DEFAULT_FEATURES) -> list[Registered]:
+    """The rows to run, of those whose feature is on. Raises ValueError for names that are not in the table and for names both enabled and disabled."""
+    known = {row.plugin.name for row in PLUGINS}
     for name in (*enable, *disable):
         if name not in known:
             flag = "enable" if name in enable else "disable"
@@ -251,7 +258,8 @@ def enabled_plugins(enable: Sequence[str], disable: Sequence[str]) -> list[Regis
     both = sorted(set(enable) & set(disable))
     if both:
         raise ValueError(f"[{' '.join(both)}] in enable-admission-plugins and disable-admission-plugins overlapped")
-    return [row for row in PLUGINS if row.plugin.name not in disable and (row.by_default or row.plugin.name in enable)]
+    there = [row for row in PLUGINS if not row.gate or row.gate in features]
+    return [row for row in there if row.plugin.name not in disable and (row.by_default or row.plugin.name in enable)]
 
 
 def build_admission(
@@ -282,10 +290,15 @@ def build_admission(
     )
     seconds = config.default_not_ready_toleration_seconds, config.default_unreachable_toleration_seconds
     configuration = read_configuration(config.admission_control_config_file)
-    needs = Needs(lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds, counters or Counters())
-    plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins)]
+    features = config.features
+    needs = Needs(
+        lister, writer, authorization, clock, now, new_suffix, kinds, caller, configuration, seconds, counters or Counters(), features
+    )
+    plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins, features)]
     plugins.insert(0, ParameterAccess(authorization.authorizer, kinds, writer))
     if authorization.rbac is not None:
         plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))
     plugins += [CertificateRequestor(), DeviceClaims(writer, authorization.authorizer)]
+    if "PodCertificateRequest" in features:
+        plugins.append(PodCertificateSigner(authorization.authorizer, now))
     return AdmissionChain(plugins, metrics, clock)

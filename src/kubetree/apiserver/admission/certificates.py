@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from kubetree.api.errors import invalid
+from kubetree.api.objects import semantic_equal
+from kubetree.api.times import parse_time
+from kubetree.api.validation.errors import FieldError
+from kubetree.api.validation.errors import forbidden as field_forbidden
+from kubetree.api.validation.errors import invalid as field_invalid
 from kubetree.apiserver.admission.plugin import Plugin, refusal
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
 from kubetree.apiserver.authentication.user import MASTERS_GROUP, User
 from kubetree.apiserver.authorization.attributes import Attributes, Authorizer, Decision
+from kubetree.apiserver.authorization.escalation import only_gc_fields
 
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
+_SKEW = timedelta(minutes=5)
 _REQUESTS = frozenset({"certificatesigningrequests.certificates.k8s.io"})
 
 Object = dict[str, Any]
@@ -56,6 +66,55 @@ class CertificateSigning(Plugin):
         signer = _signer(request.old)
         if not may_use_signer(self._authorizer, request.user, "sign", signer):
             raise refusal(request, f'user not permitted to sign requests with signerName "{signer}"')
+
+
+class ClusterTrustBundleAttest(Plugin):
+    """Behind ClusterTrustBundle."""
+
+    name = "ClusterTrustBundleAttest"
+    operations = frozenset({CREATE, UPDATE})
+    resources = frozenset({"clustertrustbundles.certificates.k8s.io"})
+    validates = True
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self._authorizer = authorizer
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        signer = _signer(request.obj)
+        if not signer or (request.obj is not None and request.old is not None and only_gc_fields(request.obj, request.old)):
+            return
+        if not may_use_signer(self._authorizer, request.user, "attest", signer):
+            raise refusal(request, f'user not permitted to attest for signerName "{signer}"')
+
+
+class PodCertificateSigner(Plugin):
+    """Who answers a PodCertificateRequest must be allowed to sign for its signer, and a certificate begins about now: upstream's strategy of
+    the kind, so it holds whichever plugins are enabled."""
+
+    name = "PodCertificateSigner"
+    operations = frozenset({UPDATE})
+    resources = frozenset({"podcertificaterequests.certificates.k8s.io"})
+    subresources = frozenset({"status"})
+    validates = True
+
+    def __init__(self, authorizer: Authorizer, now: Callable[[], datetime]) -> None:
+        self._authorizer, self._now = authorizer, now
+
+    async def validate(self, request: AdmissionRequest) -> None:
+        new, old = (request.obj or {}).get("status") or {}, (request.old or {}).get("status") or {}
+        if semantic_equal(new, old):
+            return
+        fault = self._fault(new, _signer(request.old), request.user)
+        if fault is not None:
+            raise invalid(request.kind.kind, request.kind.group, request.name, [fault.to_cause()])
+
+    def _fault(self, status: Object, signer: str, user: User) -> FieldError | None:
+        begins = status.get("notBefore")
+        if begins and not -_SKEW < self._now() - parse_time(begins) < _SKEW:
+            return field_invalid("status.notBefore", begins, "must be set to within 5 minutes of kube-apiserver's current time")
+        if may_use_signer(self._authorizer, user, "sign", signer):
+            return None
+        return field_forbidden("spec.signerName", f'User "{user.name}" is not permitted to "sign" for signer "{signer}"')
 
 
 class CertificateSubjectRestriction(Plugin):

@@ -14,7 +14,10 @@ from typing import Any
 from cryptography import x509
 
 from kubetree.api.errors import not_found
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
+from kubetree.apiserver.admission.internal_errors import internal_error
 from kubetree.apiserver.admission.plugin import ANY_SUBRESOURCE, Plugin, refusal
 from kubetree.apiserver.admission.request import CREATE, DELETE, UPDATE, AdmissionRequest
 from kubetree.apiserver.authentication.client_certificates import common_name
@@ -23,7 +26,7 @@ from kubetree.apiserver.authorization.attributes import Attributes, Authorizer, 
 from kubetree.apiserver.authorization.pod_references import CONFIG_MAPS, SECRETS, references
 from kubetree.apiserver.lister import Lister
 
-NODE, POD = kind("v1", "Node"), kind("v1", "Pod")
+NODE, POD, SERVICE_ACCOUNT = kind("v1", "Node"), kind("v1", "Pod"), kind("v1", "ServiceAccount")
 CLAIM, VOLUME = kind("v1", "PersistentVolumeClaim"), kind("v1", "PersistentVolume")
 CSI_DRIVER = kind("storage.k8s.io/v1", "CSIDriver")
 MIRROR = "kubernetes.io/config.mirror"
@@ -69,8 +72,9 @@ class NodeRestriction(Plugin):
     subresources = ANY_SUBRESOURCE
     mutates = True
 
-    def __init__(self, lister: Lister, authorizer: Authorizer) -> None:
+    def __init__(self, lister: Lister, authorizer: Authorizer, features: Features = DEFAULT_FEATURES) -> None:
         self._lister, self._authorizer = lister, authorizer
+        self._pod_certificates = "PodCertificateRequest" in features
         self._checks = {
             "pods": self._pod,
             "nodes": self._node,
@@ -273,7 +277,48 @@ class NodeRestriction(Plugin):
         return "" if common_name(asked) == f"{NODE_PREFIX}{node}" else f"can only create a node CSR with CN={NODE_PREFIX}{node}"
 
     def _pod_certificate(self, node: str, request: AdmissionRequest) -> str:
-        return "PodCertificateRequest feature gate is disabled"
+        """What is told as an internal error may be a cache that lags behind: the kubelet tries again."""
+        if not self._pod_certificates:
+            return "PodCertificateRequest feature gate is disabled"
+        if request.operation != CREATE:
+            return f"unexpected operation {request.operation}"
+        if request.subresource:
+            return f"unexpected subresource {request.subresource}"
+        spec = (request.obj or {}).get("spec") or {}
+        named, pod_name, account = (spec.get(field) or "" for field in ("nodeName", "podName", "serviceAccountName"))
+        if named != node:
+            return f'PodCertificateRequest.Spec.NodeName="{named}", which is not the requesting node "{node}"'
+        pod_key, account_key = f"{request.namespace}/{pod_name}", f"{request.namespace}/{account}"
+        uid = self._uid(NODE, "", named, f'node "{named}"')
+        if uid != spec.get("nodeUID"):
+            wrong = f'names node UID "{spec.get("nodeUID") or ""}", inconsistent with the running node ("{uid}")'
+            raise internal_error(f'PodCertificateRequest for pod "{pod_key}" {wrong}')
+        uid = self._uid(POD, request.namespace, pod_name, f'pod "{pod_key}"')
+        if uid != spec.get("podUID"):
+            wrong = f'contains pod UID ("{spec.get("podUID") or ""}") which differs from running pod "{uid}"'
+            raise internal_error(f'PodCertificateRequest for pod "{pod_key}" {wrong}')
+        pod = self._existing_pod(request.namespace, pod_name)
+        if not _on(pod, named):
+            return f'pod "{pod_key}" is not running on node "{named}" named in the PodCertificateRequest'
+        if MIRROR in (pod["metadata"].get("annotations") or ()):
+            return f'pod "{pod_key}" is a mirror pod'
+        runs_as = pod["spec"].get("serviceAccountName") or ""
+        if account != runs_as:
+            wrong = f'contains serviceAccountName ("{account}") that differs from running pod ("{runs_as}")'
+            return f'PodCertificateRequest for pod "{pod_key}" {wrong}'
+        uid = self._uid(SERVICE_ACCOUNT, request.namespace, account, f'service account "{account_key}"')
+        if uid != spec.get("serviceAccountUID"):
+            given = spec.get("serviceAccountUID") or ""
+            wrong = f'names service account UID "{given}", which differs from the running service account ("{uid}")'
+            raise internal_error(f'PodCertificateRequest for pod "{pod_key}" {wrong}')
+        return ""
+
+    def _uid(self, row: Kind, namespace: str, name: str, what: str) -> str:
+        found = self._lister.get(row, namespace, name)
+        if found is None:
+            missing = f'{row.plural} "{name}" not found'
+            raise internal_error(f"while retrieving {what} named in the PodCertificateRequest: {missing}")
+        return str(found["metadata"].get("uid") or "")
 
 
 def _on(pod: Object, node: str) -> bool:

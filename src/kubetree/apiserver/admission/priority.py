@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubetree.api.errors import AlreadyExists, NotFound
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.admission.plugin import Plugin, refusal
 from kubetree.apiserver.admission.request import CREATE, UPDATE, AdmissionRequest
@@ -27,15 +28,17 @@ Object = dict[str, Any]
 class Priority(Plugin):
     name = "Priority"
     operations = frozenset({CREATE, UPDATE})
-    resources = frozenset({"pods", "priorityclasses.scheduling.k8s.io"})
+    resources = frozenset({"pods", "podgroups.scheduling.k8s.io", "priorityclasses.scheduling.k8s.io"})
     mutates = validates = True
 
-    def __init__(self, lister: Lister) -> None:
-        self._lister = lister
+    def __init__(self, lister: Lister, features: Features = DEFAULT_FEATURES) -> None:
+        self._lister, self._groups = lister, "WorkloadAwarePreemption" in features
         self._generation: int | None = None
         self._default: Object | None = None
 
     def admit(self, request: AdmissionRequest) -> None:
+        if request.kind.plural == "podgroups" and self._groups and request.operation == CREATE and request.obj is not None:
+            self._group(request, request.obj.setdefault("spec", {}))
         if request.kind.plural != "pods" or request.obj is None:
             return
         spec = request.obj.setdefault("spec", {})
@@ -47,11 +50,26 @@ class Priority(Plugin):
             return
         self._resolve(request, spec)
 
-    def _resolve(self, request: AdmissionRequest, spec: Object) -> None:
+    def _class_of(self, request: AdmissionRequest, spec: Object) -> Object | None:
+        """The class that is named, else the default one. Raises Forbidden."""
         name = spec.get("priorityClassName")
         found = self._lister.get(PRIORITY_CLASS, "", name) if name else self._default_class()
         if name and found is None:
             raise refusal(request, f"no PriorityClass with name {name} was found")
+        return found
+
+    def _group(self, request: AdmissionRequest, spec: Object) -> None:
+        found = self._class_of(request, spec)
+        priority, given = found["value"] if found else 0, spec.get("priority")
+        if given is not None and given != priority:
+            why = f"must match the priority computed ({priority}) based on the priority class set in the spec"
+            raise refusal(request, f"priority set in the pod group ({given}) {why}")
+        spec["priority"] = priority
+        if found:
+            spec["priorityClassName"] = found["metadata"]["name"]
+
+    def _resolve(self, request: AdmissionRequest, spec: Object) -> None:
+        found = self._class_of(request, spec)
         priority = found["value"] if found else 0
         policy = found.get("preemptionPolicy") if found else PREEMPT
         if found:

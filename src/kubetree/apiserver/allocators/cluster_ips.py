@@ -56,7 +56,7 @@ class ClusterIPs:
         wanted = ip_address(address)
         mine = [found for found in self.ranges(family_of(wanted)) if wanted in found]
         if not mine:
-            raise self._out_of_range(wanted)
+            raise AllocationError("the provided network does not match the current range")
         if not dry_run:
             await self._create(service, wanted)
             self._count(mine[0], "static")
@@ -98,12 +98,6 @@ class ClusterIPs:
             self._ranges = list(dict.fromkeys([*self._configured, *(IPRange.of(cidr) for cidr in cidrs)]))
             self._generation = generation
         return [found for found in self._ranges if found.family == family]
-
-    def _out_of_range(self, address: Address) -> AllocationError:
-        ranges = self.ranges(family_of(address))
-        if len(ranges) > 1 or not ranges:
-            return AllocationError("the provided network does not match the current range")
-        return AllocationError(f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {ranges[0].cidr}")
 
     async def _create(self, service: Object, address: Address) -> None:
         try:

@@ -84,7 +84,7 @@ class _House:
         if self.rbac is not None:
             self._standing["RBAC"] = self.rbac
         if "Node" in self.types:
-            self._standing["Node"] = NodeAuthorizer(lister)
+            self._standing["Node"] = NodeAuthorizer(lister, config.features)
         if "ABAC" in self.types:
             self._standing["ABAC"] = _abac(config.authorization_policy_file)
 

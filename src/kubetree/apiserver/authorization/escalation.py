@@ -30,7 +30,7 @@ class EscalationCheck:
     def check_role(self, kind: Kind, user: User, namespace: str, name: str, new: Object, old: Object | None) -> None:
         """For Role and ClusterRole. Raises Forbidden."""
         question = Attributes(user, "escalate", group=GROUP, version="*", resource=kind.plural, namespace=namespace, name=name)
-        if MASTERS_GROUP in user.groups or self._allowed(question) or (old is not None and _only_gc_fields(new, old)):
+        if MASTERS_GROUP in user.groups or self._allowed(question) or (old is not None and only_gc_fields(new, old)):
             return
         self._confirm(kind, user, namespace, new, [PolicyRule.of(rule) for rule in new.get("rules") or ()])
         aggregates = _aggregates(new) or (old is not None and _aggregates(old))
@@ -41,7 +41,7 @@ class EscalationCheck:
     def check_binding(self, kind: Kind, user: User, namespace: str, new: Object, old: Object | None) -> None:
         """For RoleBinding and ClusterRoleBinding. Raises Forbidden, and NotFound for a role that does not exist,
         which as upstream's names the binding's resource."""
-        if MASTERS_GROUP in user.groups or (old is not None and _only_gc_fields(new, old)):
+        if MASTERS_GROUP in user.groups or (old is not None and only_gc_fields(new, old)):
             return
         reference = new.get("roleRef") or {}
         resource = {"ClusterRole": "clusterroles", "Role": "roles"}.get(reference.get("kind", ""))
@@ -80,7 +80,7 @@ def _aggregates(role: Object) -> bool:
     return bool((role.get("aggregationRule") or {}).get("clusterRoleSelectors"))
 
 
-def _only_gc_fields(new: Object, old: Object) -> bool:
+def only_gc_fields(new: Object, old: Object) -> bool:
     """Whether an update changes nothing but what the garbage collector needs: ownerReferences and finalizers."""
 
     def rest(obj: Object) -> Object:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kind_table import kind
 from kubetree.apiserver.authentication.user import User, node_name
 from kubetree.apiserver.authorization.attributes import Answer, Attributes, Decision
 from kubetree.apiserver.authorization.bootstrap.cluster_roles import CLUSTER_ROLES
+from kubetree.apiserver.authorization.bootstrap.gated_roles import GATED_CLUSTER_ROLES, with_gated
 from kubetree.apiserver.authorization.pod_references import (
     CLAIMS,
     CONFIG_MAPS,
@@ -27,6 +29,7 @@ from kubetree.apiserver.lister import Lister
 
 POD = kind("v1", "Pod")
 CLAIM, VOLUME = kind("v1", "PersistentVolumeClaim"), kind("v1", "PersistentVolume")
+POD_CERTIFICATE_REQUEST = kind("certificates.k8s.io/v1beta1", "PodCertificateRequest")
 ATTACHMENT, SLICE = kind("storage.k8s.io/v1", "VolumeAttachment"), kind("resource.k8s.io/v1", "ResourceSlice")
 
 ALLOW, NO_OPINION = Answer(Decision.ALLOW), Answer(Decision.NO_OPINION)
@@ -43,9 +46,9 @@ def refuse(reason: str) -> Answer:
 
 
 class NodeAuthorizer:
-    def __init__(self, lister: Lister) -> None:
+    def __init__(self, lister: Lister, features: Features = DEFAULT_FEATURES) -> None:
         self._lister = lister
-        self._rules: tuple[PolicyRule, ...] = CLUSTER_ROLES["system:node"]
+        self._rules: tuple[PolicyRule, ...] = with_gated(CLUSTER_ROLES, GATED_CLUSTER_ROLES, features)["system:node"]
         self._references: dict[tuple[str, int, int], frozenset[tuple[str, str]]] = {}
         self._resources: dict[tuple[str, str], Callable[[str, Attributes], Answer]] = {
             ("", SECRETS): self._read,
@@ -60,8 +63,9 @@ class NodeAuthorizer:
             ("resource.k8s.io", "resourceslices"): self._slice,
             ("", "nodes"): self._node,
             ("", "pods"): self._pod,
-            ("certificates.k8s.io", "podcertificaterequests"): lambda node, asked: NO_OPINION,
+            ("certificates.k8s.io", "podcertificaterequests"): self._pod_certificate,
         }
+        self._pod_certificates = "PodCertificateRequest" in features
 
     def authorize(self, attributes: Attributes) -> Answer:
         node = node_name(attributes.user)
@@ -143,6 +147,22 @@ class NodeAuthorizer:
         verbs = "get, watch, list, create, update, patch, delete, deletecollection"
         return refuse(f"only the following verbs are allowed for a ResourceSlice: {verbs}")
 
+    def _pod_certificate(self, node: str, asked: Attributes) -> Answer:
+        if not self._pod_certificates:
+            return NO_OPINION
+        if asked.subresource:
+            return refuse("nodes may not access the status subresource of PodCertificateRequests")
+        match asked.verb:
+            case "create":
+                return ALLOW
+            case "get":
+                return self._related(node, asked)
+            case "list" | "watch":
+                if _selects(asked, "spec.nodeName", node):
+                    return ALLOW
+                return refuse("can only list/watch podcertificaterequests with nodeName field selector")
+        return refuse(f"nodes may not {asked.verb} podcertificaterequests")
+
     def _node(self, node: str, asked: Attributes) -> Answer:
         match asked.subresource, asked.verb:
             case "", "create" | "update" | "patch":
@@ -188,6 +208,9 @@ class NodeAuthorizer:
                 return found is not None and found["spec"].get("nodeName") == node
             case "resourceslices":
                 found = self._lister.get(SLICE, "", asked.name)
+                return found is not None and found["spec"].get("nodeName") == node
+            case "podcertificaterequests":
+                found = self._lister.get(POD_CERTIFICATE_REQUEST, asked.namespace, asked.name)
                 return found is not None and found["spec"].get("nodeName") == node
             case "persistentvolumes":
                 return any(volume["metadata"]["name"] == asked.name for volume in self._volumes(node))

@@ -78,10 +78,10 @@ class DefinitionController:
     def _assess(self, crd: Object) -> bool:
         now = format_time(self._registry.clock())
         changed = [
+            conditions.judge_approval(crd, now),
             conditions.accept_names(crd, self._group(crd["spec"]["group"]), now),
             conditions.establish(crd, now),
             conditions.judge_schema(crd, now),
-            conditions.judge_approval(crd, now),
         ]
         return any(changed)
 

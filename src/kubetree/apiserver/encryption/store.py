@@ -1,6 +1,7 @@
 """A Store whose values are transformed on their way in and out; everything else is the inner store's.
 
-What upstream's server wrote into the same etcd in protobuf is read too: values come out as JSON, whoever wrote them.
+What upstream's server wrote into the same etcd in protobuf, or at a version that is stored and not served, is read too: values come out
+as JSON at the version of this server's table, whoever wrote them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from kubetree.api.protobuf.envelope import MAGIC, ProtobufError
 from kubetree.api.protobuf.envelope import decode as from_protobuf
+from kubetree.apiserver.encryption import stored_forms
 from kubetree.apiserver.encryption.transformers import IDENTITY, KeyNeeded, Plain, Transformer, TransformError, UnreadableValue
 from kubetree.apiserver.wire.encoding import encode
 from kubetree.store.protocol import Entry, Page, Progress, Store, StoreEvent, Watch, Written
 
 TransformerOf = Callable[[str], Transformer]
 """From a store's key to what its value goes through."""
+_FOREIGN = (b"k8s", stored_forms.STORED)
+"""How values begin that are not to be taken as they are, whatever their key."""
 Named = Callable[[str], bytes]
 """From a store's key to what it is called where the value lies: ciphers bind a value to that name, as upstream's do."""
 
@@ -73,6 +77,8 @@ class EncryptedStore:
         await self._inner.close()
 
     def _encrypted(self, key: str, value: bytes) -> bytes:
+        if value.startswith(stored_forms.SERVED):
+            value = stored_forms.stored(value)
         try:
             return self._of(key).encrypt(value, self._named(key))
         except TransformError as error:
@@ -83,7 +89,7 @@ class EncryptedStore:
 
     def _as_it_is(self, key: str, value: bytes) -> bool:
         """Whether there is nothing to do: most values are JSON of kinds that are not encrypted."""
-        return self._of(key) is IDENTITY and not value.startswith(b"k8s")
+        return self._of(key) is IDENTITY and not value.startswith(_FOREIGN)
 
     async def _read(self, entry: Entry) -> Entry:
         if self._as_it_is(entry.key, entry.value):
@@ -112,7 +118,7 @@ class DecryptingWatch:
         plain: list[StoreEvent | Progress] = []
         for i, event in enumerate(batch):
             value = None if isinstance(event, Progress) else event.value
-            if value is None or (not value.startswith(b"k8s") and self._of(event.key) is IDENTITY):  # type: ignore[union-attr]
+            if value is None or (not value.startswith(_FOREIGN) and self._of(event.key) is IDENTITY):  # type: ignore[union-attr]
                 plain.append(event)
                 continue
             assert isinstance(event, StoreEvent)
@@ -159,4 +165,6 @@ def plain_value(transformer_of: TransformerOf, key: str, value: bytes, named: Na
             return Plain(encode(from_protobuf(plain.value)), plain.stale)
         except ProtobufError as error:
             raise UnreadableValue(named(key).decode(), error) from error
+    if plain.value.startswith(stored_forms.STORED):
+        return Plain(stored_forms.served(plain.value), plain.stale)
     return plain

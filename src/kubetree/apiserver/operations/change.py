@@ -21,9 +21,11 @@ from kubetree.apiserver.authorization.attributes import Attributes, Decision, se
 from kubetree.apiserver.authorization.forbidden import forbidden_by
 from kubetree.apiserver.operations import creation, deletion
 from kubetree.apiserver.operations.managers import (
+    lightened,
     loaded,
     standing,
     stored_version,
+    told,
     track_change,
     track_create,
     without_manager_times,
@@ -33,12 +35,16 @@ from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Registry, Resource
 from kubetree.apiserver.watch_cache import Cached
 from kubetree.apiserver.wire.encoding import decode, encode
-from kubetree.store.protocol import Entry, Written
+from kubetree.store.protocol import Entry, Refused, Written
 
 Object = dict[str, Any]
 Transform = Callable[[Object | None], Awaitable[Object]]
 """From the object as it stands, in the storage version (None: there is none; never changed), to the new one in the request's version,
 an object of its own. Called again on every retry."""
+
+
+_DATED = frozenset({"ResourceSlice", "DeviceTaintRule"})
+"""Kinds in which the server dates taints on updates."""
 
 
 async def update(
@@ -164,13 +170,19 @@ class _Attempt:
         committed = False
         try:
             await creation.prepare_and_validate(registry, resource, obj, scope)
-            value = encode(obj) if resource.kind.behaviour is None else await written(resource, obj)
+            value = await self._encoded(obj)
             if scope.dry_run:
-                return Stored(obj, value, 0, created=True)
-            result = await registry.store.create(self.key, value, ttl=resource.ttl)
+                return Stored(await told(resource, obj, value), value, 0, created=True)
+            try:
+                result = await registry.store.create(self.key, value, ttl=resource.ttl)
+            except Refused:
+                if self.tracked or not lightened(obj):
+                    raise
+                value = await self._encoded(obj)
+                result = await registry.store.create(self.key, value, ttl=resource.ttl)
             committed = result.ok
             self.lost = None if committed else result
-            return Stored(obj, value, result.revision, created=True) if committed else None
+            return Stored(await told(self.resource, obj, value), value, result.revision, created=True) if committed else None
         finally:
             await creation.finished(finish, committed)
 
@@ -219,22 +231,36 @@ class _Attempt:
                 return stored
             if not stale and same_but_for_manager_times(new, old):
                 return Stored(old, encode(old), revision, unchanged=True)
-            value = encode(new) if resource.kind.behaviour is None else await written(resource, new)
             if scope.dry_run:
-                return Stored(new, value, revision)
-            if kind.behaviour is None:
-                resource.cache.expect(self.key, value, new["metadata"].get("labels") or {})
-            writing = registry.store.update(self.key, value, revision, ttl=resource.ttl)
-            result = await registry.underway.write(self.key, value, writing)
+                value = await self._encoded(new)
+                return Stored(await told(resource, new, value), value, revision)
+            try:
+                value, result = await self._write(new, revision)
+            except Refused:
+                if self.tracked or not lightened(new):
+                    raise
+                value, result = await self._write(new, revision)
             committed = result.ok
             self.lost = None if committed else result
-            return Stored(new, value, result.revision) if committed else None
+            return Stored(await told(resource, new, value), value, result.revision) if committed else None
         finally:
             await creation.finished(finish, committed)
 
+    async def _encoded(self, obj: Object) -> bytes:
+        return encode(obj) if self.resource.kind.behaviour is None else await written(self.resource, obj)
+
+    async def _write(self, new: Object, revision: int) -> tuple[bytes, Written]:
+        """What was written, and how that went. Raises Refused."""
+        registry, resource = self.registry, self.resource
+        value = await self._encoded(new)
+        if resource.kind.behaviour is None:
+            resource.cache.expect(self.key, value, new["metadata"].get("labels") or {})
+        writing = registry.store.update(self.key, value, revision, ttl=resource.ttl)
+        return value, await registry.underway.write(self.key, value, writing)
+
     def _prepare_and_validate(self, new: Object, old: Object) -> None:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
-        dated = format_time(self.registry.clock()) if scope.subresource or kind.kind == "ResourceSlice" else ""
+        dated = format_time(self.registry.clock()) if scope.subresource or kind.kind in _DATED else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated, features=self.registry.features)
         found = validate_update(storage, new, old, scope.subresource, kind)
         if storage.behaviour is not None:
@@ -276,7 +302,9 @@ def precondition_failed(resource: Resource, key: str, name: str, what: str, want
 def keep_system_fields(metadata: Object, before: Object) -> None:
     """What no update changes: identity (unless it says another, which is refused), creation time, generation, deletion."""
     if not metadata.get("uid"):
-        metadata["uid"] = before.get("uid", "")
+        metadata.pop("uid", None)
+        if before.get("uid"):
+            metadata["uid"] = before["uid"]
     if "generation" in before:
         metadata["generation"] = before["generation"]
     else:

@@ -10,7 +10,7 @@ import orjson
 from kubetree.api import errors
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kinds import Kind
-from kubetree.api.strategies import prepare_for_create
+from kubetree.api.strategies import date_taint_rule, prepare_for_create
 from kubetree.api.times import format_time
 from kubetree.api.validation import Template, template_of, validate_create
 from kubetree.api.warnings import warnings
@@ -21,6 +21,7 @@ from kubetree.apiserver.operations.managers import track_create
 from kubetree.apiserver.operations.scope import Stored, WriteScope
 from kubetree.apiserver.registry import Finish, Registry, Resource
 from kubetree.apiserver.wire.encoding import decode, encode
+from kubetree.store.protocol import Refused
 
 NAME_ATTEMPTS = 8
 _SUFFIX, _MAX_NAME = 5, 63
@@ -56,6 +57,8 @@ async def create(registry: Registry, resource: Resource, obj: dict[str, Any], sc
         apply_defaults(kind, obj)
     dedup_owners(obj, scope, after_admission=False)
     now = registry.clock()
+    if kind.kind == "DeviceTaintRule":  # upstream's defaults have a clock
+        date_taint_rule(obj, None, format_time(now))
     obj = track_create(resource, obj, scope, now)
     if scope.admit:
         await registry.admission.admit(scope.admission(CREATE, kind, metadata.get("name", ""), obj, None))
@@ -129,17 +132,22 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     if metadata.get("resourceVersion") and not scope.dry_run:
         raise errors.BadRequest("resourceVersion should not be set on objects to be created")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
-    value = encode(obj, template) if resource.kind.behaviour is None else await managers.written(resource, obj)
+    value = encode(obj, template) if kind.behaviour is None else await managers.written(resource, obj)
     if scope.dry_run:
         current, _ = await registry.store.get(key)
         if current is None:
-            return Stored(obj, value, 0, created=True)
+            return Stored(await managers.told(resource, obj, value), value, 0, created=True)
     else:
         if kind.behaviour is None:
             resource.cache.expect(key, value, metadata.get("labels") or {})
-        written = await registry.store.create(key, value, ttl=resource.ttl)
+        try:
+            written = await registry.store.create(key, value, ttl=resource.ttl)
+        except Refused:
+            if not managers.lightened(obj):
+                raise
+            return await _store(registry, resource, obj, scope, template)
         if written.ok:
-            return Stored(obj, value, written.revision, created=True)
+            return Stored(await managers.told(resource, obj, value), value, written.revision, created=True)
         current = written.current
     error = errors.already_exists(kind.plural, kind.group, metadata["name"])
     if metadata.get("generateName"):

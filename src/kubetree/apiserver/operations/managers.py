@@ -66,6 +66,11 @@ async def standing(resource: Resource, obj: Object) -> Object:
     return obj if resource.codec is None else (await resource.codec.shown((obj,)))[0]
 
 
+def lightened(obj: Object) -> bool:
+    """Takes from an object that is too large for the store what it can do without: managedFields. False: it had none."""
+    return bool(obj["metadata"].pop("managedFields", None))
+
+
 async def written(resource: Resource, obj: Object) -> bytes:
     """What is stored of a custom resource that an operation is done with."""
     behaviour = resource.kind.behaviour
@@ -77,6 +82,15 @@ async def written(resource: Resource, obj: Object) -> bytes:
     if behaviour is not None:
         behaviour.wrote(value)
     return value
+
+
+async def told(resource: Resource, obj: Object, value: bytes) -> Object:
+    """What a client is told of an object that was written as `value`: what is read back of it, so that defaults of the version in which it
+    is stored show in another."""
+    behaviour = resource.kind.behaviour
+    if resource.codec is None or behaviour is None or (found := behaviour.reread(value)) is None:
+        return obj
+    return (await resource.codec.shown((found,)))[0]
 
 
 def without_manager_times(obj: Object) -> Object:

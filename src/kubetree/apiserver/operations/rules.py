@@ -5,6 +5,7 @@ Follows the strategies and storages under upstream's pkg/registry.
 
 from __future__ import annotations
 
+from kubetree.api.errors import forbidden
 from kubetree.api.kinds import Kind
 from kubetree.apiserver.wire.options import DeleteOptions
 
@@ -27,6 +28,8 @@ RETURNS_DELETED = frozenset(
         "resourceclaims.resource.k8s.io",
         "resourceclaimtemplates.resource.k8s.io",
         "resourceslices.resource.k8s.io",
+        "devicetaintrules.resource.k8s.io",
+        "resourcepoolstatusrequests.resource.k8s.io",
     }
 )
 """DELETE answers with the object; the others answer with a Status."""
@@ -59,6 +62,15 @@ def deletion_warnings(kind: Kind, options: DeleteOptions) -> list[str]:
     """What a client is told that deletes without saying what becomes of the dependents."""
     silent = options.policy is None and options.orphan is None
     return [PRESERVED] if silent and kind.group_resource == "jobs.batch" else []
+
+
+_KEPT = {("priorityclasses.scheduling.k8s.io", name) for name in ("system-node-critical", "system-cluster-critical")}
+
+
+def refuse_deletion(kind: Kind, name: str) -> None:
+    """Raises Forbidden for what the cluster cannot be without. A collection is deleted with all that is in it, as upstream's."""
+    if (kind.group_resource, name) in _KEPT:
+        raise forbidden(kind.plural, kind.group, name, "this is a system priority class and cannot be deleted")
 
 
 def collected(kind: Kind) -> bool:

@@ -42,7 +42,7 @@ def _fixed(options: argparse.Namespace) -> Iterator[str]:
         given = getattr(options, name.replace("-", "_"))
         if given not in values:
             yield _REFUSED.get(name) or f"--{name}={given} cannot be: {why}" + (f" (only {values[-1]})" if any(values) else "")
-    if options.storage_media_type not in _MEDIA_TYPES:
+    if options.storage_media_type not in ("", *_MEDIA_TYPES):
         yield f'--storage-media-type "{options.storage_media_type}" invalid, allowed values: {", ".join(_MEDIA_TYPES)}'
 
 

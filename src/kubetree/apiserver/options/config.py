@@ -120,6 +120,8 @@ class Config:
     aggregator_reject_forwarding_redirect: bool = True
     profiling: bool = True
     """Whether /debug is served."""
+    git_version: str = GIT_VERSION
+    """What the server says it is."""
     flags: tuple[tuple[str, str], ...] = ()
     """All flags by name, as /flagz shows them."""
     shutdown_grace: float = 2.0
@@ -147,6 +149,10 @@ class Config:
     disabled_metrics: tuple[str, ...] = ()
     metric_labels: dict[str, str] = field(default_factory=dict)
     """`metric,label` to the values, separated by commas, that are told apart."""
+    coordinated_leadership_lease_duration: float = 15.0
+    """Of the lease of the server that holds elections among LeaseCandidates."""
+    coordinated_leadership_renew_deadline: float = 10.0
+    coordinated_leadership_retry_period: float = 2.0
     feature_gates: dict[str, bool] = field(default_factory=dict)
     """Those that were named."""
     runtime_config: dict[str, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kubetree.apiserver.options.config import GIT_VERSION
+from kubetree.apiserver.options.program_version import VersionFlag, version_or_truth
 from kubetree.apiserver.options.values import (
     duration,
     integer,
@@ -37,9 +38,6 @@ TOLERATED: dict[Callable[[str], Any], dict[str, Any]] = {
         "max-connection-bytes-per-sec": 0,
     },
     duration: {
-        "coordinated-leadership-lease-duration": 15.0,
-        "coordinated-leadership-renew-deadline": 10.0,
-        "coordinated-leadership-retry-period": 2.0,
         "etcd-count-metric-poll-period": 60.0,
         "kubelet-timeout": 5.0,
         "log-flush-frequency": 5.0,
@@ -92,7 +90,10 @@ def add_more_arguments(parser: argparse.ArgumentParser) -> None:
     """Those with a field of the same name in Config come to it by themselves."""
     parser.error = refuse  # type: ignore[method-assign]
     parser.allow_abbrev = False
-    parser.add_argument("--version", action="version", version=f"Kubernetes {GIT_VERSION}")
+    version: dict[str, Any] = {"action": VersionFlag, "type": version_or_truth, "nargs": "?", "const": "true"}
+    parser.add_argument(
+        "--version", dest="git_version", default=GIT_VERSION, metavar="vX.Y.Z...", help="what the server says it is", **version
+    )
     parser.add_argument("--etcd-prefix", default="/registry", help="what every key in the store begins with")
     parser.add_argument("--cert-dir", type=Path, default=Path("/var/run/kubernetes"), help="where a self-signed certificate is kept")
     parser.add_argument("--external-hostname", default="", help="host name to tell others, instead of the advertised address")
@@ -111,6 +112,8 @@ def add_more_arguments(parser: argparse.ArgumentParser) -> None:
     boolean(parser, "shutdown-send-retry-after", False)
     parser.add_argument("--shutdown-watch-termination-grace-period", type=duration, default=0.0)
     parser.add_argument("--livez-grace-period", type=duration, default=0.0)
+    for name, seconds in (("lease-duration", 15.0), ("renew-deadline", 10.0), ("retry-period", 2.0)):
+        parser.add_argument(f"--coordinated-leadership-{name}", type=duration, default=seconds, help="of the server that holds elections")
     parser.add_argument("--etcd-healthcheck-timeout", type=duration, default=2.0)
     parser.add_argument("--etcd-db-metric-poll-interval", type=duration, default=30.0)
     parser.add_argument("--etcd-readycheck-timeout", type=duration, default=2.0)
@@ -143,7 +146,7 @@ class Merged(argparse.Action):
         setattr(namespace, self.dest, getattr(namespace, self.dest) | values)
 
 
-_OURS = frozenset({"command", "run", "storage", "oidc_required_claim"})
+_OURS = frozenset({"command", "run", "storage", "oidc_required_claim", "git_version"})
 _UNSAID = {"oidc_username_claim": "sub", "oidc_signing_algs": ("RS256",)}
 """What holds of flags that must be known not to have been given."""
 _RENAMED = {"audit_webhook_initial_backoff": ("audit-webhook-initial-backoff", "audit-webhook-batch-initial-backoff")}
@@ -152,7 +155,7 @@ _RENAMED = {"audit_webhook_initial_backoff": ("audit-webhook-initial-backoff", "
 def all_flags(options: argparse.Namespace, parser: argparse.ArgumentParser) -> tuple[tuple[str, str], ...]:
     """All flags with their values, as /flagz has them. `parser` is one with all arguments, of which the types are taken."""
     reads = {action.dest: action.type for action in parser._actions}
-    found: dict[str, str] = {"help": "false", "version": "false"}
+    found: dict[str, str] = {"help": "false", "version": "false" if options.git_version == GIT_VERSION else options.git_version}
     for name, value in vars(options).items():
         if name not in _OURS:
             for flag in _RENAMED.get(name, (name.replace("_", "-"),)):

@@ -33,6 +33,7 @@ STEPS = (
     "start-apiextensions-controllers",
     "crd-informer-synced",
     "start-system-namespaces-controller",
+    "start-kube-apiserver-coordinated-leader-election-controller",
     "peer-endpoint-reconciler-controller",
     "start-cluster-authentication-info-controller",
     "start-kube-apiserver-identity-lease-controller",
@@ -56,6 +57,8 @@ STEPS = (
     "kube-apiserver-autoregistration",
 )
 _GATES = {
+    "start-kube-apiserver-coordinated-leader-election-controller": "CoordinatedLeaderElection",
+    "peer-endpoint-reconciler-controller": "UnknownVersionInteroperabilityProxy",
     "start-kube-apiserver-identity-lease-controller": "APIServerIdentity",
     "start-kube-apiserver-identity-lease-garbage-collector": "APIServerIdentity",
     "built-in-resources-storage-version-updater": "StorageVersionAPI",

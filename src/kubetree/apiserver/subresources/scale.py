@@ -11,8 +11,8 @@ from aiohttp import web
 from kubetree.api.apply import apply, track_update
 from kubetree.api.apply.field_sets import Path
 from kubetree.api.apply.scale_fields import REPLICAS, parent_managers, scale_managers
-from kubetree.api.custom_resources.scale import ScalePaths, scale_columns
-from kubetree.api.errors import ApiError, Cause, Invalid, conflict, invalid
+from kubetree.api.custom_resources.scale import ScalePaths, quoted, scale_columns
+from kubetree.api.errors import ApiError, BadRequest, Cause, Invalid, conflict, invalid
 from kubetree.api.kinds import Kind, Kinds
 from kubetree.api.objects import copy
 from kubetree.api.selectors import label_selector
@@ -34,15 +34,20 @@ from kubetree.apiserver.wire.transforms import transform_one
 Object = dict[str, Any]
 _DEFINITION, _API_VERSION = "io.k8s.api.autoscaling.v1.Scale", "autoscaling/v1"
 _SCALE = Kind("autoscaling", "v1", "Scale", "scales")
+_UNSAID = -(2**31)
+"""The replicas of a custom resource that has none yet, for whoever changes its Scale: a change must say how many there are to be."""
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-def scale_of(kind: Kind, obj: Object) -> Object:
-    """The Scale of an object: of a custom resource by its definition's paths, else of spec.replicas, spec.selector and status.replicas."""
+def scale_of(kind: Kind, obj: Object, absent: int | None = None) -> Object:
+    """The Scale of an object: of a custom resource by its definition's paths, else of spec.replicas, spec.selector and status.replicas.
+
+    `absent` is what a custom resource without replicas has; None refuses it.
+    """
     paths = _paths(kind)
     if paths is not None:
         try:
-            return paths.scale_of(obj)
+            return paths.scale_of(obj, absent)
         except ValueError as error:
             raise ApiError(f"Internal error occurred: {error}", status_code=500, status_reason="InternalError") from None
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -120,17 +125,19 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
             raise call.not_found()
         live = requested_version(resource, old)
         before = live["metadata"].get("managedFields")
-        standing = scale_of(kind, live)
+        standing = scale_of(kind, live, _UNSAID)
         standing["metadata"]["managedFields"] = scale_managers(before, where)
         scale = make(standing)
         check_namespace(call.namespace, scale.setdefault("metadata", {}))
         check_name(scale["metadata"], call.name)
         scale.setdefault("status", {"replicas": 0})
-        await call.registry.admission.admit(scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, live)))
+        await call.registry.admission.admit(scope.admission(UPDATE, kind, call.name, scale, scale_of(kind, live, _UNSAID)))
         metadata = scale["metadata"]
         _check_uid(kind, metadata, live["metadata"])
         replicas = (scale.get("spec") or {}).get("replicas") or 0
         paths = _paths(kind)
+        if paths is not None and replicas == _UNSAID:
+            raise BadRequest(f"the spec replicas field {quoted(paths.spec)} cannot be empty")
         if replicas < 0:
             raise _negative(kind, call.name, paths, replicas)
         new: Object = copy(live)
@@ -142,7 +149,7 @@ async def _write(call: Call, options: WriteOptions, options_kind: str, make: Cal
         if given:
             new["metadata"]["resourceVersion"] = given
         new["metadata"]["managedFields"] = parent_managers(before, metadata.get("managedFields"), where, kind.api_version)
-        await call.registry.admission.validate(scope.admission(UPDATE, kind, call.name, scale_of(kind, new), scale_of(kind, live)))
+        await call.registry.admission.validate(scope.admission(UPDATE, kind, call.name, scale_of(kind, new), scale_of(kind, live, 0)))
         return new
 
     stored = await change.update(call.registry, resource, call.name, transform, replace(scope, admit=False), tracked=True)

@@ -17,6 +17,7 @@ async def delete(call: Call) -> web.StreamResponse:
     output = call.output()
     options = delete_options(call.ctx.query, delete_options_body(call.ctx, await call.body()))
     call.ctx.warnings.extend(rules.deletion_warnings(call.resource.kind, options))
+    rules.refuse_deletion(call.resource.kind, call.name)
     stored, gone = await deletion.delete(call.registry, call.resource, call.name, options, delete_scope(call, options))
     status = 202 if not gone and options.orphan is False else 200
     kind = call.resource.kind

@@ -9,7 +9,7 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.defaults.autoscaling import ROUND_TRIP
 from kubetree.api.kinds import Kind, go_type
-from kubetree.api.printers import cells, columns
+from kubetree.api.printers import cells, columns, in_order
 from kubetree.apiserver.wire.negotiation import Output
 from kubetree.apiserver.wire.request_info import Query, first
 
@@ -76,7 +76,7 @@ def transform_one(kind: Kind, obj: Object, output: Output, query: Query, now: da
 
 def transform_list(kind: Kind, objs: Sequence[Object], metadata: Object, output: Output, query: Query, now: datetime) -> Object:
     if output.as_kind == "Table":
-        return table(kind, objs, metadata, output.as_version, include_object(query), now)
+        return table(kind, in_order(kind, objs), metadata, output.as_version, include_object(query), now)
     if output.as_kind == "PartialObjectMetadataList":
         api_version = f"meta.k8s.io/{output.as_version}"
         items = [partial(obj, output.as_version) for obj in objs]

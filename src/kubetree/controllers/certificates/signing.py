@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from kubetree.api.certificate_requests import is_signed
 from kubetree.api.times import format_time
 from kubetree.controllers.certificates.authority_files import PEMSource
 from kubetree.controllers.certificates.requests import (
@@ -130,7 +131,7 @@ class SigningAuthority:
     def sign(self, request: x509.CertificateSigningRequest, usages: Sequence[str], lifetime: timedelta, now: datetime) -> bytes:
         """The certificate, PEM: the request's subject and names, the usages asked for, valid from five minutes ago, and for long ones
         until five minutes early. Raises Unusable."""
-        if not request.is_signature_valid:
+        if not is_signed(request):
             raise Unusable("unable to verify certificate request signature")
         last = self._authority.not_valid_after_utc
         if now >= last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,6 +35,10 @@ Object = dict[str, Any]
 CRON_JOB, JOB = kind("batch/v1", "CronJob"), kind("batch/v1", "Job")
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 MANY = 100
+_OWN_ZONE = (
+    "CRON_TZ or TZ used in schedule {} is not officially supported, "
+    "see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+)
 LATER = 0.1
 """Seconds after its moment that a schedule is looked at, so that the moment is surely past."""
 
@@ -72,9 +77,14 @@ class Missed:
 
 
 def missed(times: Schedule, since: datetime, now: datetime) -> Missed:
-    """The latest moment between `since` and `now`. Where many went by, they are reckoned, not counted one by one."""
+    """The latest moment between `since` and `now`. Where many went by, they are reckoned, not counted one by one.
+
+    Raises ValueError for a schedule that never comes, such as 31 February.
+    """
     first = times.next(since)
-    if first is None or now < first:
+    if first is None:
+        raise ValueError("time difference between two schedules is less than 1 second")
+    if now < first:
         return Missed(since, None)
     second = times.next(first)
     if second is None or now < second:
@@ -105,21 +115,38 @@ class Look:
     def plan(self) -> Plan:
         self._note_endings()
         old = self._surplus()
-        if is_deleting(self.cron_job) or self.spec.get("suspend"):
+        times = self._times()
+        if times is None:
             return plan(self.events, old, self._written())
         try:
-            times = schedule(self.spec["schedule"], self.spec.get("timeZone"))
-        except ZoneInfoNotFoundError as error:
-            self._tell("Warning", "UnknownTimeZone", f'invalid timeZone: "{self.spec.get("timeZone")}": {error}')
-            return plan(self.events, old, self._written())
+            moment = self._due(times)
         except ValueError as error:
-            self._tell("Warning", "UnparseableSchedule", f'unparseable schedule: "{self.spec["schedule"]}" : {error}')
+            self._tell("Warning", "InvalidSchedule", f"invalid schedule: {self.spec['schedule']} : {error}")
             return plan(self.events, old, self._written())
         again = RequeueAfter(self._next(times))
-        moment = self._due(times)
         if moment is None:
             return plan(self.events, old, self._written(), again)
         return plan(self.events, old, again) + self._start(moment)
+
+    def _times(self) -> Schedule | None:
+        """None when nothing is to be started, of which a malformed schedule is told."""
+        text, zone = self.spec["schedule"], self.spec.get("timeZone")
+        if is_deleting(self.cron_job):
+            return None
+        try:
+            ZoneInfo(zone or "UTC")
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            self._tell("Warning", "UnknownTimeZone", f'invalid timeZone: "{zone}": {error}')
+            return None
+        if self.spec.get("suspend"):
+            return None
+        if "TZ" in text:
+            self._tell("Warning", "UnsupportedSchedule", _OWN_ZONE.format(json.dumps(text)))
+        try:
+            return schedule(text, zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            self._tell("Warning", "UnparseableSchedule", f'unparseable schedule: "{text}" : {error}')
+            return None
 
     def _tell(self, type_: str, reason: str, message: str) -> None:
         self.events.append(Event(self.cron_job, type_, reason, message))
@@ -181,18 +208,18 @@ class Look:
         return 86400.0 if following is None else (following - self.now).total_seconds() + LATER
 
     def _due(self, times: Schedule) -> datetime | None:
-        """The moment whose Job is to be started now; None when there is none."""
+        """The moment whose Job is to be started now; None when there is none. Raises ValueError as `missed` does."""
         deadline = self.spec.get("startingDeadlineSeconds")
         since = self._since()
         if deadline is not None:
             since = max(since, self.now - timedelta(seconds=deadline))
         stand = missed(times, since, self.now)
-        if stand.many:
-            why = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
-            self._tell("Warning", "TooManyMissedTimes", why)
         moment = stand.latest
         if moment is None:
             return None
+        if stand.many:
+            why = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+            self._tell("Warning", "TooManyMissedTimes", why)
         if deadline is not None and moment + timedelta(seconds=deadline) < self.now:
             self._tell("Warning", "MissSchedule", f"Missed scheduled time to start a job: {moment.strftime('%a, %d %b %Y %H:%M:%S +0000')}")
             return None

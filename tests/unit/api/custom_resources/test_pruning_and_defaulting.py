@@ -114,3 +114,23 @@ def test_defaults_are_pruned_themselves() -> None:
 def test_nulls_that_no_default_replaces_go(schema: Object, value: Object, after: Object) -> None:
     prune_value(value, Node(schema), lambda _: None)
     assert value == after
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_defaults_of_embedded_metadata_are_those_that_metadata_may_have(free: bool) -> None:
+    embedded = {"type": "object", "x-kubernetes-embedded-resource": True, **({FREE: True} if free else {})}
+    metadata = {"name": "Bar", "unknown": "x", "labels": {"a": 1}}
+    schema = fields(
+        each=fields(embedded, metadata=fields(name={**STRING, "default": "Bar"}, unknown={**STRING, "default": "x"})),
+        meta=fields(embedded, metadata={"type": "object", "default": metadata}),
+        whole={**embedded, "default": {"kind": "Foo", "metadata": metadata}},
+    )
+    node = Node(schema)
+    prune_defaults(node)
+    value: Object = {"each": {"metadata": {}}, "meta": {}}
+    apply_defaults(value, node)
+    assert value == {
+        "each": {"metadata": {"name": "Bar"}},
+        "meta": {"metadata": {"name": "Bar"}},
+        "whole": {"kind": "Foo", "metadata": {"name": "Bar"}},
+    }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from admission_requests import cluster_object, creating, deleting, pod, run, updating
-from kubetree.api.errors import Forbidden
+from kubetree.api.errors import ApiError, Forbidden
 from kubetree.apiserver.admission.node_restriction import NodeRestriction
 from kubetree.apiserver.admission.request import AdmissionRequest
 from kubetree.apiserver.authentication.user import User
@@ -118,3 +119,57 @@ async def test_refused(plugin: NodeRestriction, message: str, asked: AdmissionRe
     with pytest.raises(Forbidden) as caught:
         await run(plugin, asked)
     assert caught.value.message.endswith(f"is forbidden: {message}")
+
+
+FEATURES = frozenset({"PodCertificateRequest"})
+ASKED: Object = {
+    "nodeName": "n1",
+    "nodeUID": "n1-uid",
+    "podName": "mine",
+    "podUID": "mine-uid",
+    "serviceAccountName": "sa",
+    "serviceAccountUID": "sa-uid",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ""),
+        ({"nodeName": "n2"}, 'PodCertificateRequest.Spec.NodeName="n2", which is not the requesting node "n1"'),
+        ({"nodeUID": "x"}, 'names node UID "x", inconsistent with the running node ("n1-uid")'),
+        ({"podName": "nobody"}, 'while retrieving pod "ns/nobody" named in the PodCertificateRequest: pods "nobody" not found'),
+        ({"podUID": "x"}, 'contains pod UID ("x") which differs from running pod "mine-uid"'),
+        ({"podName": "theirs", "podUID": "t"}, 'pod "ns/theirs" is not running on node "n1" named in the PodCertificateRequest'),
+        ({"podName": "static", "podUID": "s"}, 'pod "ns/static" is a mirror pod'),
+        ({"serviceAccountName": "x"}, 'contains serviceAccountName ("x") that differs from running pod ("sa")'),
+        ({"serviceAccountUID": "x"}, 'names service account UID "x", which differs from the running service account ("sa-uid")'),
+    ],
+)
+async def test_a_certificate_is_asked_for_a_pod_of_the_node(changes: Object, told: str) -> None:
+    own = cluster_object("v1", "Node", "n1")
+    own["metadata"]["uid"] = "n1-uid"
+    spec = {"nodeName": "n1", "serviceAccountName": "sa"}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "sa", "namespace": "ns", "uid": "sa-uid"}}
+    objects = ListedObjects(
+        own,
+        account,
+        pod("mine", spec=spec, uid="mine-uid"),
+        pod("theirs", spec=spec | {"nodeName": "n2"}, uid="t"),
+        pod("static", spec=spec, uid="s", annotations={"kubernetes.io/config.mirror": "x"}),
+    )
+    metadata = {"name": "r", "namespace": "ns"}
+    asked = {
+        "apiVersion": "certificates.k8s.io/v1beta1",
+        "kind": "PodCertificateRequest",
+        "metadata": metadata,
+        "spec": ASKED | changes,
+    }
+    plugin = NodeRestriction(objects.cached(), RBAC(objects.cached()), FEATURES)
+    if not told:
+        await run(plugin, creating(asked, user=N1))
+        return
+    with pytest.raises(ApiError, match=re.escape(told)):
+        await run(plugin, creating(asked, user=N1))
+    with pytest.raises(Forbidden, match="PodCertificateRequest feature gate is disabled"):
+        await run(NodeRestriction(objects.cached(), RBAC(objects.cached())), creating(asked, user=N1))

@@ -221,7 +221,9 @@ async def test_the_server_says_who_asked_for_a_certificate() -> None:
 def test_plugins_are_enabled_and_disabled_by_name() -> None:
     names = [row.plugin.name for row in enabled_plugins((), ("Priority",))]
     assert "Priority" not in names
-    assert names == [row.plugin.name for row in PLUGINS if row.by_default and row.plugin.name != "Priority"]
+    assert names == [row.plugin.name for row in PLUGINS if row.by_default and not row.gate and row.plugin.name != "Priority"]
+    enabled_plugins((), ("PodGroupProtection",))
+    assert "PodGroupProtection" in {row.plugin.name for row in enabled_plugins((), (), frozenset({"GenericWorkload"}))}
     enabled_plugins((), ("ValidatingAdmissionWebhook",))
     with pytest.raises(ValueError, match='enable-admission-plugins plugin "Nope" is unknown'):
         enabled_plugins(("Nope",), ())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kubetree.apiserver.authentication.user import User
 from kubetree.apiserver.authorization.attributes import Attributes, Decision
-from kubetree.apiserver.authorization.node import NodeAuthorizer
+from kubetree.apiserver.authorization.node import POD_CERTIFICATE_REQUEST, NodeAuthorizer
 from listed_objects import ListedObjects
 from rbac_objects import asks
 
@@ -133,6 +134,35 @@ def test_refused(authorizer: NodeAuthorizer, line: str, reason: str) -> None:
 def test_pods_are_listed_by_node(authorizer: NodeAuthorizer, selector: str, expected: bool) -> None:
     question = Attributes(N1, "list", resource="pods", field_selector=selector)
     assert (authorizer.authorize(question).decision is Decision.ALLOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "selector", "reason"),
+    [
+        ("create - podcertificaterequests ns", "", None),
+        ("get - podcertificaterequests ns mine", "", None),
+        ("get - podcertificaterequests ns theirs", "", NO_PATH),
+        ("list - podcertificaterequests", "spec.nodeName=n1", None),
+        ("list - podcertificaterequests", "", "can only list/watch podcertificaterequests with nodeName field selector"),
+        ("delete - podcertificaterequests ns mine", "", "nodes may not delete podcertificaterequests"),
+        (
+            "update - podcertificaterequests/status ns mine",
+            "",
+            "nodes may not access the status subresource of PodCertificateRequests",
+        ),
+    ],
+)
+def test_a_node_sees_its_own_certificate_requests(line: str, selector: str, reason: str | None) -> None:
+    def certificate_request(name: str, node: str) -> Object:
+        metadata = {"name": name, "namespace": "ns"}
+        return {"apiVersion": row.api_version, "kind": row.kind, "metadata": metadata, "spec": {"nodeName": node}}
+
+    row = POD_CERTIFICATE_REQUEST
+    objects = ListedObjects(certificate_request("mine", "n1"), certificate_request("theirs", "n2"))
+    asked = replace(asks(line, N1), group="certificates.k8s.io", field_selector=selector)
+    answer = NodeAuthorizer(objects.cached(), frozenset({"PodCertificateRequest"})).authorize(asked)
+    assert answer.reason == (reason or "") and (answer.decision is Decision.ALLOW) == (reason is None)
+    assert NodeAuthorizer(objects.cached()).authorize(asked).decision is Decision.NO_OPINION
 
 
 def test_only_members_of_the_nodes_group_are_nodes(authorizer: NodeAuthorizer) -> None:

@@ -260,6 +260,10 @@ def test_runtime_config_has_more_served() -> None:
     assert one == {"resource.k8s.io/v1beta2/deviceclasses"}
 
 
+def test_no_storage_media_type_is_the_default_one() -> None:
+    assert not list(faults(parsed("--storage-media-type=")))
+
+
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
@@ -273,8 +277,52 @@ def test_runtime_config_has_more_served() -> None:
         ({"apps/v1": "maybe"}, 'invalid value of apps/v1: maybe, err: strconv.ParseBool: parsing "maybe": invalid syntax'),
         ({"api/all": "false"}, "invalid runtime-config with only api/all=false"),
         ({"apiregistration.k8s.io/v1": "false"}, "must be enabled"),
+        ({"apps": "true"}, "runtime-config invalid key apps"),
+        ({"api/v2": "true"}, "unknown api groups api/v2"),
+        ({"apps/v1/Deployments": "true"}, 'resource is always lowercase plural, not "Deployments"'),
     ],
 )
 def test_runtime_config_that_cannot_be_is_refused(wanted: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         served_kinds(wanted, DEFAULT_FEATURES)
+
+
+def test_a_server_can_say_that_it_is_a_build_of_its_own() -> None:
+    config = config_of(parsed("--version=v1.36.0-custom.1+there"))
+    assert config.git_version == "v1.36.0-custom.1+there"
+    assert dict(config.flags)["version"] == "v1.36.0-custom.1+there"
+    assert dict(config_of(parsed("--version=false")).flags)["version"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("", "Kubernetes v1.36."), ("=true", "Kubernetes v1.36."), ("=raw", 'version.Info{Major:"1", ')]
+)
+def test_the_version_is_printed_and_that_is_all(value: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parsed(f"--version{value}")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("v1.35.0", 'version "v1.35.0" must match major/minor/patch of default version "v1.36.0+kubetree"'),
+        ("v1.36", 'illegal version string "v1.36"'),
+        ("vx", 'could not parse "vx" as version'),
+        ("v1.36.0-a_b", 'could not parse pre-release/metadata (-a_b) in version "v1.36.0-a_b"'),
+        ("v1.36.00", 'illegal zero-prefixed version component "00" in "v1.36.00"'),
+        ("v1.36.0-01", 'illegal zero-prefixed version component "01" in "v1.36.0-01"'),
+        ("maybe", 'strconv.ParseBool: parsing "maybe": invalid syntax'),
+    ],
+)
+def test_a_server_says_of_no_other_version_that_it_is_that(value: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parsed(f"--version={value}")
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f'Error: invalid argument "{value}" for "--version" flag: {words}\n'
+
+
+def test_an_etcd_may_listen_on_a_unix_socket(tmp_path: Path) -> None:
+    given = ("--etcd-servers=unix:///run/etcd.sock,http://127.0.0.1:2379", f"--cert-dir={tmp_path}")
+    assert config_of(parsed(*given)).storage == "etcd://unix:/run/etcd.sock,127.0.0.1:2379"

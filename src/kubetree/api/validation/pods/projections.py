@@ -83,17 +83,21 @@ def _trust_bundle(errs: Errors, bundle: Object, at: str) -> None:
     not_reserved(errs, bundle.get("path") or "", f"{at}.path")
 
 
-def _certificate(errs: Errors, source: Object, at: str, path: str, taken: set[str]) -> None:
-    signer = source.get("signerName") or ""
-    signer_name(errs, signer, f"{at}.signerName")
-    notes = source.get("userAnnotations") or {}
-    for key in notes:
+def user_annotations(errs: Errors, notes: Object | None, path: str) -> None:
+    """What a user tells a signer, under keys of domains."""
+    for key in notes or ():
         messages = label_key(key.lower())
         if not messages and key.count("/") != 1:
             messages = ('must be a domain-prefixed key (such as "acme.io/foo")',)
-        each(errs, f"{at}.userAnnotations", key, messages)
-    if sum(len(k) + len(v) for k, v in notes.items()) > ANNOTATIONS_LIMIT:
-        errs.append(too_long(f"{at}.userAnnotations", ANNOTATIONS_LIMIT))
+        each(errs, path, key, messages)
+    if sum(len(k) + len(v) for k, v in (notes or {}).items()) > ANNOTATIONS_LIMIT:
+        errs.append(too_long(path, ANNOTATIONS_LIMIT))
+
+
+def _certificate(errs: Errors, source: Object, at: str, path: str, taken: set[str]) -> None:
+    signer = source.get("signerName") or ""
+    signer_name(errs, signer, f"{at}.signerName")
+    user_annotations(errs, source.get("userAnnotations"), f"{at}.userAnnotations")
     if source.get("keyType") not in _KEY_TYPES:
         errs.append(not_supported(f"{at}.keyType", source.get("keyType") or "", _KEY_TYPES))
     seconds = source.get("maxExpirationSeconds")

@@ -5,10 +5,14 @@ A role that is named in no other table is there only with the gate.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from kubetree.api.feature_gates import Features
 from kubetree.apiserver.authorization.bootstrap.rules import allow
 from kubetree.apiserver.authorization.rules import PolicyRule
 
 Rules = tuple[PolicyRule, ...]
+Table = dict[str, Rules]
 _READ, _WRITE = "get list watch", "create delete deletecollection patch update"
 _CERTIFICATES, _RESOURCE, _SCHEDULING = "certificates.k8s.io", "resource.k8s.io", "scheduling.k8s.io"
 _EVENTS = allow("create patch update", "core events.k8s.io", "events")
@@ -92,3 +96,12 @@ GATED_CONTROLLER_ROLES: tuple[tuple[str, str, Rules], ...] = (
     ),
 )
 """(gate, controller, rules)."""
+
+
+def with_gated(table: Table, gated: Iterable[tuple[str, str, Rules]], features: Features) -> Table:
+    """The table with what the gates that are on add."""
+    found = dict(table)
+    for gate, name, rules in gated:
+        if gate in features:
+            found[name] = found.get(name, ()) + rules
+    return found

@@ -9,7 +9,13 @@ from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.apiserver.authorization.bootstrap.bindings import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS
 from kubetree.apiserver.authorization.bootstrap.cluster_roles import CLUSTER_ROLES
 from kubetree.apiserver.authorization.bootstrap.controller_roles import CONTROLLER_ROLES
-from kubetree.apiserver.authorization.bootstrap.gated_roles import GATED_BINDINGS, GATED_CLUSTER_ROLES, GATED_CONTROLLER_ROLES
+from kubetree.apiserver.authorization.bootstrap.gated_roles import (
+    GATED_BINDINGS,
+    GATED_CLUSTER_ROLES,
+    GATED_CONTROLLER_ROLES,
+    Table,
+    with_gated,
+)
 from kubetree.apiserver.authorization.bootstrap.namespace_roles import NAMESPACE_ROLES
 from kubetree.apiserver.authorization.rules import PolicyRule
 
@@ -31,30 +37,19 @@ AGGREGATED_INTO = {
 }
 
 
-Table = dict[str, tuple[PolicyRule, ...]]
-
-
 def cluster_roles(features: Features = DEFAULT_FEATURES) -> list[Object]:
     """All cluster roles, with what the gates that are on add. The aggregated ones come with the rules they have on a new cluster, so that no
     client sees them empty."""
-    table = _with_gated(CLUSTER_ROLES, GATED_CLUSTER_ROLES, features)
+    table = with_gated(CLUSTER_ROLES, GATED_CLUSTER_ROLES, features)
     roles = [_cluster_role(name, rules, table) for name, rules in table.items()]
-    controllers = _with_gated(CONTROLLER_ROLES, GATED_CONTROLLER_ROLES, features)
+    controllers = with_gated(CONTROLLER_ROLES, GATED_CONTROLLER_ROLES, features)
     return roles + [_cluster_role(f"system:controller:{name}", rules, table) for name, rules in controllers.items()]
-
-
-def _with_gated(table: Table, gated: Iterable[tuple[str, str, tuple[PolicyRule, ...]]], features: Features) -> Table:
-    found = dict(table)
-    for gate, name, rules in gated:
-        if gate in features:
-            found[name] = found.get(name, ()) + rules
-    return found
 
 
 def cluster_role_bindings(features: Features = DEFAULT_FEATURES) -> list[Object]:
     table = CLUSTER_ROLE_BINDINGS | {name: subjects for gate, name, subjects in GATED_BINDINGS if gate in features}
     bindings = [_binding("ClusterRole", name, name, subjects) for name, subjects in table.items()]
-    for name in _with_gated(CONTROLLER_ROLES, GATED_CONTROLLER_ROLES, features):
+    for name in with_gated(CONTROLLER_ROLES, GATED_CONTROLLER_ROLES, features):
         role = f"system:controller:{name}"
         bindings.append(_binding("ClusterRole", role, role, [f"ServiceAccount:kube-system/{name}"]))
     return bindings
