@@ -36,6 +36,8 @@ class Mode:
 
 
 MODES = {"memory": Mode("memory"), "sqlite": Mode("sqlite"), "etcd": Mode("etcd"), "two-on-etcd": Mode("etcd", servers=2)}
+EVERYTHING: dict[str, Any] = {"runtime_config": {"api/all": "true"}, "feature_gates": {"AllAlpha": True, "AllBeta": True}}
+"""Of a server or a cluster that serves what is off by default too."""
 mode = MODES["memory"]
 """That of the test that runs."""
 
@@ -122,7 +124,7 @@ class Etcd(Place):
     def remove(self) -> None:
         first, last = (base64.b64encode(f"{self._prefix}{end}".encode()).decode() for end in "/0")
         body = json.dumps({"key": first, "range_end": last}).encode()
-        urllib.request.urlopen(f"http://{self._etcd.address}/v3/kv/deleterange", body, timeout=20).close()
+        urllib.request.urlopen(f"http://{self._etcd.address}/v3/kv/deleterange", body, timeout=60).close()
 
 
 _PLACES: dict[str, Callable[[], Place]] = {"memory": lambda: Given(MemoryStore()), "sqlite": SQLite, "etcd": Etcd}

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from behaviour.apiserver_harness import Http, Reply, running_server
-from kubetree.api.kind_table import ROWS
+from kubetree.api.kind_table import EVERY_ROW
 from kubetree.api.kinds import Kind
 from random_objects import RandomObjects
-from storage_modes import Mode
+from storage_modes import EVERYTHING, Mode
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.one_store]
 Object = dict[str, Any]
@@ -75,7 +75,7 @@ ACCEPTS = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http(storage: Mode) -> AsyncIterator[Http]:
-    async with running_server() as running:
+    async with running_server(**EVERYTHING) as running:
         yield running
 
 
@@ -100,7 +100,7 @@ def spoiled(obj: Any, random: Random) -> Any:
     return copy
 
 
-STORED = [row for row in ROWS if row.stored]
+STORED = [row for row in EVERY_ROW if row.stored]
 
 
 @pytest.mark.parametrize("row", STORED, ids=lambda row: f"{row.kind}.{row.api_version}")

@@ -16,8 +16,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import GenerationMode
 
-from kubetree.api.kind_table import ROWS
+from kubetree.api.kind_table import EVERY_ROW
 from kubetree.testing import BackgroundCluster
+from storage_modes import EVERYTHING
 
 pytestmark = pytest.mark.one_store
 Object = dict[str, Any]
@@ -25,7 +26,7 @@ TRIES = int(os.environ.get("KUBETREE_FUZZ", "0"))
 QUICK = settings(max_examples=TRIES or 2, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 DEPTH = 2
 NAMES = {"name": ["x", "default", "kubernetes", "system:node", "node-1"], "namespace": ["default", "kube-system", "x"]}
-VERSIONS = sorted({f"api{'s' if row.group else ''}/{row.api_version}" for row in ROWS})
+VERSIONS = sorted({f"api{'s' if row.group else ''}/{row.api_version}" for row in EVERY_ROW})
 # 503 and 504 are upstream's answers where a node or a webhook cannot be asked.
 BY_DESIGN = (503, 504)
 
@@ -41,20 +42,20 @@ class Server:
         self.documents = sorted(self.get("/openapi/v3").json()["paths"])
 
     def get(self, path: str) -> requests.Response:
-        return self._session.get(self.url + path, timeout=10)
+        return self._session.get(self.url + path, timeout=60)
 
     def ask(self, case: schemathesis.Case) -> tuple[int, bytes]:
         """Status and body; of what streams without an end only the status."""
         sent = case.as_transport_kwargs(base_url=self.url)
         sent.pop("cookies", None)
-        with self._session.request(**sent, stream=True, timeout=10) as reply:
+        with self._session.request(**sent, stream=True, timeout=60) as reply:
             endless = reply.status_code == 200 and "chunked" in reply.headers.get("Transfer-Encoding", "")
             return reply.status_code, b"" if endless else reply.content
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with BackgroundCluster(nodes=1, controllers=(), scheduler=False) as cluster:
+    with BackgroundCluster(nodes=1, controllers=(), scheduler=False, **EVERYTHING) as cluster:
         yield Server(cluster)
 
 

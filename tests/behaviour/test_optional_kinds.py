@@ -21,12 +21,11 @@ from kubetree.testing import Cluster
 
 Object = dict[str, Any]
 STORAGE_VERSION, LEASE = kind("internal.apiserver.k8s.io/v1alpha1", "StorageVersion"), kind("coordination.k8s.io/v1", "Lease")
-EVERYTHING: Object = {"runtime_config": {"api/all": "true"}, "feature_gates": {"AllAlpha": True, "AllBeta": True}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster(storage: storage_modes.Mode) -> AsyncIterator[Cluster]:
-    async with storage_modes.cluster(nodes=0, **EVERYTHING) as running:
+    async with storage_modes.cluster(nodes=0, **storage_modes.EVERYTHING) as running:
         yield running
 
 
@@ -165,3 +164,20 @@ async def test_a_candidate_is_elected(cluster: Cluster) -> None:
     await cluster.client.create(CANDIDATE, of(CANDIDATE, "me", spec={"leaseName": "work", "renewTime": now, "pingTime": now, **versions}))
     lease = await cluster.until(LEASE, "work", "default", lambda obj: obj is not None)
     assert lease is not None and lease["spec"]["holderIdentity"] == "me"
+
+
+@pytest.mark.one_store
+async def test_what_is_on_by_default_can_be_off() -> None:
+    gates = {"WatchList": False, "ComponentStatusz": False, "ComponentFlagz": False}
+    async with Cluster(nodes=0, controllers=(), scheduler=False, feature_gates=gates) as cluster:
+        query = {"watch": "1", "allowWatchBookmarks": "1", "timeoutSeconds": "1"}
+        asked = query | {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        refused = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+        with pytest.raises(errors.Invalid, match=refused):
+            await cluster.client.raw("GET", "/api/v1/namespaces", params=asked)
+        seen = await cluster.client.raw("GET", "/api/v1/namespaces", params=query)
+        assert b'"kube-system"' in seen and b"initial-events-end" not in seen
+        for path in ("/statusz", "/flagz"):
+            with absent():
+                await cluster.client.raw("GET", path)
+            assert path not in str(await cluster.client.get(kind("rbac.authorization.k8s.io/v1", "ClusterRole"), "system:monitoring"))

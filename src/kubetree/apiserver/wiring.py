@@ -148,7 +148,7 @@ async def build(
         openapi = OpenAPI(kinds, aggregation, clock)
         add_actions(dispatcher, backends, authentication.minter, review_replies(authentication, authorization, clock))
         add_openid_pages(dispatcher, authentication, lambda: external_address(config, address()))
-        zpages = ZPages(dict(config.flags), clock(), clock)
+        zpages = ZPages(dict(config.flags), clock(), clock, registry.features)
         add_pages(dispatcher, health, metrics, openapi, zpages, config.git_version, profiling=config.profiling)
         if config.enable_logs_handler:
             dispatcher.pages |= {"/logs": logs_page, "/logs/": logs_page}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from api_objects import features
 from kubetree.api.defaults import apply_defaults
 from kubetree.api.kind_table import EVERY_ROW
 from kubetree.api.kinds import Kind
@@ -27,7 +28,8 @@ def test_nothing_crashes(row: Kind, seed: int) -> None:
     obj, other = (decode(row, orjson.dumps(random.of(row)), "Strict")[0] for _ in range(2))
     obj["metadata"] |= {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}
     apply_defaults(row, obj)
-    prepare_for_create(row, obj)
+    on = features(row)
+    prepare_for_create(row, obj, on)
     assert not check(row, copy.deepcopy(obj), "Strict"), "defaults have the right types"
     again = copy.deepcopy(obj)
     apply_defaults(row, again)
@@ -38,6 +40,11 @@ def test_nothing_crashes(row: Kind, seed: int) -> None:
     apply_defaults(row, whole)
     apply_defaults(row, mixed, obj)
     assert mixed == whole, "sections that have their defaults need no second look"
+    owned = {**copy.deepcopy(obj), "metadata": {**obj["metadata"], "ownerReferences": [{"name": "a"}]}}
+    whole = copy.deepcopy(owned)
+    apply_defaults(row, whole)
+    apply_defaults(row, owned, obj)
+    assert owned == whole
     assert all(str(error) and error.to_cause().message for error in validate_create(row, obj))
     assert all(warnings(row, obj, None))
     assert len(cells(row, obj, NOW)) == len(columns(row)) + (row.kind == "IPAddress")
@@ -48,7 +55,7 @@ def test_nothing_crashes(row: Kind, seed: int) -> None:
     for subresource in ("", *(s.name for s in row.subresources if s.name in SAME_OBJECT)):
         new = {**copy.deepcopy(other), "metadata": copy.deepcopy(obj["metadata"])}
         apply_defaults(row, new)
-        prepare_for_update(row, new, obj, subresource)
+        prepare_for_update(row, new, obj, subresource, features=on)
         assert all(str(error) for error in validate_update(row, new, obj, subresource))
         assert all(warnings(row, new, obj, subresource))
         cells(row, new, NOW)

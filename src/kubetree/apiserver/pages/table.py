@@ -39,7 +39,7 @@ def add_pages(
         return answer_text(ctx, health.render(), content_type=_METRICS)
 
     dispatcher.pages |= {"/version": version, "/metrics": scrape, "/metrics/slis": indicators}
-    dispatcher.pages |= {"/statusz": zpages.statusz, "/flagz": zpages.flagz}
+    dispatcher.pages |= zpages.pages
     dispatcher.pages |= {"/openapi/v2": openapi.v2, "/openapi/v3": openapi.v3, "/openapi/v3/": openapi.v3}
     for endpoint in ("/healthz", "/livez", "/readyz"):
         dispatcher.pages[endpoint] = dispatcher.pages[f"{endpoint}/"] = health.handle

@@ -14,8 +14,9 @@ import orjson
 from aiohttp import web
 
 from kubetree.api.errors import NotAcceptable
+from kubetree.api.feature_gates import Features
 from kubetree.api.times import format_time
-from kubetree.apiserver.context import RequestContext
+from kubetree.apiserver.context import Handler, RequestContext
 from kubetree.apiserver.options.config import VERSION_MAJOR, VERSION_MINOR
 from kubetree.apiserver.wire.answers import Answer
 from kubetree.apiserver.wire.yaml_format import json_to_yaml
@@ -26,15 +27,18 @@ _WARNING = (
     "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for debugging"
     " purposes only."
 )
-_PATHS = ("/flagz", "/healthz", "/livez", "/metrics", "/readyz", "/statusz", "/version")
+_PATHS = ("/healthz", "/livez", "/metrics", "/readyz", "/version")
 _FORMATS: dict[str, Callable[[bytes], bytes]] = {"application/json": lambda data: data + b"\n", "application/yaml": json_to_yaml}
 
 
 class ZPages:
-    """`flags` are all of the server's, by name, as text."""
+    """`flags` are all of the server's, by name, as text; `pages` those of its pages that the gates let it have."""
 
-    def __init__(self, flags: Mapping[str, str], started: datetime, clock: Callable[[], datetime]) -> None:
+    def __init__(self, flags: Mapping[str, str], started: datetime, clock: Callable[[], datetime], features: Features) -> None:
         self._flags, self._started, self._clock = flags, started, clock
+        gated = {"ComponentFlagz": ("/flagz", self.flagz), "ComponentStatusz": ("/statusz", self.statusz)}
+        self.pages: dict[str, Handler] = dict(page for gate, page in gated.items() if gate in features)
+        self._paths = sorted((*_PATHS, *self.pages))
 
     async def flagz(self, ctx: RequestContext) -> web.StreamResponse:
         lines = [f"{name}={value}" for name, value in sorted(self._flags.items())]
@@ -52,7 +56,7 @@ class ZPages:
             ("Go version", runtime),
             ("Binary version", version),
             ("Emulation version", version),
-            ("Paths", " ".join(_PATHS)),
+            ("Paths", " ".join(self._paths)),
         )
         text = f"\napiserver statusz\n{_WARNING}\n\n" + "\n".join(f"{name}:  {value}" for name, value in rows) + "\n"
         fields = {
@@ -61,7 +65,7 @@ class ZPages:
             "goVersion": runtime,
             "binaryVersion": version,
             "emulationVersion": version,
-            "paths": list(_PATHS),
+            "paths": self._paths,
         }
         return _answer(ctx, "Statusz", text, fields)
 

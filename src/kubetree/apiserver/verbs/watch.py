@@ -18,7 +18,7 @@ from kubetree.apiserver.verbs.converted import converted
 from kubetree.apiserver.verbs.watch_pumps import AudiencePump, ConvertingPump, OwnPump, Pump, SelectingPump
 from kubetree.apiserver.verbs.watch_stream import WatchStream, WebSocketStream, wants_websocket
 from kubetree.apiserver.watch_cache import ADDED, DELETED, MODIFIED, Cached, CacheEvent, WatchEnded
-from kubetree.apiserver.wire.options import ListOptions, list_options, revision_of
+from kubetree.apiserver.wire.options import list_options, revision_of
 from kubetree.apiserver.wire.selection import Selection, select
 from kubetree.apiserver.wire.transforms import include_object
 
@@ -29,7 +29,8 @@ async def watch(call: Call) -> web.StreamResponse:
     output = call.output(watch=True)
     if output.as_kind == "Table":
         include_object(call.ctx.query)
-    options = list_options(call.ctx.query, watch=True)
+    watch_list = "WatchList" in call.registry.features
+    options = list_options(call.ctx.query, watch=True, watch_list=watch_list)
     selection = select(call.resource, call.namespace, call.name, options)
     revision = revision_of(options.resource_version)
     timeout = float(options.timeout) or call.registry.config.min_request_timeout * (1 + random.random())
@@ -47,7 +48,7 @@ async def watch(call: Call) -> web.StreamResponse:
             pump = _pump(call, selection, stream, start, timeout, stack, bookmarks=options.bookmarks)
             with call.registry.streams.opened(call.ctx, pump.stop):
                 await stream.open()
-                await _send_initial(call, stream, selection, entries, start, options)
+                await _send_initial(call, stream, selection, entries, start, ends=initial and options.bookmarks and watch_list)
                 if initial:
                     _count_list(call, selection, len(entries), time.perf_counter() - began)
                 del entries
@@ -103,9 +104,8 @@ def _initial(call: Call, selection: Selection) -> list[Cached]:
     return list(entries) if selection.everything else [e for e in entries if selection.matches(e)]
 
 
-async def _send_initial(
-    call: Call, stream: WatchStream, selection: Selection, entries: list[Cached], start: int, options: ListOptions
-) -> None:
+async def _send_initial(call: Call, stream: WatchStream, selection: Selection, entries: list[Cached], start: int, *, ends: bool) -> None:
+    """`ends`: a bookmark says when that was all."""
     if call.resource.codec is not None:
         for shown in await converted(call.resource, entries):
             if selection.converted and not selection.matches(shown):
@@ -118,7 +118,7 @@ async def _send_initial(
         stream.initial(entry)
         if stream.full:
             await stream.drain()
-    if options.send_initial_events and options.bookmarks:
+    if ends:
         stream.bookmark(start, {INITIAL_EVENTS_END: "true"})
     await stream.drain()
 

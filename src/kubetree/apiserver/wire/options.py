@@ -65,8 +65,8 @@ class ListOptions:
 _NO_LIST_OPTIONS = ListOptions()
 
 
-def list_options(query: Query, *, watch: bool | None = None) -> ListOptions:
-    """Raises BadRequest for unreadable values and Invalid for combinations that upstream refuses."""
+def list_options(query: Query, *, watch: bool | None = None, watch_list: bool = True) -> ListOptions:
+    """`watch_list`: a watch may ask for initial events, the gate WatchList. Raises BadRequest for unreadable values and Invalid for combinations that upstream refuses."""
     if not query and not watch:
         return _NO_LIST_OPTIONS
     initial = query.get("sendInitialEvents")
@@ -85,7 +85,7 @@ def list_options(query: Query, *, watch: bool | None = None) -> ListOptions:
     )
     if watching and found.send_initial_events is None and found.resource_version in ("", "0") and not found.match:
         found = replace(found, send_initial_events=True, match=NOT_OLDER_THAN)  # how watches began before they could ask for it
-    causes = _watch_causes(found) if watching else _list_causes(found)
+    causes = _watch_causes(found, may_ask=watch_list or initial is None) if watching else _list_causes(found)
     if causes:
         raise _invalid("ListOptions", causes)
     return found
@@ -108,10 +108,13 @@ def _list_causes(o: ListOptions) -> list[Cause]:
     return causes
 
 
-def _watch_causes(o: ListOptions) -> list[Cause]:
+def _watch_causes(o: ListOptions, *, may_ask: bool) -> list[Cause]:
     causes, field = [], "resourceVersionMatch"
     if o.send_initial_events is not None and o.match != NOT_OLDER_THAN:
         causes.append(_forbidden(field, f"sendInitialEvents requires setting resourceVersionMatch to {NOT_OLDER_THAN}"))
+    if o.send_initial_events is not None and not may_ask:
+        why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
+        causes.append(_forbidden("sendInitialEvents", why))
     if o.match:
         if o.send_initial_events is None:
             causes.append(_forbidden(field, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from admission_requests import cluster_object, creating, pod, run, updating
 from kubetree.api.errors import Forbidden
+from kubetree.api.feature_gates import DEFAULT_FEATURES
 from kubetree.apiserver.admission.build import PLUGINS, build_admission, enabled_plugins
 from kubetree.apiserver.admission.certificates import (
     CertificateApproval,
@@ -221,7 +222,9 @@ async def test_the_server_says_who_asked_for_a_certificate() -> None:
 def test_plugins_are_enabled_and_disabled_by_name() -> None:
     names = [row.plugin.name for row in enabled_plugins((), ("Priority",))]
     assert "Priority" not in names
-    assert names == [row.plugin.name for row in PLUGINS if row.by_default and not row.gate and row.plugin.name != "Priority"]
+    assert names == [
+        row.plugin.name for row in PLUGINS if row.by_default and row.gate in {"", *DEFAULT_FEATURES} and row.plugin.name != "Priority"
+    ]
     enabled_plugins((), ("PodGroupProtection",))
     assert "PodGroupProtection" in {row.plugin.name for row in enabled_plugins((), (), frozenset({"GenericWorkload"}))}
     enabled_plugins((), ("ValidatingAdmissionWebhook",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubetree.api.feature_gates import resolve
 from kubetree.apiserver.authorization.bootstrap import policy
 from kubetree.apiserver.authorization.bootstrap.reconcile import reconcile_bootstrap_policy
 from kubetree.apiserver.authorization.rbac import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
@@ -59,3 +60,14 @@ async def test_a_binding_to_the_wrong_role_is_made_anew() -> None:
     await objects.update(CLUSTER_ROLE_BINDING, "", "system:discovery", lambda bound: bound | {"roleRef": wrong})
     await reconcile_bootstrap_policy(objects)
     assert (await objects.get(CLUSTER_ROLE_BINDING, "", "system:discovery"))["roleRef"]["name"] == "system:discovery"
+
+
+async def test_kinds_behind_gates_have_their_roles_with_them() -> None:
+    gated = resolve({"AllAlpha": True, "AllBeta": True})
+    objects, plain = ListedObjects(), await started()
+    await reconcile_bootstrap_policy(objects, gated)
+    added = {obj["metadata"]["name"] for obj in objects.of(CLUSTER_ROLE)} - {obj["metadata"]["name"] for obj in plain.of(CLUSTER_ROLE)}
+    assert {"system:cluster-trust-bundle-discovery", "system:controller:storage-version-garbage-collector"} <= added
+    node = await objects.get(CLUSTER_ROLE, "", "system:node")
+    resources = {resource for rule in node["rules"] for resource in rule.get("resources", ())}
+    assert {"clustertrustbundles", "podcertificaterequests"} <= resources

@@ -153,9 +153,9 @@ def test_gates_are_taken_with_and_without_their_component_unless_they_are_locked
     assert read_gates({"DynamicResourceAllocation": "false"})[1] == [
         "cannot set feature gate DynamicResourceAllocation to false, feature is locked to true"
     ]
-    config = config_of(parsed("--feature-gates=WatchList=false", "--feature-gates=kube:APIServerIdentity=true"))
-    assert config.feature_gates == {"WatchList": False, "APIServerIdentity": True}
-    assert ignored_gates(config.feature_gates) == ["WatchList=false"]
+    config = config_of(parsed("--feature-gates=DetectCacheInconsistency=false", "--feature-gates=kube:APIServerIdentity=true"))
+    assert config.feature_gates == {"DetectCacheInconsistency": False, "APIServerIdentity": True}
+    assert ignored_gates(config.feature_gates) == ["DetectCacheInconsistency=false"]
 
 
 def test_what_is_named_counts_more_than_all_of_a_stage() -> None:

@@ -1,11 +1,12 @@
-"""What the bootstrap roles allow besides while a feature gate is on that is off by default. Facts of upstream's bootstrappolicy at v1.36.
+"""What the bootstrap roles allow besides while a feature gate is on that is off by default, and what not without one. Facts of upstream's bootstrappolicy at v1.36.
 
 A role that is named in no other table is there only with the gate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from dataclasses import replace
 
 from kubetree.api.feature_gates import Features
 from kubetree.apiserver.authorization.bootstrap.rules import allow
@@ -98,10 +99,18 @@ GATED_CONTROLLER_ROLES: tuple[tuple[str, str, Rules], ...] = (
 """(gate, controller, rules)."""
 
 
+_PAGES = {"/flagz": "ComponentFlagz", "/statusz": "ComponentStatusz"}
+
+
 def with_gated(table: Table, gated: Iterable[tuple[str, str, Rules]], features: Features) -> Table:
     """The table with what the gates that are on add."""
     found = dict(table)
     for gate, name, rules in gated:
         if gate in features:
             found[name] = found.get(name, ()) + rules
-    return found
+    missing = {url for url, gate in _PAGES.items() if gate not in features}
+    return {name: tuple(_without(rule, missing) for rule in rules) for name, rules in found.items()} if missing else found
+
+
+def _without(rule: PolicyRule, urls: Set[str]) -> PolicyRule:
+    return rule if urls.isdisjoint(rule.urls) else replace(rule, urls=tuple(url for url in rule.urls if url not in urls))
