@@ -227,7 +227,7 @@ class NodeRestriction(Plugin):
             for source in (volume.get("projected") or {}).get("sources") or ():
                 if "serviceAccountToken" in source:
                     yield source["serviceAccountToken"].get("audience", "")
-            driver = (volume.get("csi") or {}).get("driver")
+            driver = _driver_in(volume)
             if "persistentVolumeClaim" in volume:
                 driver = self._driver_of(namespace, volume["persistentVolumeClaim"].get("claimName", ""), missing)
             elif "ephemeral" in volume:
@@ -247,7 +247,7 @@ class NodeRestriction(Plugin):
         volume = self._lister.get(VOLUME, "", name)
         if volume is None:
             missing.append(f'persistentvolume "{name}" not found')
-        return str((((volume or {}).get("spec") or {}).get("csi") or {}).get("driver") or "")
+        return _driver_in((volume or {}).get("spec") or {})
 
     def _lease(self, node: str, request: AdmissionRequest) -> str:
         if request.namespace != LEASE_NAMESPACE:
@@ -407,3 +407,22 @@ _REFERRING_PROJECTIONS = {
     "clusterTrustBundle": "clustertrustbundles",
     "podCertificate": "podcertificates",
 }
+
+
+_MIGRATED = {
+    "awsElasticBlockStore": "ebs.csi.aws.com",
+    "azureDisk": "disk.csi.azure.com",
+    "azureFile": "file.csi.azure.com",
+    "cinder": "cinder.csi.openstack.org",
+    "gcePersistentDisk": "pd.csi.storage.gke.io",
+    "portworxVolume": "pxd.portworx.com",
+    "vsphereVolume": "csi.vsphere.vmware.com",
+}
+"""Volumes of old sorts are a CSI driver's now."""
+
+
+def _driver_in(source: Object) -> str:
+    """The CSI driver of a pod's volume, or of a persistent one's spec; '' for none."""
+    if "csi" in source:
+        return str((source["csi"] or {}).get("driver") or "")
+    return next((driver for field, driver in _MIGRATED.items() if field in source), "")

@@ -224,16 +224,18 @@ class NodeAuthorizer:
         return any(secret in persistent_volume_secrets(volume) for volume in self._volumes(node))
 
     def _volumes(self, node: str) -> Iterator[Object]:
-        """The persistent volumes bound to claims of the node's pods."""
+        """The persistent volumes that are for claims of the node's pods: what a volume says counts."""
         for pod in self._lister.selected(POD, "spec.nodeName", node):
             namespace = pod["metadata"].get("namespace", "")
             for resource, name in self._referred(pod):
-                claim = self._lister.get(CLAIM, namespace, name) if resource == CLAIMS else None
-                bound = (claim or {}).get("spec", {}).get("volumeName")
+                if resource != CLAIMS:
+                    continue
+                bound = (self._lister.get(CLAIM, namespace, name) or {}).get("spec", {}).get("volumeName")
                 volume = self._lister.get(VOLUME, "", bound) if bound else None
-                reference = ((volume or {}).get("spec") or {}).get("claimRef") or {}
-                if volume is not None and (reference.get("namespace"), reference.get("name")) == (namespace, name):
-                    yield volume
+                for found in (volume,) if volume is not None else self._lister.list(VOLUME):  # a claim that is not bound yet: few are
+                    reference = (found.get("spec") or {}).get("claimRef") or {}
+                    if (reference.get("namespace"), reference.get("name")) == (namespace, name):
+                        yield found
 
     def _referred(self, pod: Object) -> frozenset[tuple[str, str]]:
         """Nothing for a mirror pod: a node must not gain access by creating a pod."""

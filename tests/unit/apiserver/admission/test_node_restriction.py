@@ -26,8 +26,10 @@ PROJECTED = {
 
 @pytest.fixture
 def plugin() -> NodeRestriction:
-    mine = pod("mine", spec={"nodeName": "n1", "volumes": [PROJECTED]}, uid="mine-uid")
-    objects = ListedObjects(cluster_object("v1", "Node", "n1"), mine, pod("theirs", spec={"nodeName": "n2"}, uid="theirs-uid"))
+    old_sort = {"name": "share", "azureFile": {"shareName": "s", "secretName": "s"}}
+    mine = pod("mine", spec={"nodeName": "n1", "volumes": [PROJECTED, old_sort]}, uid="mine-uid")
+    driver = cluster_object("storage.k8s.io/v1", "CSIDriver", "file.csi.azure.com", spec={"tokenRequests": [{"audience": "azure"}]})
+    objects = ListedObjects(cluster_object("v1", "Node", "n1"), driver, mine, pod("theirs", spec={"nodeName": "n2"}, uid="theirs-uid"))
     return NodeRestriction(objects.cached(), RBAC(objects.cached()))
 
 
@@ -65,6 +67,7 @@ ALLOWED = {
     "deleting its pod": deleting(OWN_POD, user=N1),
     "a token for its pod": token("mine", "mine-uid"),
     "a token with an audience of a volume": token("mine", "mine-uid", "vault"),
+    "a token for the CSI driver of a volume of an old sort": token("mine", "mine-uid", "azure"),
     "its lease": creating(lease("n1"), user=N1),
     "others are not restricted": creating(pod("x"), user=JANE),
 }

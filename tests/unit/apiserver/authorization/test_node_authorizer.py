@@ -169,3 +169,17 @@ def test_only_members_of_the_nodes_group_are_nodes(authorizer: NodeAuthorizer) -
     assert authorizer.authorize(asks("get - nodes - n1", User("system:node:n1"))).decision is Decision.NO_OPINION
     nameless = User("system:node:", groups=("system:nodes",))
     assert authorizer.authorize(asks("get - nodes - n1", nameless)).reason == 'unknown node for user "system:node:"'
+
+
+def test_a_volume_that_is_for_a_claim_is_reached_before_the_claim_names_it() -> None:
+    volume = {"claimRef": {"namespace": "ns", "name": "claim"}, "azureFile": {"secretName": "s", "secretNamespace": "ns"}}
+    authorizer = NodeAuthorizer(
+        ListedObjects(
+            pod("p1", "n1", SPEC),
+            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "claim", "namespace": "ns"}, "spec": {}},
+            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": volume},
+            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "other"}, "spec": {}},
+        ).cached()
+    )
+    found = {volume["metadata"]["name"] for volume in authorizer._volumes("n1")}
+    assert (found, list(authorizer._volumes("n2"))) == ({"pv"}, [])
