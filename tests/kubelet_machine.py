@@ -168,7 +168,7 @@ class Machine:
 
     async def execute(self, container_id: str, *command: str) -> str:
         async with RuntimeClient(str(self.config.socket)) as runtime:
-            answer = await runtime.call("ExecSync", container_id=container_id, cmd=command, timeout=10)
+            answer = await runtime.call("ExecSync", container_id=container_id, cmd=command, timeout=30)
         return (answer.stdout + answer.stderr).decode()
 
     def container_log(self, pod_name: str, container: str) -> str:

@@ -124,7 +124,7 @@ class Etcd(Place):
     def remove(self) -> None:
         first, last = (base64.b64encode(f"{self._prefix}{end}".encode()).decode() for end in "/0")
         body = json.dumps({"key": first, "range_end": last}).encode()
-        urllib.request.urlopen(f"http://{self._etcd.address}/v3/kv/deleterange", body, timeout=20).close()
+        urllib.request.urlopen(f"http://{self._etcd.address}/v3/kv/deleterange", body, timeout=60).close()
 
 
 _PLACES: dict[str, Callable[[], Place]] = {"memory": lambda: Given(MemoryStore()), "sqlite": SQLite, "etcd": Etcd}

@@ -42,13 +42,13 @@ class Server:
         self.documents = sorted(self.get("/openapi/v3").json()["paths"])
 
     def get(self, path: str) -> requests.Response:
-        return self._session.get(self.url + path, timeout=10)
+        return self._session.get(self.url + path, timeout=60)
 
     def ask(self, case: schemathesis.Case) -> tuple[int, bytes]:
         """Status and body; of what streams without an end only the status."""
         sent = case.as_transport_kwargs(base_url=self.url)
         sent.pop("cookies", None)
-        with self._session.request(**sent, stream=True, timeout=10) as reply:
+        with self._session.request(**sent, stream=True, timeout=60) as reply:
             endless = reply.status_code == 200 and "chunked" in reply.headers.get("Transfer-Encoding", "")
             return reply.status_code, b"" if endless else reply.content
 

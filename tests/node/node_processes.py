@@ -142,8 +142,8 @@ class Nodes:
         for node in self.nodes:
             node.start_agents()
         # Five processes may start here, each of which takes seconds of a processor that others want as well.
-        eventually(self._register, 60)
-        eventually(lambda: all((node.cni / FILE_NAME).exists() for node in self.nodes), 60)
+        eventually(self._register, 120)
+        eventually(lambda: all((node.cni / FILE_NAME).exists() for node in self.nodes), 120)
 
     def _link(self, namespace: Namespace) -> None:
         port = f"node{len(self.nodes)}"

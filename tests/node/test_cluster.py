@@ -24,7 +24,7 @@ PAGE = "http://10.199.0.1:30080/"
 
 pytestmark = [
     pytest.mark.node,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root"),
     pytest.mark.skipif(shutil.which("containerd") is None, reason="containerd is not installed"),
 ]

@@ -20,7 +20,7 @@ from kubetree.network.cni import FILE_NAME
 from kubetree.network.dns.service import PROXY_LABEL, PROXY_NAME
 from node.node_processes import DNS, NODE_IP, OUTSIDE_IP, SOURCE, Node, Nodes, endpoint_slice, eventually, lookup
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
 VIP = "10.96.0.20"
 

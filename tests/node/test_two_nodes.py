@@ -8,7 +8,7 @@ import pytest
 
 from node.node_processes import NODE_IP, OUTSIDE_IP, Nodes, endpoint_slice, eventually, lookup
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
 WEB, NEAR = "10.96.0.20", "10.96.0.21"
 

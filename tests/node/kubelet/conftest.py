@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/node/kubelet" in str(item.path):
             item.add_marker(pytest.mark.node)
-            item.add_marker(pytest.mark.timeout(180), append=False)
+            item.add_marker(pytest.mark.timeout(300), append=False)
             if os.geteuid():
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 

@@ -37,7 +37,7 @@ def start(layout: Layout) -> int:
 
 
 def eventually(check: Callable[[], object]) -> object:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
         if found := check():
             return found

@@ -92,8 +92,8 @@ async def talking(target: str, **options: Any) -> AsyncIterator[Channel]:
 async def test_messages_of_all_sizes_and_many_at_once() -> None:
     async with serving() as (_, target, _), talking(target) as channel:
         texts = [bytes([n]) * size for n, size in enumerate((0, 1, 100, 16_379, 16_380, 65_535, 70_000, 1_500_000, 5_000_000))]
-        assert await asyncio.gather(*(channel.unary(f"{SERVICE}Echo", text, timeout=20) for text in texts)) == texts
-        answers = await asyncio.gather(*(channel.unary(f"{SERVICE}Echo", b"%d" % n * 1000, timeout=20) for n in range(300)))
+        assert await asyncio.gather(*(channel.unary(f"{SERVICE}Echo", text, timeout=40) for text in texts)) == texts
+        answers = await asyncio.gather(*(channel.unary(f"{SERVICE}Echo", b"%d" % n * 1000, timeout=40) for n in range(300)))
         assert answers == [b"%d" % n * 1000 for n in range(300)]
 
 
@@ -101,10 +101,10 @@ async def test_messages_of_all_sizes_and_many_at_once() -> None:
 async def test_failures_come_through(code: Code) -> None:
     async with serving() as (_, target, _), talking(target) as channel:
         with pytest.raises(RpcError) as caught:
-            await channel.unary(f"{SERVICE}Fail", b"%d" % code, timeout=5)
+            await channel.unary(f"{SERVICE}Fail", b"%d" % code, timeout=40)
         assert (caught.value.code, caught.value.details) == (code, "dünn: 100% \n done")
         with pytest.raises(RpcError) as caught:
-            await channel.unary(f"{SERVICE}Nothing", b"", timeout=5)
+            await channel.unary(f"{SERVICE}Nothing", b"", timeout=40)
         assert caught.value.code is Code.UNIMPLEMENTED
 
 
@@ -151,14 +151,14 @@ async def test_deadlines_and_cancelled_calls_reach_the_server() -> None:
 async def test_no_more_calls_at_once_than_the_server_takes() -> None:
     async with serving(options=(("grpc.max_concurrent_streams", 3),)) as (_, target, _), talking(target) as channel:
         await channel.unary(f"{SERVICE}Echo", b"")
-        answers = await asyncio.gather(*(channel.unary(f"{SERVICE}Echo", b"%d" % n, timeout=20) for n in range(50)))
+        answers = await asyncio.gather(*(channel.unary(f"{SERVICE}Echo", b"%d" % n, timeout=40) for n in range(50)))
         assert answers == [b"%d" % n for n in range(50)]
 
 
 async def test_a_server_that_stops_and_starts_again() -> None:
     async with serving() as (echo, target, server), talking(target) as channel:
         assert await channel.unary(f"{SERVICE}Echo", b"a") == b"a"
-        hanging = asyncio.create_task(channel.unary(f"{SERVICE}Hang", b"", timeout=20))
+        hanging = asyncio.create_task(channel.unary(f"{SERVICE}Hang", b"", timeout=40))
         while not echo.running:
             await asyncio.sleep(0.005)
         stopping = asyncio.create_task(server.stop(0.1))
@@ -166,9 +166,9 @@ async def test_a_server_that_stops_and_starts_again() -> None:
             await hanging
         await stopping
         with pytest.raises(RpcError) as caught:
-            await channel.unary(f"{SERVICE}Echo", b"b", timeout=5)
+            await channel.unary(f"{SERVICE}Echo", b"b", timeout=40)
         assert caught.value.code is Code.UNAVAILABLE and target in caught.value.details and caught.value.unprocessed
-        late = asyncio.create_task(channel.unary(f"{SERVICE}Echo", b"c", timeout=20, wait_for_ready=True))
+        late = asyncio.create_task(channel.unary(f"{SERVICE}Echo", b"c", timeout=40, wait_for_ready=True))
         await asyncio.sleep(0.1)
         async with serving(target):
             assert await late == b"c"
@@ -196,8 +196,8 @@ async def test_a_server_that_accepts_and_says_nothing(monkeypatch: pytest.Monkey
 async def test_connections_cut_in_the_middle_are_opened_anew(cut: str) -> None:
     async with serving() as (_, target, _), relay(target) as (address, connections), talking(address) as channel:
         for n in range(5):
-            assert await channel.unary(f"{SERVICE}Echo", b"%d" % n, timeout=5) == b"%d" % n
-            waiting = asyncio.create_task(channel.unary(f"{SERVICE}Hang", b"", timeout=20))
+            assert await channel.unary(f"{SERVICE}Echo", b"%d" % n, timeout=40) == b"%d" % n
+            waiting = asyncio.create_task(channel.unary(f"{SERVICE}Hang", b"", timeout=40))
             await asyncio.sleep(0.02)
             connections[-1].transport.abort() if cut == "reset" else connections[-1].write_eof()
             with pytest.raises(RpcError) as caught:
@@ -238,7 +238,7 @@ async def test_unix_sockets(tmp_path: Path) -> None:
         ("unix-abstract:kubetree-grpc-test", "unix-abstract:kubetree-grpc-test"),
     ):
         async with serving(server_side), talking(client_side) as channel:
-            assert await channel.unary(f"{SERVICE}Echo", b"local", timeout=5) == b"local"
+            assert await channel.unary(f"{SERVICE}Echo", b"local", timeout=40) == b"local"
 
 
 async def test_tls_with_client_certificates(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ async def test_tls_with_client_certificates(tmp_path: Path) -> None:
     ]
     async with serving(credentials=credentials) as (_, target, _):
         async with talking(target, tls=known) as channel:
-            assert await channel.unary(f"{SERVICE}Echo", bytes(300_000), timeout=5) == bytes(300_000)
+            assert await channel.unary(f"{SERVICE}Echo", bytes(300_000), timeout=40) == bytes(300_000)
         for tls, ask in refusals:
             async with talking(target, tls=tls) as channel:
                 with pytest.raises(RpcError) as caught:

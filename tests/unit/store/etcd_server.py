@@ -60,7 +60,7 @@ class EtcdServer:
     def wait(self) -> None:
         """Returns once it is a member of a cluster that has a leader."""
         assert self._process is not None
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self._answers():
             assert self._process.poll() is None, "etcd ended at once"
             assert time.monotonic() < deadline, "etcd does not get ready"
