@@ -163,6 +163,7 @@ class _Attempt:
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
         if scope.admit:
             await registry.admission.admit(scope.admission(CREATE, resource.kind, self.name, obj, None))
+            creation.dedup_owners(obj, scope, after_admission=True)
         creation.fill_system_fields(registry, obj, registry.clock())
         obj["metadata"].pop("resourceVersion", None)
         hook = resource.hook
