@@ -133,6 +133,11 @@ async def test_what_can_be_accepted(http: Http, accept: str, status: int, words:
         ("GET", "/api/v1/watch/namespaces/default/configmaps/a/b", 404, "the server could not find the requested resource"),
         ("GET", f"{MAPS}?timeout=5", 400, 'time: missing unit in duration "5"'),
         ("PATCH", f"{MAPS}/a", 415, "415: Unsupported Media Type"),
+        ("NOSUCHVERB", MAPS, 405, "the server does not allow this method on the requested resource"),
+        ("GET", "/api/v1/namespaces/default/bindings", 405, "the server does not allow this method on the requested resource"),
+        ("PUT", "/api/v1/namespaces/default/bindings/a", 404, "the server could not find the requested resource"),
+        ("POST", "/api/v1/namespaces/default/bindings/a", 404, "the server could not find the requested resource"),
+        ("GET", f"{MAPS}?continue=abc&resourceVersion=5", 400, "invalid continue token: continue key is not valid"),
     ],
 )
 @pytest.mark.one_store

@@ -411,3 +411,24 @@ async def test_a_watcher_that_reads_slowly_loses_nothing_and_holds_nobody_up(htt
             data = data[-32:] + chunk
             seen += data.count(b'"type":"MODIFIED"') - data[:32].count(b'"type":"MODIFIED"')
     writer.close()
+
+
+async def test_a_resource_version_that_is_no_number_says_nothing_of_a_new_object(http: Http) -> None:
+    versions = ("x", "5", "0")
+    made = [await http.post(MAPS, {**config_map(f"rv-{v}"), "metadata": {"name": f"rv-{v}", "resourceVersion": v}}) for v in versions]
+    assert [reply.status for reply in made] == [201, 400, 201]
+    assert made[1].json["message"] == "resourceVersion should not be set on objects to be created"
+
+
+async def test_the_core_group_may_be_named_by_its_empty_name(http: Http) -> None:
+    made = await http.post(MAPS, {**config_map("core"), "apiVersion": "/v1"})
+    assert (made.status, made.json["apiVersion"]) == (201, "v1")
+
+
+async def test_a_patch_that_repeats_an_owner_is_warned_of_once(http: Http) -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+    await http.post(MAPS, {**config_map("owned"), "metadata": {"name": "owned", "ownerReferences": [owner]}})
+    reply = await http.patch(f"{MAPS}/owned", [{"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}], "json-patch+json")
+    assert reply.json["metadata"]["ownerReferences"] == [owner]
+    (warning,) = reply.headers.getall("Warning")
+    assert "duplicate entries after mutating admission happens" in warning

@@ -87,6 +87,7 @@ async def test_an_etcd_that_says_nothing_costs_requests_their_time_and_no_more(e
             for reply in replies:
                 message = "Timeout: request did not complete within the allotted timeout"
                 assert (reply.status, reply.json["reason"], reply.json["message"]) == (504, "Timeout", message)
+                assert ("kind" in reply.json, reply.headers["Content-Type"]) == (False, "text/plain; charset=utf-8")
             assert (await http.get(f"{MAPS}/before?resourceVersion=0")).status == 200
         finally:
             etcd._process.send_signal(signal.SIGCONT)

@@ -118,7 +118,7 @@ class Dispatcher:
         if ctx.method == "HEAD" and info.subresource != "proxy" and kind.behaviour is None:
             raise no_such_method()
         found = self.actions.get((kind.group_resource, info.subresource, info.verb))
-        if found is not None:
+        if found is not None and (info.verb != "create" or info.subresource or not info.name):
             return found
         if info.subresource:
             sub = kind.subresource(info.subresource)
@@ -133,6 +133,8 @@ class Dispatcher:
             return SAME_OBJECT[info.verb]
         verbs = kind.verbs if kind.behaviour is None else ALL_VERBS  # a definition that ends shows fewer, and refuses creates
         if info.verb not in verbs or (info.verb in _ON_NAME and not info.name) or (info.verb == "create" and info.name):
+            if info.name and not any(verb in verbs for verb in _ON_NAME):
+                raise no_such_resource()
             raise no_such_method()
         return VERBS[info.verb]
 

@@ -58,7 +58,8 @@ async def ensure_token_tracking(writer: Writer, clock: Callable[[], datetime]) -
 
 
 async def store_health(store: Store, longest: float) -> str:
-    """'' when the store answers within `longest` seconds, else what is wrong with it."""
+    """'' when the store answers within `longest` seconds (0: two), else what is wrong with it."""
+    longest = longest or 2.0
     try:
         async with asyncio.timeout(longest):
             await store.revision()

@@ -50,3 +50,21 @@ def test_a_pod_is_stored_the_same_whether_its_template_is_known_or_not() -> None
         by_template = encode(orjson.loads(orjson.dumps(found)), template)
         assert by_template == encode(found)
     assert b'"sources":null' in by_template
+
+
+def test_a_bad_template_of_a_workload_is_refused_each_time_where_it_stands() -> None:
+    """Only that one is right is remembered."""
+    spec = {"containers": [{"name": "A b", "image": "i"}], "restartPolicy": "Always"}
+    row, meta = kind("apps/v1", "ReplicaSet"), {"name": "r", "namespace": "default"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": spec}
+    obj = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": meta,
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template},
+    }
+    apply_defaults(row, obj)
+    first, again = (sorted(e.field for e in validate_create(row, obj)) for _ in range(2))
+    assert first == again == ["spec.template.spec.containers[0].name"]
+    template["spec"]["containers"][0]["name"] = "a"
+    assert validate_create(row, obj) == validate_create(row, obj) == []

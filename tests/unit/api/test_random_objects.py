@@ -40,6 +40,11 @@ def test_nothing_crashes(row: Kind, seed: int) -> None:
     apply_defaults(row, whole)
     apply_defaults(row, mixed, obj)
     assert mixed == whole, "sections that have their defaults need no second look"
+    owned = {**copy.deepcopy(obj), "metadata": {**obj["metadata"], "ownerReferences": [{"name": "a"}]}}
+    whole = copy.deepcopy(owned)
+    apply_defaults(row, whole)
+    apply_defaults(row, owned, obj)
+    assert owned == whole
     assert all(str(error) and error.to_cause().message for error in validate_create(row, obj))
     assert all(warnings(row, obj, None))
     assert len(cells(row, obj, NOW)) == len(columns(row)) + (row.kind == "IPAddress")

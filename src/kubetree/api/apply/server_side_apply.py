@@ -160,7 +160,7 @@ class _Apply:
 
     def _pruned(self, merged: Object, managed: Managed, last: Entry | None) -> Object:
         """`merged` without what this manager applied last time, not this time, and nobody else owns."""
-        if last is None or not last.fields:
+        if last is None or not last.fields or self._says_it_all(last, managed):
             return merged
         versions, version = self._versions, last.api_version
         of_type = versions.type_at(version)
@@ -179,6 +179,13 @@ class _Apply:
         gone = fs.difference(everything, of_type.named(of_type.to_set(pruned) or LEAF))
         out: Object = of_type.remove(whole, fs.intersection(gone, once)) or {}
         return versions.convert(out, self._kind.api_version)
+
+    def _says_it_all(self, last: Entry, managed: Managed) -> bool:
+        """Whether this manager states at least what it stated last time, so that nothing can go: most applies. To find that out the long way
+        takes a third of an apply's time. What managers of other versions own is looked at the long way."""
+        version = last.api_version
+        of_one_version = all(entry.api_version == version for entry in managed.values())
+        return of_one_version and not fs.difference(last.fields, managed[self._key].fields)
 
     def _added_back(self, merged: Object, pruned: Object, version: str, owned: Node) -> Object:
         """`pruned` with what managers of `version` own in `merged`."""

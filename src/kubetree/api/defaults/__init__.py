@@ -10,12 +10,13 @@ from typing import Any
 from kubetree.api.defaults.table import DEFAULTS
 from kubetree.api.kinds import Kind
 from kubetree.api.schema import name_of
+from kubetree.api.schema.definitions import OBJECT_META
 from kubetree.api.schema.go_values import fill_always
 
 __all__ = ["apply_defaults"]
 
 
-_WITH_METADATA = frozenset({"metadata", "apiVersion", "kind"})
+_IDENTITY = frozenset({"metadata", "apiVersion", "kind"})
 _BY_SECTION = frozenset(
     {
         ("v1", "Endpoints"),
@@ -24,7 +25,6 @@ _BY_SECTION = frozenset(
         ("v1", "PersistentVolume"),
         ("v1", "PersistentVolumeClaim"),
         ("v1", "Pod"),
-        ("apps/v1", "DaemonSet"),
         ("apps/v1", "Deployment"),
         ("apps/v1", "ReplicaSet"),
         ("apps/v1", "StatefulSet"),
@@ -32,7 +32,7 @@ _BY_SECTION = frozenset(
         ("discovery.k8s.io/v1", "EndpointSlice"),
     }
 )
-"""Kinds whose defaults of one section (spec, status, ...) do not depend on another, but for metadata."""
+"""Kinds whose defaults of one section (spec, status, ...) do not depend on another; their metadata has none."""
 
 
 def apply_defaults(kind: Kind, obj: dict[str, Any], standing: dict[str, Any] | None = None) -> None:
@@ -46,7 +46,10 @@ def apply_defaults(kind: Kind, obj: dict[str, Any], standing: dict[str, Any] | N
     elif standing is None or (kind.api_version, kind.kind) not in _BY_SECTION:
         _fill(kind, obj)
     else:
-        same = {name for name, value in obj.items() if name not in _WITH_METADATA and name in standing and value == standing[name]}
+        same = {name for name, value in obj.items() if name not in _IDENTITY and name in standing and value == standing[name]}
+        if obj.keys() - _IDENTITY == same == standing.keys() - _IDENTITY:
+            fill_always(OBJECT_META, obj["metadata"])
+            return
         part = {name: value for name, value in obj.items() if name not in same}
         _fill(kind, part)
         obj.update({name: value for name, value in part.items() if name not in same})

@@ -18,7 +18,7 @@ from kubetree.store.protocol import Entry, Page, Progress, Store, StoreEvent, Wa
 
 TransformerOf = Callable[[str], Transformer]
 """From a store's key to what its value goes through."""
-_FOREIGN = (b"k8s", stored_forms.STORED)
+_FOREIGN = (b"k8s", *stored_forms.STORED)
 """How values begin that are not to be taken as they are, whatever their key."""
 Named = Callable[[str], bytes]
 """From a store's key to what it is called where the value lies: ciphers bind a value to that name, as upstream's do."""
@@ -162,7 +162,7 @@ def plain_value(transformer_of: TransformerOf, key: str, value: bytes, named: Na
         raise UnreadableValue(named(key).decode(), error) from error
     if plain.value.startswith(MAGIC):
         try:
-            return Plain(encode(from_protobuf(plain.value)), plain.stale)
+            return Plain(encode(stored_forms.current(from_protobuf(plain.value))), plain.stale)
         except ProtobufError as error:
             raise UnreadableValue(named(key).decode(), error) from error
     if plain.value.startswith(stored_forms.STORED):

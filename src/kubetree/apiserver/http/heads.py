@@ -19,7 +19,8 @@ LONGEST = 4096
 """Bytes of header lines that are remembered; longer ones are parsed each time."""
 _MOST = 2048
 _PARSED_AS = b"GET / HTTP/1.1\r\n"
-_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1\r\n")
+_REQUEST_LINE = re.compile(rb"(?!CONNECT )([!#$%&'*+.^_`|~0-9A-Za-z-]+) (/[!-~]*) HTTP/1\.1\r\n")
+"""A method may be any token, as for Go: what is none that a resource has is refused like one that it has not."""
 _BLANK = b"\r\n\r\n"
 
 
@@ -51,8 +52,8 @@ class Heads:
         self._known: dict[bytes, Head] = {}
 
     def read(self, data: bytes, at: int, loop: asyncio.AbstractEventLoop) -> Ordinary | None:
-        """The request that starts at `at`, behind which there is a blank line; None for whatever is not ordinary: another version or
-        method, an upgrade, a chunked or compressed body, or no proper HTTP at all."""
+        """The request that starts at `at`, behind which there is a blank line; None for whatever is not ordinary: another version, a
+        tunnel, an upgrade, a chunked or compressed body, or no proper HTTP at all."""
         line = _REQUEST_LINE.match(data, at)
         if line is None:
             return None

@@ -11,9 +11,9 @@ from kubetree.api import errors
 from kubetree.apiserver.context import Handler, Middleware, RequestContext
 from kubetree.apiserver.encryption.transformers import UnreadableValue
 from kubetree.apiserver.metrics.requests import Metrics
-from kubetree.apiserver.middleware.timeout import TimedOut
+from kubetree.apiserver.middleware.timeout import TIMED_OUT, TimedOut
 from kubetree.apiserver.wire.answers import Answer
-from kubetree.apiserver.wire.responses import answer_error
+from kubetree.apiserver.wire.responses import answer_error, answer_text
 from kubetree.store.protocol import Compacted, Refused, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,10 @@ def render_errors(metrics: Metrics) -> Middleware:
             except errors.ApiError as error:
                 if isinstance(error, TimedOut):
                     metrics.terminated(counted, ctx.info, error.status_code)
-                response = answer_error(ctx, error)
+                    response = answer_text(ctx, TIMED_OUT, error.status_code)
+                    del response.headers["X-Content-Type-Options"]
+                else:
+                    response = answer_error(ctx, error)
             except ConnectionError:
                 metrics.aborted(counted)
                 raise

@@ -104,11 +104,16 @@ def limit_time(deadlines: Deadlines) -> Middleware:
     return wrap
 
 
+_MESSAGE = "Timeout: request did not complete within the allotted timeout"
+TIMED_OUT = f'{{"metadata":{{}},"status":"Failure","message":"{_MESSAGE}","reason":"Timeout","details":{{}},"code":504}}\n'
+"""What upstream's filter answers with, in whatever format an answer was asked for: a Status that does not say that it is one, as text."""
+
+
 class TimedOut(Timeout):
     """The time of a request is over."""
 
     def __init__(self) -> None:
-        super().__init__("Timeout: request did not complete within the allotted timeout", empty_details=True)
+        super().__init__(_MESSAGE, empty_details=True)
 
 
 def is_long_running(ctx: RequestContext) -> bool:

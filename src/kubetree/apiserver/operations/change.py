@@ -163,6 +163,7 @@ class _Attempt:
         obj = stored_version(resource, obj) if self.tracked else track_create(resource, obj, scope, registry.clock())
         if scope.admit:
             await registry.admission.admit(scope.admission(CREATE, resource.kind, self.name, obj, None))
+            creation.dedup_owners(obj, scope, after_admission=True)
         creation.fill_system_fields(registry, obj, registry.clock())
         obj["metadata"].pop("resourceVersion", None)
         hook = resource.hook
@@ -262,7 +263,7 @@ class _Attempt:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
         dated = format_time(self.registry.clock()) if scope.subresource or kind.kind in _DATED else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated, features=self.registry.features)
-        found = validate_update(storage, new, old, scope.subresource, kind)
+        found = validate_update(storage, new, old, scope.subresource, kind, self.registry.features)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:

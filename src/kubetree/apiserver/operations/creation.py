@@ -111,7 +111,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     metadata = obj["metadata"]
     prepare_for_create(storage, obj, registry.features)
     template = template_of(storage, obj)
-    found = validate_create(storage, obj, template, kind)
+    found = validate_create(storage, obj, template, kind, registry.features)
     if found:
         raise errors.invalid(obj.get("kind") or kind.kind, storage.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None, template=template))
@@ -129,7 +129,7 @@ def settle(kind: Kind, obj: dict[str, Any], scope: WriteScope) -> None:
 
 async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], scope: WriteScope, template: Template | None) -> Stored:
     kind, metadata = resource.kind, obj["metadata"]
-    if metadata.get("resourceVersion") and not scope.dry_run:
+    if _is_revision(metadata.get("resourceVersion") or "") and not scope.dry_run:
         raise errors.BadRequest("resourceVersion should not be set on objects to be created")
     key = resource.key(metadata.get("namespace", ""), metadata["name"])
     value = encode(obj, template) if kind.behaviour is None else await managers.written(resource, obj)
@@ -158,10 +158,15 @@ async def _store(registry: Registry, resource: Resource, obj: dict[str, Any], sc
     raise error
 
 
+def _is_revision(given: str) -> bool:
+    """What is no number says nothing, as upstream reads it."""
+    return given.isascii() and given.isdigit() and int(given) != 0
+
+
 def dedup_owners(obj: dict[str, Any], scope: WriteScope, *, after_admission: bool) -> None:
-    """Owner references that stand there twice are merged, and the client is warned."""
+    """Owner references that stand there twice are merged, and the client is warned; of a patch only what comes out of it."""
     owners = obj["metadata"].get("ownerReferences")
-    if not owners or len(owners) < 2:
+    if not owners or len(owners) < 2 or (scope.patching and not after_admission):
         return
     kept: list[dict[str, Any]] = []
     dropped = []

@@ -37,11 +37,14 @@ class WriteScope:
     nameless: bool = False
     """The request names no object (deletecollection), and so admission is told none."""
 
+    @property
+    def patching(self) -> bool:
+        return self.options.get("kind") == "PatchOptions"
+
     def admission(self, operation: str, kind: Kind, name: str, obj: dict[str, Any] | None, old: dict[str, Any] | None) -> AdmissionRequest:
         """A patch is admitted as the update or create that it comes to."""
         namespace = name if kind.plural == "namespaces" and not kind.group else self.namespace
         options, wanted = self.options, _OPTIONS.get(operation)
-        patching = options.get("kind") == "PatchOptions"
         if wanted is not None and options and options["kind"] != wanted:
             options = {**options, "kind": wanted}
         return AdmissionRequest(
@@ -57,7 +60,7 @@ class WriteScope:
             options,
             self.warnings,
             self.annotations,
-            "patch" if patching else operation.lower(),
+            "patch" if self.patching else operation.lower(),
             self.waits,
             self,
         )

@@ -229,9 +229,9 @@ def _page(found: list[Cached], selection: Selection, revision: int, rest: int, f
 
 
 async def _continued(registry: Registry, resource: Resource, selection: Selection, options: ListOptions) -> Listing:
+    after, revision = decode_continue(options.continue_, selection.prefix)
     if options.resource_version not in ("", "0"):
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
-    after, revision = decode_continue(options.continue_, selection.prefix)
     if revision > resource.cache.revision:
         await _come(resource, revision)
     if revision == INCONSISTENT:

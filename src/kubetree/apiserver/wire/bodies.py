@@ -150,7 +150,7 @@ def _check_kind(data: bytes, kind: Kind) -> None:
 
 def check_type(obj: Object, api_version: str, kind: str) -> None:
     """Fills in a missing kind or apiVersion; raises BadRequest for another one."""
-    given_version, given_kind = obj.get("apiVersion") or api_version, obj.get("kind") or kind
+    given_version, given_kind = (obj.get("apiVersion") or "").removeprefix("/") or api_version, obj.get("kind") or kind
     if (given_version, given_kind) != (api_version, kind):
         why = unconvertible(given_version, given_kind, api_version, kind)
         if not why:

@@ -50,3 +50,28 @@ async def test_other_kinds_are_stored_as_they_are_served() -> None:
     await EncryptedStore(inner, lambda key: IDENTITY).create("/registry/configmaps/d/a", value)
     entry, _ = await inner.get("/registry/configmaps/d/a")
     assert entry is not None and entry.value == value
+
+
+async def test_what_was_written_at_another_version_of_its_kind_is_read_as_the_stored_one() -> None:
+    inner = MemoryStore()
+    store = EncryptedStore(inner, lambda key: IDENTITY)
+    events = (
+        b'{"apiVersion":"events.k8s.io/v1","kind":"Event","metadata":{"name":"e"},"note":"hello"}',
+        b'{"kind":"Event","apiVersion":"events.k8s.io/v1","metadata":{"name":"e"},"note":"hello"}',
+    )
+    for i, value in enumerate(events):
+        await inner.create(f"/registry/events/d/{i}", value)
+        found, _ = await store.get(f"/registry/events/d/{i}")
+        assert found is not None
+        assert orjson.loads(found.value) == {"kind": "Event", "apiVersion": "v1", "metadata": {"name": "e"}, "message": "hello"}
+
+
+async def test_policies_lie_in_etcd_at_the_version_of_the_release_before() -> None:
+    inner = MemoryStore()
+    store = EncryptedStore(inner, lambda key: IDENTITY)
+    value = b'{"kind":"MutatingAdmissionPolicy","apiVersion":"admissionregistration.k8s.io/v1","metadata":{"name":"p"},"spec":{}}'
+    await store.create("/registry/mutatingadmissionpolicies/p", value)
+    raw, _ = await inner.get("/registry/mutatingadmissionpolicies/p")
+    assert raw is not None and orjson.loads(raw.value)["apiVersion"] == "admissionregistration.k8s.io/v1beta1"
+    found, _ = await store.get("/registry/mutatingadmissionpolicies/p")
+    assert found is not None and found.value == value

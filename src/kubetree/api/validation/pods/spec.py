@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from kubetree.api.defaults.pod_resources import aggregate
 from kubetree.api.validation.addresses import legacy_ip
@@ -377,7 +380,23 @@ def template_metadata(errs: Errors, metadata: Object, spec: Spec, path: str) -> 
 
 
 def template(errs: Errors, value: dict[str, Any], path: str) -> None:
-    """A PodTemplateSpec."""
+    """A PodTemplateSpec. One that was found right is known by its bytes: a workload that is scaled or annotated keeps its template."""
+    data = orjson.dumps(value)
+    if len(data) > _REMEMBERED or not _is_sound_template(data):
+        _template(errs, value, path)
+
+
+_REMEMBERED = 16 * 1024
+
+
+@lru_cache(maxsize=256)
+def _is_sound_template(data: bytes) -> bool:
+    errs: Errors = []
+    _template(errs, orjson.loads(data), "")
+    return not errs
+
+
+def _template(errs: Errors, value: dict[str, Any], path: str) -> None:
     metadata, spec = value.get("metadata") or {}, value.get("spec") or {}
     template_metadata(errs, metadata, spec, path)
     notes = metadata.get("annotations")
