@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubetree.api.feature_gates import DEFAULT_FEATURES, Features
 from kubetree.api.kinds import Kind
 from kubetree.api.validation.autoscaling import scale as validate_scale
 from kubetree.api.validation.core import binding as validate_binding
@@ -33,7 +34,13 @@ def template_of(kind: Kind, obj: dict[str, Any]) -> Template | None:
     return pod_template(obj) if kind.kind == "Pod" and kind.api_version == "v1" else None
 
 
-def validate_create(kind: Kind, obj: dict[str, Any], template: Template | None = None, requested: Kind | None = None) -> list[FieldError]:
+def validate_create(
+    kind: Kind,
+    obj: dict[str, Any],
+    template: Template | None = None,
+    requested: Kind | None = None,
+    features: Features = DEFAULT_FEATURES,
+) -> list[FieldError]:
     """What is wrong with a new object; nothing when it may be stored. `template` is `template_of` it, where that is known.
 
     `requested` is the row of the request, where that is another.
@@ -46,6 +53,7 @@ def validate_create(kind: Kind, obj: dict[str, Any], template: Template | None =
     if rules is None:
         object_meta(errs, obj["metadata"], kind.namespaced, OTHER.name)
         return errs
+    rules = rules.under(features)
     if rules.metadata:
         metadata = obj["metadata"]
         object_meta(errs, metadata, kind.namespaced, rules.name, prefix_rule=rules.prefix)
@@ -57,16 +65,21 @@ def validate_create(kind: Kind, obj: dict[str, Any], template: Template | None =
 
 
 def validate_update(
-    kind: Kind, new: dict[str, Any], old: dict[str, Any], subresource: str = "", requested: Kind | None = None
+    kind: Kind,
+    new: dict[str, Any],
+    old: dict[str, Any],
+    subresource: str = "",
+    requested: Kind | None = None,
+    features: Features = DEFAULT_FEATURES,
 ) -> list[FieldError]:
     """What is wrong with replacing `old` by `new`. `subresource` is '', status, finalize, ephemeralcontainers, resize or approval."""
     if kind.behaviour is not None:
         return kind.behaviour.validate_update(new, old, subresource)
     errs: Errors = []
     kind = _rules_of(kind, requested)
-    rules = TABLE.get((kind.api_version, kind.kind), OTHER)
+    rules = TABLE.get((kind.api_version, kind.kind), OTHER).under(features)
     if rules.anew and not subresource:
-        errs += validate_create(kind, new)
+        errs += validate_create(kind, new, features=features)
     if rules.metadata or kind.stored:
         object_meta_update(errs, new["metadata"], old["metadata"])
         if rules is not OTHER and new["metadata"].get("finalizers") and not rules.any_finalizer:

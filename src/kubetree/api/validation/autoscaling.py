@@ -140,9 +140,9 @@ def _scaling_rules(errs: Errors, rules: Object, path: str) -> None:
         errs.append(invalid(f"{path}.tolerance", str(quantity(tolerance)), NEGATIVE))
 
 
-def _replicas(errs: Errors, spec: Object, before: Object) -> None:
+def _replicas(errs: Errors, spec: Object, before: Object, least_allowed: int) -> None:
     least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    bound = 0 if before.get("minReplicas") == 0 else 1
+    bound = 0 if before.get("minReplicas") == 0 else least_allowed
     if least is not None and least < bound:
         errs.append(invalid("spec.minReplicas", least, f"must be greater than or equal to {bound}"))
     if not most:
@@ -159,17 +159,26 @@ def _replicas(errs: Errors, spec: Object, before: Object) -> None:
 
 def autoscaler(errs: Errors, obj: Thing) -> None:
     """autoscaling/v2, which is also what v1 is checked as after conversion."""
-    _autoscaler(errs, obj, {})
+    _autoscaler(errs, obj, {}, 1)
 
 
 def autoscaler_update(errs: Errors, new: Thing, old: Thing) -> None:
     """What was there before may go on: a target's version, and no replicas at all."""
-    _autoscaler(errs, new, old.get("spec") or {})
+    _autoscaler(errs, new, old.get("spec") or {}, 1)
 
 
-def _autoscaler(errs: Errors, obj: Thing, before: Object) -> None:
+def autoscaler_to_zero(errs: Errors, obj: Thing) -> None:
+    """With the gate HPAScaleToZero."""
+    _autoscaler(errs, obj, {}, 0)
+
+
+def autoscaler_to_zero_update(errs: Errors, new: Thing, old: Thing) -> None:
+    _autoscaler(errs, new, old.get("spec") or {}, 0)
+
+
+def _autoscaler(errs: Errors, obj: Thing, before: Object, least_allowed: int) -> None:
     spec = obj.get("spec") or {}
-    _replicas(errs, spec, before)
+    _replicas(errs, spec, before, least_allowed)
     _metrics(errs, spec.get("metrics") or [])
     counted = any(metric.get("type") in ("Object", "External") for metric in spec.get("metrics") or ())
     if spec.get("minReplicas") == 0 and not counted:
@@ -183,7 +192,7 @@ def _autoscaler(errs: Errors, obj: Thing, before: Object) -> None:
 
 def autoscaler_v1(errs: Errors, obj: Thing) -> None:
     spec = obj.get("spec") or {}
-    _replicas(errs, spec, {})
+    _replicas(errs, spec, {}, 1)
     target = spec.get("targetCPUUtilizationPercentage")
     if target is not None and target < 1:
         errs.append(invalid("spec.metrics[0].resource.target.averageUtilization", target, "must be greater than 0"))

@@ -114,6 +114,15 @@ def volume(errs: Errors, obj: Thing) -> None:
 
 
 def volume_update(errs: Errors, new: Thing, old: Thing) -> None:
+    _volume_update(errs, new, old, may_move=False)
+
+
+def movable_volume_update(errs: Errors, new: Thing, old: Thing) -> None:
+    """With the gate MutablePVNodeAffinity."""
+    _volume_update(errs, new, old, may_move=True)
+
+
+def _volume_update(errs: Errors, new: Thing, old: Thing, *, may_move: bool) -> None:
     volume(errs, new)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     sources = [{k: spec[k] for k in PERSISTENT_SOURCES if spec.get(k) is not None} for spec in (after, before)]
@@ -124,7 +133,8 @@ def volume_update(errs: Errors, new: Thing, old: Thing) -> None:
         detail = f"spec.persistentvolumesource is immutable after creation\n{diff(shown[1], shown[0])}"
         errs.append(forbidden("spec.persistentvolumesource", detail))
     immutable(errs, after.get("volumeMode"), before.get("volumeMode"), "volumeMode")
-    if before.get("nodeAffinity") is not None and not semantic_equal(after.get("nodeAffinity"), before["nodeAffinity"]):
+    where = before.get("nodeAffinity")
+    if where is not None and not may_move and not semantic_equal(after.get("nodeAffinity"), where):
         errs.append(
             invalid(
                 "nodeAffinity",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubetree.api.feature_gates import Features
 from kubetree.api.validation.errors import Errors
 from kubetree.api.validation.names import NameRule, dns_subdomain
 
@@ -32,3 +33,9 @@ class Rules:
     """An update is checked as a creation first: upstream's strategy calls both, and names what both find twice."""
     any_finalizer: bool = False
     """Finalizers need no slash: kinds that core's own metadata rules do not hold for."""
+    gate: str = ""
+    gated: Rules | None = None
+    """What holds instead while the feature `gate` is on."""
+
+    def under(self, features: Features) -> Rules:
+        return self.gated if self.gated is not None and self.gate in features else self

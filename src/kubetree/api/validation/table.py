@@ -38,6 +38,7 @@ from kubetree.api.validation.rules import Rules
 
 _RBAC = rbac.GROUP
 _ADMISSION, _FLOW, _STORAGE = "admissionregistration.k8s.io", "flowcontrol.apiserver.k8s.io", "storage.k8s.io"
+_AUTOSCALER_STATUS = {"status": autoscaling.autoscaler_status}
 
 TABLE: dict[tuple[str, str], Rules] = {
     ("v1", "ConfigMap"): Rules(core.config_map, core.config_map_update),
@@ -51,7 +52,13 @@ TABLE: dict[tuple[str, str], Rules] = {
         subresources={"status": core.namespace_status, "finalize": core.namespace_finalize},
     ),
     ("v1", "Node"): Rules(core.node, core.node_update, anew=True, subresources={"status": core.node_update}),
-    ("v1", "PersistentVolume"): Rules(persistent_volumes.volume, persistent_volumes.volume_update, anew=True),
+    ("v1", "PersistentVolume"): Rules(
+        persistent_volumes.volume,
+        persistent_volumes.volume_update,
+        anew=True,
+        gate="MutablePVNodeAffinity",
+        gated=Rules(persistent_volumes.volume, persistent_volumes.movable_volume_update, anew=True),
+    ),
     ("v1", "PersistentVolumeClaim"): Rules(
         persistent_volumes.claim, persistent_volumes.claim_update, subresources={"status": persistent_volumes.claim_status}
     ),
@@ -103,9 +110,13 @@ TABLE: dict[tuple[str, str], Rules] = {
     ("authentication.k8s.io/v1", "SelfSubjectReview"): Rules(metadata=False),
     ("authentication.k8s.io/v1", "TokenReview"): Rules(metadata=False),
     ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): Rules(metadata=False),
-    ("autoscaling/v1", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler_v1, subresources={"status": autoscaling.autoscaler_status}),
+    ("autoscaling/v1", "HorizontalPodAutoscaler"): Rules(autoscaling.autoscaler_v1, subresources=_AUTOSCALER_STATUS),
     ("autoscaling/v2", "HorizontalPodAutoscaler"): Rules(
-        autoscaling.autoscaler, autoscaling.autoscaler_update, subresources={"status": autoscaling.autoscaler_status}
+        autoscaling.autoscaler,
+        autoscaling.autoscaler_update,
+        subresources=_AUTOSCALER_STATUS,
+        gate="HPAScaleToZero",
+        gated=Rules(autoscaling.autoscaler_to_zero, autoscaling.autoscaler_to_zero_update, subresources=_AUTOSCALER_STATUS),
     ),
     ("batch/v1", "CronJob"): Rules(cron_jobs.create, cron_jobs.update),
     ("batch/v1", "Job"): Rules(jobs.create, jobs.update, anew=True, subresources={"status": job_status.update}),

@@ -263,7 +263,7 @@ class _Attempt:
         kind, storage, scope = self.resource.kind, self.resource.storage, self.scope
         dated = format_time(self.registry.clock()) if scope.subresource or kind.kind in _DATED else ""
         prepare_for_update(storage, new, old, scope.subresource, now=dated, features=self.registry.features)
-        found = validate_update(storage, new, old, scope.subresource, kind)
+        found = validate_update(storage, new, old, scope.subresource, kind, self.registry.features)
         if storage.behaviour is not None:
             scope.warnings.extend(storage.behaviour.ratcheted())
         if found:

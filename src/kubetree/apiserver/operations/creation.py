@@ -111,7 +111,7 @@ async def prepare_and_validate(registry: Registry, resource: Resource, obj: dict
     metadata = obj["metadata"]
     prepare_for_create(storage, obj, registry.features)
     template = template_of(storage, obj)
-    found = validate_create(storage, obj, template, kind)
+    found = validate_create(storage, obj, template, kind, registry.features)
     if found:
         raise errors.invalid(obj.get("kind") or kind.kind, storage.group, metadata.get("name", ""), [e.to_cause() for e in found])
     scope.warnings.extend(warnings(storage, obj, None, template=template))
