@@ -120,6 +120,10 @@ class Counters:
             "[ALPHA] Number of exempt requests, not counting ignored or out of scope requests.",
             *("request_operation", "resource", "subresource"),
         )
+        for operation in ("create", "update"):  # upstream has these from the start
+            self.pod_security.add("allow", "privileged", "latest", "enforce", operation, "pod", "", count=0)
+            for resource in ("pod", "controller"):
+                self.pod_security_exemptions.add(operation, resource, "", count=0)
         self.calls = Calls()
         self.stored_bytes = 0
         """How large the store was when it was last looked at; 0: it is not on a disk."""

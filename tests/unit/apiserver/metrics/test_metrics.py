@@ -10,7 +10,7 @@ from aiohttp import web
 from kubetree.api.kind_table import builtin
 from kubetree.apiserver.context import RequestContext
 from kubetree.apiserver.metrics.choice import Choice
-from kubetree.apiserver.metrics.counters import Events
+from kubetree.apiserver.metrics.counters import Counters, Events
 from kubetree.apiserver.metrics.exposition import Distribution, Histogram, edge
 from kubetree.apiserver.metrics.requests import Metrics
 from kubetree.apiserver.wire.request_info import parse
@@ -176,3 +176,10 @@ def test_a_batch_of_events_is_counted_by_size() -> None:
 def test_a_family_without_labels_is_there_from_the_start() -> None:
     assert "d_count 0" in list(Distribution("d", "D.", (1.0,)).render())
     assert not list(Distribution("d", "D.", (1.0,), "name").render())
+
+
+def test_decisions_on_pod_security_are_counted_from_zero() -> None:
+    text = "\n".join(Counters().lines())
+    level = 'decision="allow",mode="enforce",policy_level="privileged",policy_version="latest"'
+    assert f'pod_security_evaluations_total{{{level},request_operation="create",resource="pod",subresource=""}} 0' in text
+    assert 'pod_security_exemptions_total{request_operation="update",resource="controller",subresource=""} 0' in text
