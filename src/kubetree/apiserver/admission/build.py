@@ -75,6 +75,7 @@ from kubetree.apiserver.admission.webhooks.mutating import MutatingAdmissionWebh
 from kubetree.apiserver.admission.webhooks.validating import ValidatingAdmissionWebhook
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.escalation import EscalationCheck
+from kubetree.apiserver.authorization.rbac import RBAC
 from kubetree.apiserver.identifiers import new_suffix as random_suffix
 from kubetree.apiserver.identifiers import new_uuid
 from kubetree.apiserver.lister import Lister
@@ -296,8 +297,8 @@ def build_admission(
     )
     plugins = [row.make(needs) for row in enabled_plugins(config.enable_admission_plugins, config.disable_admission_plugins, features)]
     plugins.insert(0, ParameterAccess(authorization.authorizer, kinds, writer))
-    if authorization.rbac is not None:
-        plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac, authorization.authorizer)))
+    if not config.always_allow:  # whatever the modes: roles may be for another server to go by
+        plugins.insert(0, RBACEscalation(EscalationCheck(authorization.rbac or RBAC(lister), authorization.authorizer)))
     plugins += [CertificateRequestor(), DeviceClaims(writer, authorization.authorizer)]
     if "PodCertificateRequest" in features:
         plugins.append(PodCertificateSigner(authorization.authorizer, now))

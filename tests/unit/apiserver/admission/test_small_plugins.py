@@ -30,6 +30,7 @@ from kubetree.apiserver.admission.storage_protection import StorageObjectInUsePr
 from kubetree.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
 from kubetree.apiserver.authorization.build import Authorization
 from kubetree.apiserver.authorization.rbac import RBAC
+from kubetree.apiserver.authorization.union import AlwaysDeny
 from kubetree.apiserver.options.config import Config
 from listed_objects import ListedObjects
 from rbac_objects import JANE, binding, role, rule, user
@@ -242,6 +243,8 @@ async def test_the_chain_runs_what_a_request_concerns_in_upstreams_order() -> No
     await chain.validate(asked)
     assert asked.obj is not None
     assert asked.obj["spec"].keys() >= {"serviceAccountName", "volumes", "priority", "tolerations"}
-    escalating = creating(role("more", rule("*", "secrets")), user=JANE)
-    with pytest.raises(Forbidden, match="attempting to grant RBAC permissions not currently held"):
-        await chain.validate(escalating)
+    without_rbac = build_admission(Config(), listed.cached(), listed, Authorization(AlwaysDeny(), None))
+    for guarded in (chain, without_rbac):
+        escalating = creating(role("more", rule("*", "secrets")), user=JANE)
+        with pytest.raises(Forbidden, match="attempting to grant RBAC permissions not currently held"):
+            await guarded.validate(escalating)

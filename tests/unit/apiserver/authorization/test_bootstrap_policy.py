@@ -71,3 +71,17 @@ async def test_kinds_behind_gates_have_their_roles_with_them() -> None:
     node = await objects.get(CLUSTER_ROLE, "", "system:node")
     resources = {resource for rule in node["rules"] for resource in rule.get("resources", ())}
     assert {"clustertrustbundles", "podcertificaterequests"} <= resources
+
+
+async def test_a_binding_that_was_part_of_another_one_is_like_it() -> None:
+    objects = await started()
+    await objects.delete(CLUSTER_ROLE_BINDING, "", "system:public-info-viewer")
+    own = {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false", "mine": "yes"}}
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "insiders"}]
+    await objects.update(
+        CLUSTER_ROLE_BINDING, "", "system:discovery", lambda bound: bound | {"subjects": subjects, "metadata": bound["metadata"] | own}
+    )
+    await reconcile_bootstrap_policy(objects)
+    made = await objects.get(CLUSTER_ROLE_BINDING, "", "system:public-info-viewer")
+    assert (made["subjects"], made["metadata"]["annotations"]) == (subjects, own["annotations"])
+    assert made["roleRef"]["name"] == "system:public-info-viewer"

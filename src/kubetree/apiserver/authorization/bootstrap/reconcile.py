@@ -7,7 +7,7 @@ rbac.authorization.kubernetes.io/autoupdate is "false" is left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kubetree.api.errors import AlreadyExists, NotFound
@@ -38,8 +38,27 @@ async def reconcile_bootstrap_policy(writer: Writer, features: Features = DEFAUL
             (ROLE_BINDING, policy.role_bindings(), completed_binding),
         ):
             existing = {_key(obj): obj for obj in await writer.list(row)}
-            for obj in wanted:
+            for obj in _split(wanted, existing) if row is CLUSTER_ROLE_BINDING else wanted:
                 tasks.create_task(_ensure(writer, row, obj, existing.get(_key(obj)), complete))
+
+
+_SPLIT = {"system:public-info-viewer": "system:discovery"}
+"""Bindings that were part of another one once: who has changed that one means both."""
+
+
+def _split(wanted: Iterable[Object], existing: Mapping[tuple[str, str], Object]) -> Iterator[Object]:
+    """A binding that is not there yet is like the one that it was part of, where there is that."""
+    for obj in wanted:
+        source = existing.get(("", _SPLIT.get(obj["metadata"]["name"], "")))
+        if source is None or _key(obj) in existing:
+            yield obj
+            continue
+        like = {field: source["metadata"][field] for field in ("labels", "annotations") if field in source["metadata"]}
+        yield {
+            **obj,
+            "metadata": {"name": obj["metadata"]["name"], "labels": {}, "annotations": {}, **like},
+            "subjects": source.get("subjects") or [],
+        }
 
 
 def completed_role(existing: Object, wanted: Object) -> Object | None:
