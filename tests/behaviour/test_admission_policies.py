@@ -160,6 +160,15 @@ async def test_a_parameter_kind_that_is_not_served_is_a_fault_of_the_policy() ->
         assert message == f"configmaps \"x\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: {why}"
 
 
+async def test_policies_rule_over_webhooks() -> None:
+    async with running_server() as http:
+        rule = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
+        await validating(http, {"expression": "false", "message": "no"}, matchConstraints={"resourceRules": [rule]})
+        for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+            body = {"apiVersion": API, "kind": kind, "metadata": {"name": "w"}}
+            assert (await http.post(f"{GROUP}/{kind.lower()}s", body)).status == 422
+
+
 async def test_what_configures_admission_is_free_of_policies() -> None:
     everything = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
     async with running_server() as http:

@@ -372,6 +372,39 @@ async def test_metadata_that_is_malformed_in_the_store_is_left_out_field_by_fiel
     assert (await http.put(f"{FOOS}/x", {**foo("x"), "metadata": found})).status == 200
 
 
+@pytest.mark.parametrize(
+    ("group", "plural", "kind"),
+    [("apiregistration.k8s.io", "apiservices", "Mine"), ("apiextensions.k8s.io", "customresourcedefinitions", "Mine")],
+)
+async def test_a_definition_with_the_name_of_a_built_in_resource_does_it_no_harm(http: Http, group: str, plural: str, kind: str) -> None:
+    await establish(http, definition())
+    crd = definition(kind=kind, plural=plural, group=group)
+    name = f"{plural}.{group}"
+    crd["metadata"] = {"name": name, "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"}}
+    path = f"/apis/{group}/v1/{plural}"
+    before = {item["metadata"]["name"] for item in (await http.get(path)).json["items"]}
+    assert (await http.post(CRDS, crd)).status == 201
+    await http.everywhere(f"{CRDS}/{name}", lambda reply: conditions(reply.json).get("Established", {}).get("status") == "True")
+    assert (await http.get(path)).json["kind"] != "MineList"
+    assert (await http.delete(f"{CRDS}/{name}")).status == 200
+    await until_gone(http, f"{CRDS}/{name}")
+    after = {item["metadata"]["name"] for item in (await http.get(path)).json["items"]}
+    assert after - {name} == before - {name}
+
+
+async def test_a_version_of_a_built_in_group_has_no_custom_resources(http: Http) -> None:
+    crd = definition(version("v1"), version("vfake", storage=False), kind="Bar", plural="bars", group="apiextensions.k8s.io")
+    crd["metadata"] = {"name": "bars.apiextensions.k8s.io", "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"}}
+    assert (await http.post(CRDS, crd)).status == 201
+    await http.everywhere("/apis/apiextensions.k8s.io/vfake/bars", lambda reply: reply.status == 200)
+    resources = {resource["name"] for resource in (await http.get("/apis/apiextensions.k8s.io/v1")).json["resources"]}
+    assert "bars" not in resources and "customresourcedefinitions" in resources
+    assert (await http.get("/apis/apiextensions.k8s.io/v1/bars")).status == 404
+    await http.delete(f"{CRDS}/bars.apiextensions.k8s.io")
+    await until_gone(http, f"{CRDS}/bars.apiextensions.k8s.io")
+    assert (await http.get(CRDS)).status == 200
+
+
 async def test_a_status_that_was_reset_gets_its_default(http: Http) -> None:
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = fields(spec=free, status={**free, "default": {"phase": "New"}})

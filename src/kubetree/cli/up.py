@@ -9,13 +9,16 @@ from kubetree.cluster.layout import Layout, Settings
 from kubetree.cluster.loading import load
 from kubetree.cluster.starting import start_early
 
+_UNSAID = {"store": "made from the others"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = Settings()
     for field in fields(Settings):
         flag = f"--{field.name.replace('_', '-')}"
         kind = type(getattr(defaults, field.name))
-        parser.add_argument(flag, type=kind, default=None, help=f"default: {getattr(defaults, field.name) or 'made from the others'}")
+        told = getattr(defaults, field.name) or _UNSAID.get(field.name, "none")
+        parser.add_argument(flag, type=kind, default=None, help=f"default: {told}")
     parser.add_argument("--no-demo", action="store_true", help="start the cluster only")
 
 

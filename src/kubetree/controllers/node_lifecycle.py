@@ -135,7 +135,7 @@ class NodeLifecycle:
         """One patch that brings both kinds of our taints up to date; those of others stay as they are."""
         current: list[Object] = list(node["spec"].get("taints") or ())
         kept = [t for t in current if not _is_ours(t)]
-        wanted = kept + _no_schedule(node, current) + self._no_execute(node, current, ready, now)
+        wanted = kept + _no_schedule(node, current, now) + self._no_execute(node, current, ready, now)
         if _as_set(wanted) == _as_set(current):
             return []
         patch = {"metadata": {"resourceVersion": node["metadata"]["resourceVersion"]}, "spec": {"taints": wanted or None}}
@@ -173,7 +173,7 @@ def _lost(node: Object, now: datetime) -> Action | None:
     return StatusUpdate(NODE, node, {**status, "conditions": conditions}) if changed else None
 
 
-def _no_schedule(node: Object, current: Sequence[Object]) -> list[Object]:
+def _no_schedule(node: Object, current: Sequence[Object], now: datetime) -> list[Object]:
     """The taints that keep new pods away, one for each bad condition."""
     keys = [
         key
@@ -182,7 +182,7 @@ def _no_schedule(node: Object, current: Sequence[Object]) -> list[Object]:
     ]
     if node["spec"].get("unschedulable"):
         keys.append(UNSCHEDULABLE)
-    wanted = [{"key": key, "effect": "NoSchedule"} for key in keys]
+    wanted = [{"key": key, "effect": "NoSchedule", "timeAdded": format_time(now)} for key in keys]
     return [next((c for c in current if same_taint(c, t)), t) for t in wanted]
 
 

@@ -542,6 +542,14 @@ def test_a_null_is_a_key_as_well() -> None:
     assert list(owned) == ['k:{"port":80,"protocol":null}']
 
 
+def test_a_map_that_lost_its_last_entry_stays_whose_it_was() -> None:
+    made = updated(None, config_map({"l": "1"}, k="v"))
+    taken = applied(made, config_map({"l": "2"}, k="w"), force=True)
+    left = applied(taken, config_map())
+    assert "data" not in left and "labels" not in left["metadata"]
+    assert owners(left) == {"u/Update": {"f:data": {}, "f:metadata": {"f:labels": {}}}}
+
+
 def test_fields_are_written_in_order() -> None:
     fields = {"f:spec": {"f:b": {}, ".": {}, "f:a": {}}, "f:metadata": {}}
     assert orjson.dumps(fs.ordered(fields)) == b'{"f:metadata":{},"f:spec":{".":{},"f:a":{},"f:b":{}}}'

@@ -88,6 +88,14 @@ def test_taints_follow_conditions_and_others_stay() -> None:
     assert taints_of(Watch().look(sick)) == {("mine", "NoSchedule"), ("disk-pressure", "NoSchedule"), ("unschedulable", "NoSchedule")}
 
 
+def test_taints_say_since_when() -> None:
+    sick = node(DiskPressure="True")
+    (patch,) = [a for a in Watch().look(sick).actions if isinstance(a, Patch) and "spec" in a.patch]
+    assert isinstance(patch.patch, dict)
+    (taint,) = patch.patch["spec"]["taints"]
+    assert taint == {"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule", "timeAdded": format_time(NOW)}
+
+
 def test_an_unreachable_node_drives_pods_away_and_a_ready_one_does_not() -> None:
     fine = node("fine")
     watch = Watch()

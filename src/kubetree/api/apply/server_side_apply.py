@@ -118,9 +118,10 @@ class _Apply:
         mine = Entry(self._ownable(self._type.to_set(applied)), self._kind.api_version, last.time if last else "")
         managed[self._key] = mine
         new = self._pruned(merged, managed, last)
-        # A list that lost its last entry is null here: it is gone, and with it whoever owned it.
+        # What lost its last entry is null here. A list is gone then, and with it whoever owned it; a map is as empty as a struct may be,
+        # and stays whose it was.
         left = self._type.without_nulls(new) if self._versions.builtin else new
-        changed, removed = self._type.compare(standing, left)
+        changed, removed = self._type.compare(standing, self._type.without_nulls(new, maps=True) if self._versions.builtin else new)
         if self._versions.builtin and _says_null(applied):
             told = fs.intersection(self._type.compare(standing, new)[0] or LEAF, mine.fields)
             changed = fs.union(changed or LEAF, told)  # a null that was said is a change of the value, and not its end

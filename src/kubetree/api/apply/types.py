@@ -71,7 +71,8 @@ class Type:
         elif self.scalar == "boolean" and not isinstance(value, bool):
             yield f"{path}: expected boolean, got &{{{go_value(value)}}}"
 
-    def without_nulls(self, value: Any) -> Any:
+    def without_nulls(self, value: Any, *, maps: bool = False) -> Any:
+        """`value` without what holds null, as a struct of Go has it; with `maps`, null stays where a map is declared."""
         return value
 
 
@@ -279,14 +280,16 @@ class Map(Type):
                 return
             yield from kind.validate(item, f"{path}.{name}", duplicates)
 
-    def without_nulls(self, value: Any) -> Any:
+    def without_nulls(self, value: Any, *, maps: bool = False) -> Any:
         if not isinstance(value, dict):
             return value
         declared = self.fields
         return {
-            name: self._field(name)[1].without_nulls(item) if item is not None else None
+            name: self._field(name)[1].without_nulls(item, maps=maps) if item is not None else None
             for name, item in value.items()
-            if item is not None or (declared.get(name) is None and not self.lenient)
+            if item is not None
+            or (declared.get(name) is None and not self.lenient)
+            or (maps and type(self._field(name)[1]) is Map and not self.lenient)
         }
 
 
@@ -473,8 +476,8 @@ class List(Type):
             seen.add(element)
             yield from self.element.validate(item, path + fs.element_text(element), duplicates)
 
-    def without_nulls(self, value: Any) -> Any:
-        return [self.element.without_nulls(item) for item in value] if isinstance(value, list) else value
+    def without_nulls(self, value: Any, *, maps: bool = False) -> Any:
+        return [self.element.without_nulls(item, maps=maps) for item in value] if isinstance(value, list) else value
 
 
 class Atomic(Type):

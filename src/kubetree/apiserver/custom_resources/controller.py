@@ -12,7 +12,7 @@ from kubetree.api.custom_resources import conditions
 from kubetree.api.custom_resources.conditions import CLEANUP, set_condition
 from kubetree.api.objects import has_condition
 from kubetree.api.times import format_time
-from kubetree.apiserver.custom_resources.following import CRD, Following
+from kubetree.apiserver.custom_resources.following import CRD, Following, overlaps
 from kubetree.apiserver.operations import deletion
 from kubetree.apiserver.operations.scope import WriteScope
 from kubetree.apiserver.registry import Registry, Writer
@@ -131,6 +131,9 @@ class DefinitionController:
     async def _delete_instances(self, name: str) -> tuple[str, str, str]:
         """Terminating as it is afterwards: (status, reason, message)."""
         await self._following.catch_up()
+        standing = self._cache.get(CRD.key("", name))
+        if standing is not None and overlaps(standing.obj):
+            return "False", "OverlappingBuiltInResource", "instances overlap with built-in resources in storage"
         definition = self._following.definition(name)
         if definition is None or not has_condition(definition.crd, "Established"):
             return "False", "NeverEstablished", "resource was never established"

@@ -11,6 +11,7 @@ from typing import Any
 from kubetree.api import errors
 from kubetree.api.custom_resources.definition import Definition
 from kubetree.api.kind_table import kind
+from kubetree.api.kinds import Kind
 from kubetree.api.objects import has_condition
 from kubetree.apiserver.cache.caches import Caches
 from kubetree.apiserver.registry import Finish, Registry
@@ -53,6 +54,7 @@ class Following:
         self._registry, self._caches = registry, caches
         self._known: dict[str, _Known] = {}
         self._cache = registry.resource(CRD).cache
+        self._built_in = {(row.group, row.version) for row in registry.kinds if row.behaviour is None}
 
     async def catch_up(self) -> None:
         """As fresh as every acknowledged write."""
@@ -96,23 +98,24 @@ class Following:
                 registry.hooks[new.storage.group_resource] = RefuseCreates(new)
             self._caches.cache_of(new.storage)
         if old is not None or new is not None:
-            registry.kinds.replace(old.served if old is not None else (), self._free(new, old))
+            registry.kinds.replace(self._free(old), self._free(new))
 
-    def _free(self, new: Definition | None, old: Definition | None) -> list[Any]:
-        """Rows that stand in nobody's way: a built-in resource keeps its name."""
-        if new is None:
-            return []
-        mine = {id(row) for row in old.served} if old is not None else set()
-        kinds = self._registry.kinds
-        found = []
-        for row in new.served:
-            standing = kinds.by_resource(row.group, row.version, row.plural)
-            if standing is None or id(standing) in mine:
-                found.append(row)
-        return found
+    def _free(self, definition: Definition | None) -> list[Kind]:
+        """The rows of a definition that stand in nobody's way: a version of a built-in group has its own resources and no others."""
+        return [row for row in definition.served if (row.group, row.version) not in self._built_in] if definition is not None else []
+
+
+OVERLAPPING = frozenset({("apiregistration.k8s.io", "apiservices"), ("apiextensions.k8s.io", "customresourcedefinitions")})
+"""Built-in resources that are stored where custom ones of the same name would be: a definition of that name has no objects of its own."""
+
+
+def overlaps(crd: Object) -> bool:
+    return (crd["spec"]["group"], crd["spec"]["names"]["plural"]) in OVERLAPPING
 
 
 def _servable(crd: Object) -> bool:
-    return (has_condition(crd, "NamesAccepted") or has_condition(crd, "Established")) and bool(
-        ((crd.get("status") or {}).get("acceptedNames") or {}).get("plural")
+    return (
+        not overlaps(crd)
+        and (has_condition(crd, "NamesAccepted") or has_condition(crd, "Established"))
+        and bool(((crd.get("status") or {}).get("acceptedNames") or {}).get("plural"))
     )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kubetree.api.errors import ApiError, NotFound
-from kubetree.apiserver.admission.matching.rules import exempt
 from kubetree.apiserver.admission.matching.selectors import Namespaces
 from kubetree.apiserver.admission.matching.targets import Equivalents, Target
 from kubetree.apiserver.admission.policies.definitions import Binding, Policy
@@ -15,8 +14,12 @@ from kubetree.apiserver.admission.request import AdmissionRequest
 
 Object = dict[str, Any]
 E = TypeVar("E")
-_REVIEWS = frozenset(
+_FREE = frozenset(
     {
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
         "selfsubjectreviews.authentication.k8s.io",
         "tokenreviews.authentication.k8s.io",
         "localsubjectaccessreviews.authorization.k8s.io",
@@ -25,7 +28,7 @@ _REVIEWS = frozenset(
         "subjectaccessreviews.authorization.k8s.io",
     }
 )
-"""A policy that refused these would lock everyone out."""
+"""A policy that refused these would lock everyone out. Configurations of webhooks are not among them: who may call out is worth a policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,7 @@ class Misconfigured(Generic[E]):
 
 def excluded(request: AdmissionRequest) -> bool:
     """Whether no policy is ever asked about such a request."""
-    row = request.kind
-    return row.group_resource in _REVIEWS or exempt(row.group, row.plural)
+    return request.kind.group_resource in _FREE
 
 
 @dataclass(frozen=True, slots=True)
