@@ -26,6 +26,8 @@ Request = tuple[str, str, str, bytes]
 """Method, path, content type, body."""
 
 OBJECTS = 1000
+_CHUNKED = -1
+"""Upstream's longer answers come in chunks."""
 JSON, MERGE, STRATEGIC = "application/json", "application/merge-patch+json", "application/strategic-merge-patch+json"
 JSON_PATCH, APPLY = "application/json-patch+json", "application/apply-patch+yaml"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
@@ -65,8 +67,9 @@ class _Client(asyncio.Protocol):
             if not found:
                 return
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-            self._wanted = len(head) + 4 + int(length)
-        if len(self._answer) >= self._wanted:
+            self._wanted = len(head) + 4 + int(length) if length else _CHUNKED
+        whole = self._answer.endswith(b"\r\n0\r\n\r\n") if self._wanted == _CHUNKED else len(self._answer) >= self._wanted
+        if whole:
             if self._answer[9:10] != b"2":
                 self.done.set_exception(RuntimeError(self._answer.decode(errors="replace")))
                 self._transport.close()
