@@ -37,7 +37,8 @@ def definition(*versions: Object, kind: str = "Foo", plural: str = "foos", scope
 
 
 def conditions(crd: Object) -> dict[str, Object]:
-    return {c["type"]: c for c in crd["status"].get("conditions") or ()}
+    """By type; none of a definition that nobody has looked at yet."""
+    return {c["type"]: c for c in (crd.get("status") or {}).get("conditions") or ()}
 
 
 async def establish(http: Http, crd: Object) -> Object:
