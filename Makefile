@@ -34,10 +34,11 @@ up: $(COMPILED)
 down: $(READY)
 	@$(ROOT) $(BIN)/kubetree down
 
-# The tests on nodes wait more than they compute, so they run beside the others; what they said comes last.
+# The tests on nodes wait more than they compute, so they run beside the others; what they said comes last. A shell has what runs beside it
+# ignore an interrupt: these must not, since they have containers to end.
 test: $(COMPILED)
 	@$(ROOT) $(BIN)/python -m kubetree.testing.prerequisites
-	@$(ROOT) $(BIN)/pytest tests/node > $(VENV)/node-tests.log 2>&1 & on_nodes=$$!; \
+	@$(ROOT) env --default-signal=INT $(BIN)/pytest tests/node > $(VENV)/node-tests.log 2>&1 & on_nodes=$$!; \
 	$(ROOT) $(BIN)/pytest tests/unit tests/behaviour; others=$$?; \
 	wait $$on_nodes; on_nodes=$$?; cat $(VENV)/node-tests.log; exit $$((others | on_nodes))
 
