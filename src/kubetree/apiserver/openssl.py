@@ -49,9 +49,9 @@ def name_client_authorities(context: ssl.SSLContext, files: Iterable[Path]) -> b
 
 def _openssl(context: ssl.SSLContext) -> tuple[ctypes.CDLL | None, ctypes.c_void_p]:
     """The library and the SSL_CTX that the context is around, where both are what they are taken for."""
-    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
     if sys.implementation.name != "cpython":
-        return None, pointer
+        return None, ctypes.c_void_p()
+    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
     try:
         library = ctypes.CDLL(_ssl.__file__)
         get_options = library.SSL_CTX_get_options
